@@ -1,0 +1,193 @@
+"""What a ``tako.yml`` means, once read: normalised, checked, frozen.
+
+These records are what the rest of Tako sees, and what travels in a child's ``request.json``. They know nothing
+of YAML and import no validation library, because the child reads them too.
+"""
+
+from __future__ import annotations
+
+from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+DEFAULT_ARTIFACT = "default"
+
+
+@record
+class InputSpec:
+    """One declared input of a workflow."""
+
+    name: str
+    type: str = "string"
+    """``string``, ``boolean`` or ``number``."""
+    description: str = ""
+    required: bool = False
+    default: Any = None
+    enum: tuple[Any, ...] | None = None
+    min: float | None = None
+    max: float | None = None
+    pattern: str | None = None
+
+
+@record
+class EventTemplate:
+    """An event that a step announces; its payload may hold templates."""
+
+    type: str
+    schema_version: str | None = None
+    payload: Mapping[str, Any] = {}
+
+
+@record
+class Produces:
+    """What a step leaves behind."""
+
+    artifact: str | None = None
+    paths: tuple[str, ...] = ()
+    """Where the artifact is, if not where its declaration says (the older ``produces.artifacts``)."""
+    outputs: Mapping[str, str] = {}
+    """Name to source: ``from_stdout``, ``from_stderr``, ``from_file:PATH``, ``from_env:NAME``, a template or a
+    regex with one group."""
+    events: tuple[EventTemplate, ...] = ()
+
+
+@record
+class StepSpec:
+    """One step of a workflow: exactly one of ``run`` and ``uses`` is set."""
+
+    id: str
+    name: str = ""
+    run: str | None = None
+    uses: str | None = None
+    params: Mapping[str, Any] = {}
+    """The step's ``with``."""
+    condition: str | None = None
+    """The step's ``if``, in CEL."""
+    shell: str = "sh"
+    working_directory: str | None = None
+    env: Mapping[str, str] = {}
+    produces: Produces | None = None
+    line: int = 0
+
+
+@record
+class WorkflowSpec:
+    """One workflow."""
+
+    name: str
+    description: str = ""
+    on: str = "exec"
+    """``exec``, or ``event`` for one that cannot be started by hand."""
+    inputs: tuple[InputSpec, ...] = ()
+    env: Mapping[str, str] = {}
+    steps: tuple[StepSpec, ...] = ()
+
+
+@record
+class ArtifactSpec:
+    """Something the repository makes."""
+
+    name: str
+    path: str
+    ecosystem: str = "generic"
+    description: str = ""
+    command: str | None = None
+
+
+@record
+class PayloadField:
+    """The shape of one field of an event's payload."""
+
+    name: str
+    type: str = "string"
+    """``string``, ``number``, ``integer``, ``boolean``, ``object`` or ``array``."""
+    description: str = ""
+    required: bool = False
+    default: Any = None
+    enum: tuple[Any, ...] | None = None
+    pattern: str | None = None
+    min: float | None = None
+    max: float | None = None
+    min_length: int | None = None
+    max_length: int | None = None
+
+
+@record
+class EventSpec:
+    """The shape of an event that the repository emits."""
+
+    type: str
+    schema_version: str | None = None
+    payload: tuple[PayloadField, ...] = ()
+
+
+@record
+class Subscription:
+    """What the repository waits for, and which workflow it then runs."""
+
+    repo: str
+    """The emitter, ``owner/name``."""
+    artifact: str
+    events: tuple[str, ...]
+    workflow: str
+    schema_version: str | None = None
+    filters: tuple[str, ...] = ()
+    inputs: Mapping[str, str] = {}
+    enabled: bool = True
+    index: int = 0
+    """Its place in the file, from 0."""
+    line: int = 0
+
+
+@record
+class RepoConfig:
+    """A whole ``tako.yml``."""
+
+    path: str
+    name: str | None = None
+    """``metadata.name``."""
+    artifacts: tuple[ArtifactSpec, ...] = ()
+    events: tuple[EventSpec, ...] = ()
+    workflows: tuple[WorkflowSpec, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+
+    def workflow(self, name: str) -> WorkflowSpec | None:
+        """The workflow of that name, or None."""
+        return next((workflow for workflow in self.workflows if workflow.name == name), None)
+
+
+def workflow_from_data(data: Mapping[str, Any]) -> WorkflowSpec:
+    """A workflow out of ``to_data(workflow)``; raises ``KeyError`` or ``TypeError`` if it is not one."""
+    fields = dict(data)
+    fields["inputs"] = tuple(_with_enum(InputSpec, item) for item in data["inputs"])
+    fields["steps"] = tuple(_step_from_data(item) for item in data["steps"])
+    return WorkflowSpec(**fields)
+
+
+def event_spec_from_data(data: Mapping[str, Any]) -> EventSpec:
+    """An event's shape out of its plain data."""
+    return EventSpec(
+        type=data["type"],
+        schema_version=data["schema_version"],
+        payload=tuple(_with_enum(PayloadField, item) for item in data["payload"]),
+    )
+
+
+def _step_from_data(data: Mapping[str, Any]) -> StepSpec:
+    produces = data["produces"]
+    if produces is not None:
+        produces = Produces(
+            artifact=produces["artifact"],
+            paths=tuple(produces["paths"]),
+            outputs=produces["outputs"],
+            events=tuple(EventTemplate(**event) for event in produces["events"]),
+        )
+    return StepSpec(**{**data, "produces": produces})
+
+
+def _with_enum(kind: Any, data: Mapping[str, Any]) -> Any:
+    enum = data["enum"]
+    return kind(**{**data, "enum": None if enum is None else tuple(enum)})

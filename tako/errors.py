@@ -1,0 +1,143 @@
+"""Every error that a user can meet: what, where, why, what to do next, and the exit code.
+
+Codes are stable: scripts may match on them. The exit codes are 1 a workflow failed, 2 usage or configuration,
+3 Tako or its machine failed; 130, 143 and 129 are 128 plus the signal that ended a run.
+"""
+
+from __future__ import annotations
+
+
+class TakoError(Exception):
+    """An error with a cause and a cure.
+
+    ``what`` is one sentence. ``where`` is ``file:line:column`` for configuration, else a path or a name.
+    ``why`` is the cause, ``cure`` what to do next; both may be empty where ``what`` says it all.
+    """
+
+    code = "TAKO_E300"
+    exit_code = 3
+
+    def __init__(self, what: str, *, where: str = "", why: str = "", cure: str = "") -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.why = why
+        self.cure = cure
+
+    def __str__(self) -> str:
+        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        if self.why:
+            lines.append(f"  why: {self.why}")
+        if self.cure:
+            lines.append(f"  fix: {self.cure}")
+        return "\n".join(lines)
+
+
+class WorkflowError(TakoError):
+    """A workflow could not be run as asked, or failed."""
+
+    code = "TAKO_E100"
+    exit_code = 1
+
+
+class InputError(WorkflowError):
+    """An input is missing, unknown, or not what the workflow declares."""
+
+    code = "TAKO_E101"
+
+
+class UnknownWorkflowError(WorkflowError):
+    """The repository has no such workflow, or not one that can be started by hand."""
+
+    code = "TAKO_E102"
+
+
+class StepError(WorkflowError):
+    """A step could not be carried out: its template, its output, its artifact."""
+
+    code = "TAKO_E103"
+
+
+class PlanError(WorkflowError):
+    """A fan-out was refused: a cycle, or too many levels."""
+
+    code = "TAKO_E104"
+
+
+class ExpressionError(WorkflowError):
+    """A template or a CEL expression does not compile, or cannot be evaluated."""
+
+    code = "TAKO_E105"
+
+
+class UsageError(TakoError):
+    """The command line asks for something that cannot be."""
+
+    code = "TAKO_E200"
+    exit_code = 2
+
+
+class ConfigError(TakoError):
+    """A ``tako.yml`` cannot be read.
+
+    ``problems`` holds every one found, each as ``file:line:column: what``.
+    """
+
+    code = "TAKO_E201"
+    exit_code = 2
+
+    def __init__(
+        self, what: str, *, where: str = "", why: str = "", cure: str = "", problems: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(what, where=where, why=why, cure=cure)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+
+
+class NotCachedError(TakoError):
+    """A repository is not in the cache."""
+
+    code = "TAKO_E202"
+    exit_code = 2
+
+
+class MachineError(TakoError):
+    """The machine refused something: no process, no space, no permission."""
+
+    code = "TAKO_E301"
+
+
+class StateError(TakoError):
+    """A state file is missing, damaged, or from another version."""
+
+    code = "TAKO_E302"
+
+
+class CheckoutError(TakoError):
+    """A private checkout could not be made."""
+
+    code = "TAKO_E303"
+
+
+class LockTimeoutError(TakoError):
+    """A lock was not free in time."""
+
+    code = "TAKO_E304"
+
+
+class ProtocolError(TakoError):
+    """A child said something that is not in the protocol."""
+
+    code = "TAKO_E305"
+
+
+class InterruptedRunError(TakoError):
+    """The run was stopped by a signal."""
+
+    code = "TAKO_E130"
+
+    def __init__(self, signal_number: int, signal_name: str) -> None:
+        super().__init__(f"interrupted by {signal_name}")
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,62 @@
+"""Run ids and event ids.
+
+A run id is ``exec-YYYYMMDD-HHMMSS-xxxxxxxx``: the UTC second at which the root run began and eight
+hexadecimal digits, random for a root, derived for a child, so that planning the same fan-out again names the
+same children.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container
+
+    from tako.clock import Clock
+
+PREFIX = "exec-"
+
+
+def new_run_id(clock: Clock, random_bytes: Callable[[int], bytes] = os.urandom) -> str:
+    """A fresh id for a root run."""
+    return f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S', time.gmtime(clock.now()))}-{random_bytes(4).hex()}"
+
+
+def is_run_id(text: str) -> bool:
+    """Whether a text has the shape of a run id; used before it becomes part of a path."""
+    parts = text.split("-")
+    return (
+        len(parts) == 4
+        and parts[0] == "exec"
+        and [len(part) for part in parts[1:]] == [8, 6, 8]
+        and parts[1].isdecimal()
+        and parts[2].isdecimal()
+        and all(char in "0123456789abcdef" for char in parts[3])
+    )
+
+
+def child_run_id(root_id: str, event_id: str, repo: str, workflow: str, taken: Container[str] = ()) -> str:
+    """The id of the run that an event starts in a repository: the same for the same arguments.
+
+    ``taken`` holds the ids already given in this tree: with 32 bits, 5,000 children collide once in 350 runs.
+    """
+    stamp = root_id[: len("exec-YYYYMMDD-HHMMSS")]
+    salt = 0
+    while True:
+        run_id = f"{stamp}-{_digest(event_id, repo, workflow, str(salt))[:8]}"
+        if run_id not in taken:
+            return run_id
+        salt += 1
+
+
+def event_id(run_id: str, step_id: str) -> str:
+    """The id of the event that a step of a run emits."""
+    return f"evt-{_digest(run_id, step_id)[:24]}"
+
+
+def _digest(*parts: str) -> str:
+    from hashlib import sha256
+
+    return sha256("\0".join(parts).encode()).hexdigest()
