@@ -16,7 +16,7 @@ from tako.errors import MachineError, StateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
 
@@ -51,15 +51,15 @@ def atomic_write(path: str, content: bytes, *, durable: bool = True) -> None:
                 os.unlink(temporary)
             raise
         if durable:
-            sync_directory(os.path.dirname(path))
+            sync_directory(os.path.dirname(path) or ".")
 
 
-def append_durably(descriptor: int, content: bytes, *, durable: bool = True) -> None:
+def append(descriptor: int, content: bytes, path: str, *, durable: bool = False) -> None:
     """Append to an open file; with ``durable`` return only when it is on the disk.
 
-    Raises ``MachineError`` if the machine refuses.
+    ``path`` is for the message. Raises ``MachineError`` if the machine refuses.
     """
-    with _machine_errors("append to", f"file descriptor {descriptor}"):
+    with _machine_errors("append to", path):
         _write_all(descriptor, content)
         if durable:
             os.fsync(descriptor)
@@ -131,23 +131,54 @@ def remove_tree(path: str) -> None:
     """
     from shutil import rmtree
 
-    def make_writable(function: Any, name: str, error: Any) -> None:
-        cause = error[1] if isinstance(error, tuple) else error
-        if isinstance(cause, FileNotFoundError):
-            return
-        os.chmod(os.path.dirname(name), 0o700)
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            os.chmod(name, 0o700, follow_symlinks=os.chmod not in os.supports_follow_symlinks)
-        try:
-            function(name)
-        except OSError as again:
-            if function in (os.open, os.scandir, os.rmdir) and os.path.isdir(name):
-                rmtree(name)
-            elif not isinstance(again, FileNotFoundError):
-                raise
+    def ignore_missing(_function: Any, _name: str, error: Any) -> None:
+        if not isinstance(error[1], FileNotFoundError):
+            raise error[1]
 
     with _machine_errors("remove", path):
-        rmtree(path, onerror=make_writable)
+        try:
+            rmtree(path, onerror=ignore_missing)
+        except PermissionError:
+            _open_directories(path)
+            rmtree(path, onerror=ignore_missing)
+
+
+def _open_directories(path: str) -> None:
+    """Let the owner into every directory of a tree.
+
+    Only directories: removing a name needs no right on what it names, a symbolic link names something outside,
+    and a hard-linked git object has one mode for all its names, the cache's included.
+    """
+    os.chmod(path, 0o700)
+    for directory, names, _files in os.walk(path):
+        for name in names:
+            inner = os.path.join(directory, name)
+            if not os.path.islink(inner):
+                os.chmod(inner, 0o700)
+
+
+def copy_into(source: str, directory: str) -> str:
+    """Copy a file or a directory into a directory and return the copy's path. Raises ``MachineError``."""
+    import shutil
+
+    target = os.path.join(directory, os.path.basename(source.rstrip("/")))
+    with _machine_errors("copy", source):
+        if os.path.isdir(source):
+            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
+        else:
+            shutil.copy2(source, target)
+    return target
+
+
+@contextlib.contextmanager
+def open_log(path: str) -> Iterator[Callable[[bytes], None]]:
+    """A function that appends to a log file, which is emptied first. Raises ``MachineError``, also while writing."""
+    with _machine_errors("open", path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
+    try:
+        yield lambda data: append(descriptor, data, path)
+    finally:
+        os.close(descriptor)
 
 
 def tail(path: str, lines: int, *, limit: int = 64 * 1024) -> tuple[str, ...]:
@@ -190,5 +221,5 @@ def _machine_errors(verb: str, path: str) -> Iterator[None]:
     except OSError as error:
         cure = "free some space and try again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise MachineError(
-            f"cannot {verb} {error.filename or path}: {error.strerror}", where=path, cure=cure
+            f"cannot {verb} {error.filename or path}: {error.strerror or error}", where=path, cure=cure
         ) from error

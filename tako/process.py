@@ -2,7 +2,8 @@
 
 Everything starts through ``posix_spawn``: it is safe beside threads, takes the signal dispositions and the process
 group with it, and spares the child the import of ``subprocess`` (25 ms). Python ignores SIGPIPE and SIGXFSZ; what we
-start gets the defaults back, and no descriptor but 0, 1 and 2, since Python's own are close-on-exec (PEP 446).
+start gets the defaults back, and no descriptor but 0, 1 and 2: Python's own are close-on-exec (PEP 446), and
+``Processes`` marks those that were inherited.
 
 A process leads a group or a session of its own, so that it can be ended together with its descendants.
 """
@@ -34,6 +35,7 @@ LEFTOVER_GRACE_SECONDS = 0.5
 
 _CHUNK = 1 << 16
 _DRAIN_LIMIT = 1 << 20
+_LONGEST_POLL = 86400.0
 _RESTORED_SIGNALS = tuple(
     number
     for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
@@ -97,7 +99,7 @@ class Process:
         self.pid = pid
         self.argv = tuple(argv)
         self._exit: Exit | None = None
-        self._pidfd = os.pidfd_open(pid) if hasattr(os, "pidfd_open") else -1
+        self._pidfd = _pidfd(pid)
 
     def poll(self) -> Exit | None:
         """How it ended, or None while it runs."""
@@ -119,11 +121,36 @@ class Process:
             self._pidfd = -1
 
 
+class StopSignal:
+    """Tells everyone who waits that it is time to stop: ``fd`` becomes readable once ``set`` was called."""
+
+    def __init__(self) -> None:
+        self.fd, self._write_end = os.pipe()
+        os.set_blocking(self._write_end, False)
+
+    def set(self) -> None:
+        """Ask to stop; safe in a signal handler, and more than once."""
+        with contextlib.suppress(OSError):
+            os.write(self._write_end, b"!")
+
+    def is_set(self) -> bool:
+        """Whether ``set`` was called."""
+        poll = select.poll()
+        poll.register(self.fd, select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """Give the descriptors back, when nobody waits any more."""
+        os.close(self.fd)
+        os.close(self._write_end)
+
+
 class Processes:
     """Starts and supervises processes; pass it to whoever needs one."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
+        _keep_inherited_descriptors()
 
     def spawn(
         self,
@@ -270,6 +297,9 @@ class Processes:
             watch.drain()
         except BaseException:
             signal_group(process.pid, signal.SIGKILL)
+            # Whoever raised this may raise it again if given more to read.
+            watch.ignore_outputs()
+            watch.ignore_stops()
             while process.poll() is None:
                 watch.turn(None)
             raise
@@ -280,10 +310,12 @@ class Processes:
         if not signal_group(group, signal.SIGTERM):
             return
         deadline = self._clock.monotonic() + grace
+        pause = 0.002
         while self._clock.monotonic() < deadline:
-            if not signal_group(group, 0):
+            if not _is_alive(group):
                 return
-            self._clock.sleep(0.005)
+            self._clock.sleep(pause)
+            pause *= 2
         signal_group(group, signal.SIGKILL)
 
     def end_session(self, session: int, grace: float = LEFTOVER_GRACE_SECONDS) -> tuple[int, ...]:
@@ -295,11 +327,13 @@ class Processes:
         found: set[int] = set()
         deadline = self._clock.monotonic() + grace
         while alive := session_members(session):
-            found.update(alive)
             force = self._clock.monotonic() >= deadline
             for pid in alive:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL if force else signal.SIGTERM)
+                # Asked once only: many programs take a second SIGTERM as leave to skip their cleaning up.
+                if force or pid not in found:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, signal.SIGKILL if force else signal.SIGTERM)
+            found.update(alive)
             if self._clock.monotonic() >= deadline + GRACE_SECONDS:
                 break
             self._clock.sleep(0.01)
@@ -327,18 +361,22 @@ class _Watch:
         if self._process.wait_handle() < 0:
             seconds = min(seconds, 0.02) if seconds is not None else 0.02
         stop_seen = False
-        for descriptor, _event in self._poll.poll(None if seconds is None else seconds * 1000 + 1):
+        milliseconds = None if seconds is None else min(seconds, _LONGEST_POLL) * 1000 + 1
+        for descriptor, _event in self._poll.poll(milliseconds):
             if descriptor in self._stops:
                 stop_seen = True
-            elif descriptor in self._sinks and not self._read(descriptor):
-                self._poll.unregister(descriptor)
-                del self._sinks[descriptor]
+            elif descriptor in self._sinks and self._read(descriptor) == b"":
+                self._forget(descriptor)
         return stop_seen
 
     def ignore_stops(self) -> None:
         for descriptor in self._stops:
             self._poll.unregister(descriptor)
         self._stops.clear()
+
+    def ignore_outputs(self) -> None:
+        for descriptor in tuple(self._sinks):
+            self._forget(descriptor)
 
     def drain(self) -> None:
         """Read what is still in the pipes: a bounded amount, so that a daemon that writes on cannot hold us."""
@@ -347,15 +385,56 @@ class _Watch:
                 if not self._read(descriptor):
                     break
 
-    def _read(self, descriptor: int) -> bool:
-        """Pass one chunk on; False if there is none now, or never again."""
+    def _forget(self, descriptor: int) -> None:
+        self._poll.unregister(descriptor)
+        del self._sinks[descriptor]
+
+    def _read(self, descriptor: int) -> bytes | None:
+        """Pass one chunk on; None if there is none now, empty if there will be none."""
         try:
             data = os.read(descriptor, _CHUNK)
         except BlockingIOError:
-            return False
+            return None
         if data:
             self._sinks[descriptor](data)
-        return bool(data)
+        return data
+
+
+def _pidfd(pid: int) -> int:
+    """A descriptor for a process; -1 where the system or its sandbox has none, or none is left."""
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):
+        return -1
+
+
+def _keep_inherited_descriptors() -> None:
+    """Mark what we were started with beside 0, 1 and 2 close-on-exec, as all that Python opens itself is."""
+    for name in os.listdir("/dev/fd"):
+        # One of them was the listing's own.
+        with contextlib.suppress(OSError):
+            if int(name) > 2:
+                os.set_inheritable(int(name), False)
+
+
+def _is_alive(group: int) -> bool:
+    """Whether a process group has a member that is more than a zombie.
+
+    A zombie waits for its parent, and where that is a container's first process, often for ever.
+    """
+    if not signal_group(group, 0):
+        return False
+    try:
+        pids = [name for name in os.listdir("/proc") if name.isdecimal()]
+    except OSError:
+        return True
+    for pid in pids:
+        # proc_pid_stat(5): pid (name) state parent group …; the name may hold spaces and parentheses.
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
+            state, _parent, member_of = file.read().rpartition(b")")[2].split()[:3]
+            if int(member_of) == group and state not in (b"Z", b"X"):
+                return True
+    return not pids
 
 
 def signal_group(group: int, number: int) -> bool:

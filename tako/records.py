@@ -37,9 +37,7 @@ class _Record:
         unknown = [name for name in kwargs if name not in self._fields]
         missing = [name for name in self._required if name not in kwargs and name not in positional]
         if doubled or unknown or missing:
-            raise TypeError(
-                f"{type(self).__name__}: missing {missing}, unknown {unknown}, given twice {doubled}"
-            )
+            raise TypeError(f"{type(self).__name__}: missing {missing}, unknown {unknown}, given twice {doubled}")
         for name in self._fields:
             if name not in self._required:
                 self.__dict__[name] = getattr(type(self), name)
@@ -79,7 +77,8 @@ def record(cls: type[T]) -> type[T]:
     body = {name: value for name, value in cls.__dict__.items() if name not in ("__dict__", "__weakref__")}
     required = frozenset(name for name in fields if name not in body)
     body.update(_fields=fields, _required=required, __match_args__=fields)
-    return type(cls)(cls.__name__, (_Record,), body)
+    made: type[T] = type(cls.__name__, (_Record,), body)
+    return made
 
 
 def replace(value: T, **changes: Any) -> T:

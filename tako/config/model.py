@@ -1,7 +1,7 @@
 """What a ``tako.yml`` means, once read: normalised, checked, frozen.
 
-These records are what the rest of Tako sees, and what travels in a child's ``request.json``. They know nothing
-of YAML and import no validation library, because the child reads them too.
+These records are what the rest of Tako sees, and what travels in a child's ``request.json``. They know
+nothing of YAML and import no validation library, because the child reads them too.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Produces:
     paths: tuple[str, ...] = ()
     """Where the artifact is, if not where its declaration says (the older ``produces.artifacts``)."""
     outputs: Mapping[str, str] = {}
-    """Name to source: ``from_stdout``, ``from_stderr``, ``from_file:PATH``, ``from_env:NAME``, a template or a
-    regex with one group."""
+    """Name to source: ``from_stdout``, ``from_stderr``, ``from_file:PATH``, ``from_env:NAME``, a template or
+    a regex with one group."""
     events: tuple[EventTemplate, ...] = ()
 
 
@@ -84,6 +84,7 @@ class WorkflowSpec:
     inputs: tuple[InputSpec, ...] = ()
     env: Mapping[str, str] = {}
     steps: tuple[StepSpec, ...] = ()
+    line: int = 0
 
 
 @record

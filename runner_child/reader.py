@@ -1,0 +1,39 @@
+"""Tells a person at a terminal what a child does, when they run it by hand."""
+
+from __future__ import annotations
+
+import sys
+
+from tako.clock import duration
+from tako.report.words import MARKS, failure_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.config.model import StepSpec
+    from tako.execution.request import RunRequest
+    from tako.execution.state import ExecutionState, StepRecord
+    from tako.execution.workspace import Workspace
+
+
+class TerminalReader:
+    """Writes lines to stderr."""
+
+    def started(self, request: RunRequest) -> None:
+        commit = f" at {request.commit[:12]}" if request.commit else ""
+        self._line(f"{request.label}{commit}, run {request.run_id}")
+
+    def step_started(self, spec: StepSpec) -> None:
+        self._line(f"  … {spec.id}")
+
+    def step_ended(self, step: StepRecord) -> None:
+        self._line(f"  {MARKS.get(step.status, '·')} {step.id} ({duration(step.seconds)})")
+
+    def ended(self, request: RunRequest, state: ExecutionState, workspace: Workspace) -> None:
+        self._line(f"{state.status}: {request.label}, {duration(state.seconds)}; logs in {workspace.path}/logs")
+        if state.failure is not None:
+            for line in failure_lines(state.failure):
+                self._line(f"  {line}")
+
+    def _line(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()

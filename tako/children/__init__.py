@@ -1,0 +1,1 @@
+"""Children: one run in a process of its own."""

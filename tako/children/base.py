@@ -1,0 +1,71 @@
+"""What the fan-out knows of a child: a request goes in, a result comes out."""
+
+from __future__ import annotations
+
+from tako.execution.event import Event
+from tako.execution.failure import Failure
+from tako.execution.request import RunRequest
+from tako.execution.workspace import Workspace
+from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Protocol
+
+    class ChildListener(Protocol):
+        """Hears what children do while they do it; called from several threads."""
+
+        def child_started(self, run_id: str, pid: int) -> None: ...
+
+        def child_step(self, run_id: str, step: StepUpdate) -> None: ...
+
+        def child_event(self, run_id: str, event: Event) -> None:
+            """The child emitted an event for which it does not wait."""
+
+    class WorkflowRunner(Protocol):
+        """Runs one child until it has ended or waits for a fan-out."""
+
+        def run_workflow(self, request: ChildRequest, listener: ChildListener) -> ChildResult:
+            """Blocks; never raises for what a child does. Raises ``MachineError`` if Tako itself cannot go on."""
+
+        def stop(self) -> None:
+            """Ask all children to end, now and in the future."""
+
+
+@record
+class ChildRequest:
+    """One child to run, or to go on with."""
+
+    run: RunRequest
+    workspace: Workspace
+    resumed: bool = False
+    """True if it waited for a fan-out and now goes on."""
+
+
+@record
+class StepUpdate:
+    """A step has begun or ended."""
+
+    id: str
+    status: str
+    """``running``, or a step record's status."""
+    seconds: float = 0.0
+    exit_code: int | None = None
+    signal: int | None = None
+    outputs: Mapping[str, str] = {}
+
+
+@record
+class ChildResult:
+    """How a child's process ended."""
+
+    status: str
+    """``success``, ``failed`` or ``suspended``."""
+    seconds: float
+    """Of this process, from its start to its end."""
+    failure: Failure | None = None
+    event: Event | None = None
+    """What it waits for, if it is suspended."""
+    outputs: Mapping[str, Mapping[str, str]] = {}
+    """By step id."""

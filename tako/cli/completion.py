@@ -1,0 +1,24 @@
+"""``tako completion``."""
+
+from __future__ import annotations
+
+import click
+from click.shell_completion import get_completion_class
+
+EPILOG = """\b
+Examples:
+  tako completion bash > ~/.local/share/bash-completion/completions/tako
+  tako completion zsh > "${fpath[1]}/_tako"
+  tako completion fish > ~/.config/fish/completions/tako.fish
+"""
+
+
+@click.command(epilog=EPILOG)
+@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.pass_context
+def completion(ctx: click.Context, shell: str) -> None:
+    """Print the completion script for a shell."""
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise click.UsageError(f"no completion for {shell}", ctx)
+    click.echo(kind(ctx.find_root().command, {}, "tako", "_TAKO_COMPLETE").source())

@@ -1,0 +1,73 @@
+"""Inputs of a workflow on the command line: their names are not known to click beforehand."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from tako.errors import ConfigError, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+PREFIX = "--inputs."
+
+
+class InputCommand(click.Command):
+    """A command that also takes ``--inputs.NAME=VALUE`` and ``--inputs.NAME VALUE``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, plain_inputs(args))
+
+
+def plain_inputs(args: list[str]) -> list[str]:
+    """The arguments with every ``--inputs.NAME`` spelled as ``-i NAME=VALUE``; after ``--`` nothing is touched.
+
+    Raises ``click.UsageError`` if a name has no value.
+    """
+    plain: list[str] = []
+    rest = iter(args)
+    for argument in rest:
+        if argument == "--":
+            plain += [argument, *rest]
+        elif not argument.startswith(PREFIX):
+            plain.append(argument)
+        elif "=" in argument:
+            plain += ["-i", argument.removeprefix(PREFIX)]
+        else:
+            value = next(rest, None)
+            if value is None:
+                raise click.UsageError(f"Option {argument!r} requires a value.")
+            plain += ["-i", f"{argument.removeprefix(PREFIX)}={value}"]
+    return plain
+
+
+def parse_inputs(given: tuple[str, ...]) -> dict[str, str]:
+    """``NAME=VALUE`` texts as a mapping; a name given twice keeps its last value. Raises ``UsageError``."""
+    inputs: dict[str, str] = {}
+    for text in given:
+        name, separator, value = text.partition("=")
+        if not separator or not name:
+            raise UsageError(f"{text!r} is not an input", cure="write it as -i NAME=VALUE")
+        inputs[name] = value
+    return inputs
+
+
+def complete_workflows(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The workflows that can be started by hand in the repository that the command line names so far."""
+    from click.shell_completion import CompletionItem
+
+    from tako.wiring import load_config
+
+    directory = ctx.params.get("root") or "."
+    try:
+        config = load_config(os.path.join(directory, "tako.yml"))
+    except ConfigError:
+        return []
+    return [
+        CompletionItem(workflow.name, help=workflow.description)
+        for workflow in config.workflows
+        if workflow.on != "event" and workflow.name.startswith(incomplete)
+    ]

@@ -1,0 +1,85 @@
+"""The ``tako`` command group, and how every error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import click
+
+from tako import __version__
+from tako.cli.help import HELP
+from tako.errors import TakoError
+
+COMMANDS = {
+    "artifacts": "tako.cli.artifacts:artifacts",
+    "completion": "tako.cli.completion:completion",
+    "exec": "tako.cli.exec:exec_",
+    "status": "tako.cli.status:status",
+    "validate": "tako.cli.validate:validate",
+    "version": "tako.cli.version:version",
+}
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return sorted(COMMANDS)
+
+    def get_command(self, _ctx: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), attribute)
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f" Did you mean {close[0]!r}?" if close else ""
+            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx) from error
+
+    def get_help(self, _ctx: click.Context) -> str:
+        return HELP.rstrip("\n")
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="tako", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Run workflows across many git repositories."""
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command line; returns its exit code and never raises."""
+    try:
+        result = cli.main(args=arguments, prog_name="tako", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return 2
+    except click.exceptions.Exit as error:
+        return int(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        return 130
+    except TakoError as error:
+        click.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+    except Exception as error:  # noqa: BLE001  (a bug of ours: the traceback is what the report needs)
+        import traceback
+
+        traceback.print_exc()
+        click.echo(f"error: this is a bug in Tako ({type(error).__name__}); please report it with the above", err=True)
+        return 3

@@ -1,0 +1,125 @@
+"""``tako status``."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import click
+
+from tako.cli.target import make_wiring
+from tako.clock import duration
+from tako.errors import StateError, UsageError
+from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
+from tako.fanout.history import History, read_history
+from tako.ids import is_run_id
+from tako.locks import is_held
+from tako.report.data import outcome_data
+from tako.report.tree import count_by_status, render_tree
+from tako.report.words import failure_title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+EPILOG = """\b
+Examples:
+  tako status
+  tako status exec-20261123-181803-0a1b2c3d
+  tako status exec-20261123-181803-0a1b2c3d --json
+"""
+
+SHOWN_RUNS = 20
+
+
+def complete_runs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of the root runs on this machine, the latest first."""
+    from click.shell_completion import CompletionItem
+
+    home = make_wiring(cache_dir=None).settings.home
+    return [CompletionItem(run_id) for run_id in root_runs(home) if run_id.startswith(incomplete)]
+
+
+@click.command(epilog=EPILOG)
+@click.argument("run_id", required=False, shell_complete=complete_runs)
+@click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
+def status(run_id: str | None, as_json: bool) -> int:
+    """Show the latest runs, or the tree of the run RUN_ID with everything that failed in it."""
+    home = make_wiring(cache_dir=None).settings.home
+    if run_id is None:
+        return _list(home, as_json=as_json)
+    workspace = root_workspace(home, run_id)
+    if not os.path.isdir(workspace.path):
+        raise UsageError(
+            f"there is no run {run_id}", where=workspaces_dir(home), cure="`tako status` lists the runs there are"
+        )
+    history = read_history(workspace)
+    state = outcome_word(history, workspace)
+    if as_json:
+        data = {
+            "run_id": run_id,
+            "status": state,
+            "repository": history.request.repo,
+            "workflow": history.request.workflow.name,
+            "duration_seconds": history.seconds,
+            "runs": [outcome_data(outcome) for outcome in history.outcomes],
+        }
+        click.echo(json.dumps(data, indent=2))
+        return 0
+    click.echo("\n".join(_tree_text(run_id, history, state)))
+    return 0
+
+
+def root_runs(home: str) -> list[str]:
+    """The ids of all root runs, the latest first."""
+    try:
+        names = os.listdir(workspaces_dir(home))
+    except FileNotFoundError:
+        return []
+    return sorted((name for name in names if is_run_id(name)), reverse=True)
+
+
+def outcome_word(history: History, workspace: Workspace) -> str:
+    """``success``, ``failed``, ``running``, or ``interrupted`` if nobody is left who could end it."""
+    if history.finished:
+        return "success" if history.ok else "failed"
+    return "running" if is_held(workspace.run_lock) else "interrupted"
+
+
+def _list(home: str, *, as_json: bool) -> int:
+    rows = []
+    for run_id in root_runs(home)[:SHOWN_RUNS]:
+        workspace = root_workspace(home, run_id)
+        try:
+            history = read_history(workspace)
+        except StateError as error:
+            rows.append({"run_id": run_id, "status": "unreadable", "detail": str(error), "triggered": 0})
+            continue
+        rows.append(
+            {
+                "run_id": run_id,
+                "status": outcome_word(history, workspace),
+                "detail": history.request.label,
+                "triggered": len(history.outcomes) - 1,
+            }
+        )
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+    elif not rows:
+        click.echo(f"no runs in {workspaces_dir(home)}", err=True)
+    else:
+        for row in rows:
+            click.echo(f"{row['run_id']}  {row['status']:<11}  {row['triggered']:>4} triggered  {row['detail']}")
+    return 0
+
+
+def _tree_text(run_id: str, history: History, state: str) -> list[str]:
+    took = f", {duration(history.seconds)}" if history.seconds is not None else ""
+    totals = ", ".join(f"{count} {word}" for word, count in sorted(count_by_status(history.outcomes[1:]).items()))
+    lines = [f"{run_id}: {state}{took}" + (f"; triggered: {totals}" if totals else "")]
+    lines += [f"  {line}" for line in render_tree(history.outcomes, history.causes)]
+    for outcome in history.outcomes:
+        if outcome.failure is not None:
+            lines.append(f"{outcome.repo}:{outcome.workflow}: {failure_title(outcome.failure)}")
+            lines.append(f"  logs: {outcome.workspace}/logs")
+    return lines

@@ -1,0 +1,123 @@
+"""Which repository a command is about: ``--root DIR`` or ``--repo owner/name[:ref]``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from tako.errors import UnknownWorkflowError, UsageError
+from tako.ids import new_run_id
+from tako.records import record
+from tako.repos.identity import identity
+from tako.repos.names import RepoRef
+from tako.wiring import Wiring, load_config, settings_from
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from tako.config.model import RepoConfig, WorkflowSpec
+    from tako.execution.request import RunRequest
+
+CONFIG_FILE = "tako.yml"
+
+
+@record
+class Target:
+    """One repository to work on."""
+
+    config: RepoConfig
+    repo: str
+    ref: str
+    source: str
+    commit: str | None
+    private: bool
+    cache_lock: str | None
+
+
+def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--root``, ``--repo`` and ``--cache-dir``."""
+    for option in (
+        click.option("--cache-dir", type=click.Path(file_okay=False), help="The cache, if not TAKO_HOME/cache."),
+        click.option("--repo", metavar="OWNER/NAME[:REF]", help="A repository in the cache."),
+        click.option("--root", type=click.Path(), help="A repository's directory; the current one by default."),
+    ):
+        command = option(command)
+    return command
+
+
+def make_wiring(*, cache_dir: str | None, cap: int | None = None, strict: bool = False) -> Wiring:
+    """The objects for a command's options."""
+    return Wiring(settings_from(os.environ, cache_dir=cache_dir, cap=cap, strict=strict))
+
+
+def find_target(wiring: Wiring, root: str | None, repo: str | None) -> Target:
+    """Read the repository's ``tako.yml`` and find out who it is.
+
+    Raises ``UsageError`` if both options are given, ``NotCachedError``, or ``ConfigError``.
+    """
+    if root is not None and repo is not None:
+        raise UsageError("--root and --repo exclude each other", cure="give one of them")
+    if repo is None:
+        source = os.path.abspath(root or ".")
+        config = load_config(_shown(os.path.join(source, CONFIG_FILE)))
+        name = identity(config, source, None, wiring.git)
+        commit = wiring.git.head_commit(source)
+        return Target(config, name, "", source, commit, private=False, cache_lock=None)
+    cache = wiring.cache()
+    entry = cache.locate(repo)
+    config = load_config(os.path.join(entry.path, CONFIG_FILE))
+    return Target(
+        config,
+        identity(config, entry.path, entry, wiring.git),
+        entry.ref,
+        entry.path,
+        wiring.git.head_commit(entry.path),
+        private=True,
+        cache_lock=cache.lock_path(RepoRef(entry.owner_name, entry.ref)),
+    )
+
+
+def find_workflow(target: Target, name: str) -> WorkflowSpec:
+    """The workflow of that name, if it can be started by hand. Raises ``UnknownWorkflowError``."""
+    workflow = target.config.workflow(name)
+    startable = ", ".join(sorted(each.name for each in target.config.workflows if each.on != "event"))
+    cure = f"the workflows to start by hand are {startable}" if startable else "it has none to start by hand"
+    if workflow is None:
+        raise UnknownWorkflowError(f"workflow '{name}' not found in {target.repo}", where=target.config.path, cure=cure)
+    if workflow.on == "event":
+        raise UnknownWorkflowError(
+            f"workflow '{name}' of {target.repo} is started by events only", where=target.config.path, cure=cure
+        )
+    return workflow
+
+
+def root_request(wiring: Wiring, target: Target, workflow: WorkflowSpec, inputs: Mapping[str, Any]) -> RunRequest:
+    """The request of a run started by hand."""
+    from tako.execution.request import RunRequest
+
+    run_id = new_run_id(wiring.clock)
+    return RunRequest(
+        run_id=run_id,
+        root_id=run_id,
+        parent_id=None,
+        repo=target.repo,
+        ref=target.ref,
+        source=target.source,
+        commit=target.commit,
+        private=target.private,
+        cache_lock=target.cache_lock,
+        workflow=workflow,
+        inputs=inputs,
+        config_path=target.config.path,
+        artifacts=target.config.artifacts,
+        events=target.config.events,
+    )
+
+
+def _shown(path: str) -> str:
+    """A path as short as it can be said from where the user is."""
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

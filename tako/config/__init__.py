@@ -1,0 +1,7 @@
+"""Reading ``tako.yml``: from bytes to the frozen records of ``tako.config.model``.
+
+``loader.load`` is the way in. A file passes through ``reading`` (bytes to text), ``source`` (YAML to plain data, with
+the place of everything), ``dialects`` (older spellings to the present ones), ``tidy`` (scalars to text where text is
+meant), ``refusals`` (what this version cannot do), ``validate`` (the shape), ``checks`` (what the shape cannot say)
+and ``build`` (the records).
+"""

@@ -1,0 +1,56 @@
+"""What is wrong with a ``tako.yml``, and how it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tako.errors import ConfigError
+from tako.records import record
+
+Path = tuple[str | int, ...]
+"""The way from the top of a file to a value: field names, and places in lists from 0."""
+
+Placed = tuple[int, int, str]
+"""Line and column, both from 1, and what is wrong there."""
+
+_SHOWN = 60
+
+
+@record
+class Problem:
+    """One thing that is wrong at ``path``; ``on_key`` points to the field's name rather than to its value."""
+
+    path: Path
+    what: str
+    on_key: bool = False
+
+
+def quoted(text: str) -> str:
+    """Text from a file, fit for one line of a message: quoted, cut, and without control characters."""
+    cut = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    safe = (char if char.isprintable() else char.encode("unicode_escape").decode() for char in cut)
+    return f"'{''.join(safe)}'"
+
+
+def listed(words: Iterable[object]) -> str:
+    """Words with commas."""
+    return ", ".join(str(word) for word in words)
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """`` ; did you mean …?`` for a word that is like a known one, else the empty text."""
+    from difflib import get_close_matches
+
+    close = get_close_matches(word[:_SHOWN], list(known), n=1)
+    return f"; did you mean {quoted(close[0])}?" if close else ""
+
+
+def refused(path: str, problems: Iterable[Placed]) -> ConfigError:
+    """The error that tells all problems of a file, in the order of their places."""
+    ordered = sorted(set(problems))
+    count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
+    return ConfigError(
+        f"could not unmarshal config: {count}",
+        where=path,
+        problems=tuple(f"{path}:{line}:{column}: {what}" for line, column, what in ordered),
+    )

@@ -1,0 +1,153 @@
+"""The shape of a ``tako.yml``, as msgspec structs.
+
+The structs name what this version supports, in the present spelling: older spellings are gone before
+(``dialects``), and so is what is refused (``refusals``). A field without a value is absent, never null, so that
+the JSON Schema msgspec exports has no unions and every error in it has one place.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from msgspec import UNSET, Struct, UnsetType, field
+
+FAN_OUT = "tako/fan-out@v1"
+
+
+class Metadata(Struct, forbid_unknown_fields=True):
+    """What the repository says about itself."""
+
+    name: str | UnsetType = UNSET
+    description: str = ""
+
+
+class Artifact(Struct, forbid_unknown_fields=True):
+    """One of the ``artifacts``."""
+
+    path: str
+    ecosystem: Literal["go", "npm", "python", "maven", "cargo", "generic"] = "generic"
+    description: str = ""
+    command: str | UnsetType = UNSET
+
+
+class PayloadField(Struct, forbid_unknown_fields=True):
+    """One field of an event's ``payload``."""
+
+    type: Literal["string", "number", "integer", "boolean", "object", "array"] = "string"
+    description: str = ""
+    required: bool = False
+    default: Any = None
+    enum: list[Any] | UnsetType = UNSET
+    pattern: str | UnsetType = UNSET
+    min: float | UnsetType = UNSET
+    max: float | UnsetType = UNSET
+    min_length: float | UnsetType = UNSET
+    max_length: float | UnsetType = UNSET
+
+
+class Event(Struct, forbid_unknown_fields=True):
+    """One of the ``events``."""
+
+    schema_version: str | UnsetType = UNSET
+    payload: dict[str, PayloadField] = {}
+
+
+class Validation(Struct, forbid_unknown_fields=True):
+    """The ``validation`` of an input."""
+
+    enum: list[Any] | UnsetType = UNSET
+    min: float | UnsetType = UNSET
+    max: float | UnsetType = UNSET
+    pattern: str | UnsetType = UNSET
+
+
+class Input(Struct, forbid_unknown_fields=True):
+    """One of a workflow's ``inputs``."""
+
+    type: Literal["string", "boolean", "number"] = "string"
+    description: str = ""
+    required: bool = False
+    default: Any = None
+    validation: Validation = field(default_factory=Validation)
+
+
+class EventTemplate(Struct, forbid_unknown_fields=True):
+    """One of the ``events`` that a step produces."""
+
+    type: str
+    schema_version: str | UnsetType = UNSET
+    payload: dict[str, Any] = {}
+
+
+class ProducedArtifact(Struct, forbid_unknown_fields=True):
+    """One of the older ``produces.artifacts``."""
+
+    path: str
+
+
+class Produces(Struct, forbid_unknown_fields=True):
+    """The ``produces`` of a step."""
+
+    artifact: str | UnsetType = UNSET
+    artifacts: list[ProducedArtifact] = []
+    outputs: dict[str, str] = {}
+    events: list[EventTemplate] = []
+
+
+class Step(Struct, forbid_unknown_fields=True):
+    """One of a workflow's ``steps``."""
+
+    id: str | UnsetType = UNSET
+    name: str = ""
+    condition: str | UnsetType = field(default=UNSET, name="if")
+    run: str | UnsetType = UNSET
+    shell: Literal["sh", "bash"] = "sh"
+    working_directory: str | UnsetType = UNSET
+    env: dict[str, str] = {}
+    uses: str | UnsetType = UNSET
+    params: dict[str, Any] = field(default_factory=dict, name="with")
+    produces: Produces | UnsetType = UNSET
+
+
+class FanOut(Struct, forbid_unknown_fields=True):
+    """The ``with`` of a step that uses ``tako/fan-out@v1``."""
+
+    event_type: str
+    artifact: str | UnsetType = UNSET
+    payload: dict[str, Any] = {}
+    schema_version: str | UnsetType = UNSET
+    wait_for_children: bool = True
+
+
+class Workflow(Struct, forbid_unknown_fields=True):
+    """One of the ``workflows``."""
+
+    description: str = ""
+    on: Literal["exec", "event"] = "exec"
+    inputs: dict[str, Input] = {}
+    env: dict[str, str] = {}
+    steps: list[Step] = []
+
+
+class Subscription(Struct, forbid_unknown_fields=True):
+    """One of the ``subscriptions``."""
+
+    artifact: str
+    events: list[str]
+    workflow: str
+    schema_version: str | UnsetType = UNSET
+    filters: list[str] = []
+    inputs: dict[str, str] = {}
+    enabled: bool = True
+
+
+class Root(Struct, forbid_unknown_fields=True):
+    """The whole file."""
+
+    version: str
+    metadata: Metadata = field(default_factory=Metadata)
+    artifacts: dict[str, Artifact] = {}
+    events: dict[str, Event] = {}
+    workflows: dict[str, Workflow] = {}
+    subscriptions: list[Subscription] = []
+    repos: list[str] = []

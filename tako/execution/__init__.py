@@ -1,0 +1,1 @@
+"""One run of one workflow: its request, its workspace, its state, its steps."""

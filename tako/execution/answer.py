@@ -1,0 +1,54 @@
+"""How a fan-out ended, as the root tells the run that waited for it: ``answers/<step>.json``."""
+
+from __future__ import annotations
+
+from tako.errors import StateError
+from tako.execution.failure import Failure, failure_from_data
+from tako.files import make_dirs, read_document, write_document
+from tako.records import record, to_data
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.execution.workspace import Workspace
+
+KIND = "answer"
+SCHEMA = 1
+
+
+@record
+class Answer:
+    """The end of one fan-out."""
+
+    event_id: str
+    total: int
+    """Runs that the event started, those further down not counted."""
+    succeeded: int
+    failure: Failure | None = None
+
+    def outputs(self) -> dict[str, str]:
+        """The outputs of the fan-out step."""
+        return {
+            "children": str(self.total),
+            "succeeded": str(self.succeeded),
+            "failed": str(self.total - self.succeeded),
+        }
+
+
+def write_answer(workspace: Workspace, step_id: str, answer: Answer) -> None:
+    """Write the answer for a step. Raises ``MachineError``."""
+    path = workspace.answer(step_id)
+    make_dirs(path.rpartition("/")[0])
+    write_document(path, KIND, SCHEMA, to_data(answer))
+
+
+def read_answer(workspace: Workspace, step_id: str, event_id: str) -> Answer:
+    """Read the answer for a step. Raises ``StateError`` if there is none, or it is about another event."""
+    path = workspace.answer(step_id)
+    data = read_document(path, KIND, SCHEMA)
+    try:
+        answer = Answer(**{**data, "failure": failure_from_data(data["failure"])})
+    except (KeyError, TypeError) as error:
+        raise StateError(f"the answer lacks something or has too much: {error}", where=path) from error
+    if answer.event_id != event_id:
+        raise StateError(f"the answer is about the event {answer.event_id}, not {event_id}", where=path)
+    return answer

@@ -1,0 +1,95 @@
+"""The directory of one run, and the names in it.
+
+::
+
+    request.json          what was asked
+    state.json            how far it came; written by the run itself only
+    journal.jsonl         a root's record of its whole tree
+    answers/<step>.json   how a fan-out ended, written by the root for a suspended run
+    logs/<step>.log       what a step printed; logs/child.log what the child process itself said
+    artifacts/<owner>/<repo>/<name>/
+    tmp/                  files that a step writes its outputs to
+    locks/run.lock        held while the run is at work
+    repo/                 the private checkout
+    children/<run id>/    the same shape again
+"""
+
+from __future__ import annotations
+
+import os
+
+from tako.errors import UsageError
+from tako.files import make_dirs
+from tako.ids import is_run_id
+from tako.records import record
+
+
+@record
+class Workspace:
+    """The paths of one run's directory."""
+
+    path: str
+
+    @property
+    def request(self) -> str:
+        return os.path.join(self.path, "request.json")
+
+    @property
+    def state(self) -> str:
+        return os.path.join(self.path, "state.json")
+
+    @property
+    def journal(self) -> str:
+        return os.path.join(self.path, "journal.jsonl")
+
+    @property
+    def repo(self) -> str:
+        return os.path.join(self.path, "repo")
+
+    @property
+    def artifacts(self) -> str:
+        return os.path.join(self.path, "artifacts")
+
+    @property
+    def temporary(self) -> str:
+        return os.path.join(self.path, "tmp")
+
+    @property
+    def run_lock(self) -> str:
+        return os.path.join(self.path, "locks", "run.lock")
+
+    @property
+    def child_log(self) -> str:
+        return self.log("child")
+
+    def log(self, step_id: str) -> str:
+        """The log file of a step."""
+        return os.path.join(self.path, "logs", f"{step_id}.log")
+
+    def answer(self, step_id: str) -> str:
+        """Where the root says how the fan-out of a step ended."""
+        return os.path.join(self.path, "answers", f"{step_id}.json")
+
+    def child(self, run_id: str) -> Workspace:
+        """The workspace of a run that this one triggered."""
+        return Workspace(os.path.join(self.path, "children", run_id))
+
+    def make(self) -> None:
+        """Create the directories that every run has. Raises ``MachineError``."""
+        for name in ("logs", "locks", "tmp"):
+            make_dirs(os.path.join(self.path, name))
+
+
+def workspaces_dir(home: str) -> str:
+    """Where the workspaces of root runs are."""
+    return os.path.join(home, "workspaces")
+
+
+def root_workspace(home: str, run_id: str) -> Workspace:
+    """The workspace of a root run. Raises ``UsageError`` if the id is none: it becomes part of a path."""
+    if not is_run_id(run_id):
+        raise UsageError(
+            f"{run_id!r} is not a run id",
+            cure="run ids look like exec-20261123-181803-0a1b2c3d; `tako status` lists them",
+        )
+    return Workspace(os.path.join(workspaces_dir(home), run_id))

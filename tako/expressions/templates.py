@@ -1,0 +1,49 @@
+"""Templates: Jinja2 in a sandbox, with the language's filters and the spellings of the Go tool.
+
+This module is imported by every child and used by few, so it finds out by itself whether a text is a template and
+loads Jinja2 only then. The scope is plain data: objects, lists and scalars under the names of ``names.ROOTS``.
+
+Besides Jinja2's own rules: ``true`` and ``false`` render in YAML's spelling, null as nothing, objects and lists as
+JSON; ``payload.items`` is the key, not Python's method; a name that does not exist is an error. Bash's ``${#name}``
+is not a comment. Line ends in a template become ``\\n``, those in values stay. At most 1 MB comes out.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+
+def is_template(text: str) -> bool:
+    """Whether the text holds ``{{``, ``{%`` or ``{#``; the length of a shell variable, ``${#name}``, is none."""
+    return "{{" in text or "{%" in text or "{#" in text.replace("${#", "")
+
+
+def render(text: str, scope: Mapping[str, Any], *, where: str) -> str:
+    """The text with its templates filled in from the scope; raises ``ExpressionError``."""
+    if not is_template(text):
+        return text
+    from tako.expressions import sandbox
+
+    return sandbox.render(text, scope, where)
+
+
+def render_value(value: Any, scope: Mapping[str, Any], *, where: str) -> Any:
+    """Plain data with every string in it rendered; keys and all else stay. Raises ``ExpressionError``."""
+    if isinstance(value, str):
+        return render(value, scope, where=where)
+    if isinstance(value, dict):
+        return {key: render_value(item, scope, where=where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [render_value(item, scope, where=where) for item in value]
+    return value
+
+
+def check(text: str, *, where: str) -> None:
+    """Raise ``ExpressionError`` if the text is a template that does not compile, or that reads ``secrets``."""
+    if is_template(text):
+        from tako.expressions import sandbox
+
+        sandbox.check(text, where)

@@ -1,0 +1,169 @@
+"""Plans a fan-out: from an event to the runs it starts."""
+
+from __future__ import annotations
+
+from tako.errors import TakoError
+from tako.execution.failure import INPUTS_INVALID, PLAN_REFUSED, Failure
+from tako.execution.request import RunRequest, cause_of
+from tako.expressions import templates
+from tako.fanout.discovery import location
+from tako.fanout.plan import MAX_DEPTH, WARN_DEPTH, PassedOver, Plan, PlannedRun
+from tako.ids import child_run_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
+    from tako.config.model import WorkflowSpec
+    from tako.execution.event import Event
+    from tako.execution.request import Ancestor
+    from tako.fanout.discovery import Candidate, Discovery, DiscoveryManager
+    from tako.repos.cache import CacheEntry
+
+    BindInputs = Callable[[WorkflowSpec, Mapping[str, Any], str], Mapping[str, Any]]
+
+
+class Orchestrator:
+    """Discovers, filters, maps inputs, removes doubles, refuses cycles. Starts nothing.
+
+    ``head_commit`` tells the commit of a checkout, or None where it is no git repository; ``lock_path`` the lock that
+    protects a cached checkout; ``bind_inputs`` applies a workflow's input rules and raises ``InputError``.
+    """
+
+    def __init__(
+        self,
+        discovery: DiscoveryManager,
+        *,
+        head_commit: Callable[[str], str | None],
+        lock_path: Callable[[CacheEntry], str],
+        bind_inputs: BindInputs,
+        strict: bool = False,
+    ) -> None:
+        self._discovery = discovery
+        self._head_commit = head_commit
+        self._lock_path = lock_path
+        self._bind_inputs = bind_inputs
+        self._strict = strict
+        self._given_ids: set[str] = set()
+
+    def plan(self, event: Event, emitter: RunRequest) -> Plan:
+        """What an event of a run causes.
+
+        A cycle, more than ten levels and, with ``strict``, an unreadable repository refuse the whole fan-out; inputs
+        that do not fit fail only the run they are for.
+        """
+        path = (*emitter.ancestors, emitter.as_ancestor())
+        found = self._discovery.find_subscribers(event)
+        warnings = _warnings(found, len(path))
+        if self._strict and found.unreadable:
+            message = "a repository's tako.yml cannot be read, and --strict was given: " + "; ".join(warnings)
+            return _refusal(event, message, warnings)
+        chosen, passed_over = first_of_each_workflow(found)
+        if chosen and len(path) > MAX_DEPTH:
+            message = f"more than {MAX_DEPTH} fan-outs below each other: {_chain(path)} → {_label(chosen[0])}"
+            return _refusal(event, message, warnings)
+        for candidate in chosen:
+            loop = find_cycle(candidate.repository.identity, candidate.subscription.workflow, event, path)
+            if loop:
+                return _refusal(event, f"this fan-out would never end, it comes back to itself: {loop}", warnings)
+        runs = tuple(self._planned(candidate, event, emitter, path) for candidate in chosen)
+        return Plan(event, runs, passed_over, warnings, repositories=found.repositories)
+
+    def _planned(
+        self, candidate: Candidate, event: Event, emitter: RunRequest, path: tuple[Ancestor, ...]
+    ) -> PlannedRun:
+        repository, subscription = candidate.repository, candidate.subscription
+        config, entry = repository.config, repository.entry
+        workflow = config.workflow(subscription.workflow) if config else None
+        if config is None or workflow is None:
+            raise AssertionError("a subscription that was read names a workflow of its file")
+        inputs: Mapping[str, Any] = {}
+        failure = None
+        try:
+            inputs = self._inputs(candidate, workflow, event)
+        except TakoError as error:
+            failure = Failure(kind=INPUTS_INVALID, message=str(error))
+        run_id = child_run_id(emitter.root_id, event.id, repository.identity, workflow.name, self._given_ids)
+        self._given_ids.add(run_id)
+        request = RunRequest(
+            run_id=run_id,
+            root_id=emitter.root_id,
+            parent_id=emitter.run_id,
+            repo=repository.identity,
+            ref=entry.ref,
+            source=entry.path,
+            commit=self._head_commit(entry.path),
+            private=True,
+            cache_lock=self._lock_path(entry),
+            workflow=workflow,
+            inputs=inputs,
+            config_path=config.path,
+            artifacts=config.artifacts,
+            events=config.events,
+            event=event,
+            ancestors=path,
+        )
+        return PlannedRun(request, candidate.verdict.why, failure)
+
+    def _inputs(self, candidate: Candidate, workflow: WorkflowSpec, event: Event) -> Mapping[str, Any]:
+        where = location(candidate.repository, candidate.subscription)
+        scope = {"event": event.scope(), "payload": event.payload, "repo": candidate.repository.identity}
+        mapped = templates.render_value(candidate.subscription.inputs, scope, where=where)
+        return self._bind_inputs(workflow, mapped, where)
+
+
+def first_of_each_workflow(
+    found: Discovery, *, undecided_hear: bool = False
+) -> tuple[list[Candidate], tuple[PassedOver, ...]]:
+    """Of each repository and workflow the first subscription that hears the event; the others with the reason.
+
+    ``undecided_hear`` takes those in whose filters could not be evaluated: before a run, its outputs are not known.
+    """
+    chosen: dict[tuple[str, str], Candidate] = {}
+    passed_over: list[PassedOver] = []
+    for candidate in found.candidates:
+        repository, subscription, verdict = candidate.repository, candidate.subscription, candidate.verdict
+        hears = verdict.hears or (undecided_hear and verdict.undecided)
+        key = (repository.entry.path, subscription.workflow)
+        if hears and key not in chosen:
+            chosen[key] = candidate
+            continue
+        why = verdict.why
+        if hears:
+            why = f"an earlier subscription, line {chosen[key].subscription.line}, already runs this workflow"
+        where = location(repository, subscription)
+        passed_over.append(PassedOver(repository.identity, subscription.workflow, where, why))
+    return list(chosen.values()), tuple(passed_over)
+
+
+def find_cycle(repo: str, workflow: str, event: Event, path: tuple[Ancestor, ...]) -> str:
+    """The way from a run up the tree back to itself, or nothing.
+
+    It is a cycle if the workflow is at work above because of the same event (same source and type), or since it was
+    started by hand: it would then wait for itself.
+    """
+    for position, ancestor in enumerate(path):
+        same_run = (ancestor.repo, ancestor.workflow) == (repo, workflow)
+        if same_run and ancestor.cause in (None, cause_of(event)):
+            return f"{_chain(path[position:])} → {repo}:{workflow}"
+    return ""
+
+
+def _chain(path: tuple[Ancestor, ...]) -> str:
+    return " → ".join(f"{ancestor.repo}:{ancestor.workflow}" for ancestor in path)
+
+
+def _label(candidate: Candidate) -> str:
+    return f"{candidate.repository.identity}:{candidate.subscription.workflow}"
+
+
+def _refusal(event: Event, message: str, warnings: tuple[str, ...]) -> Plan:
+    return Plan(event, warnings=warnings, refused=Failure(kind=PLAN_REFUSED, message=message))
+
+
+def _warnings(found: Discovery, depth: int) -> tuple[str, ...]:
+    warnings = [f"{item.identity}: {item.error}" for item in found.unreadable]
+    if depth >= WARN_DEPTH:
+        warnings.append(f"{depth} fan-outs below each other; at most {MAX_DEPTH} are allowed")
+    return tuple(warnings)

@@ -1,0 +1,45 @@
+"""What a fan-out will do, decided before anything starts."""
+
+from __future__ import annotations
+
+from tako.execution.event import Event
+from tako.execution.failure import Failure
+from tako.execution.request import RunRequest
+from tako.records import record
+
+MAX_DEPTH = 10
+WARN_DEPTH = 7
+
+
+@record
+class PlannedRun:
+    """One run that an event starts."""
+
+    request: RunRequest
+    why: str
+    failure: Failure | None = None
+    """Set if it cannot even be started, since its inputs do not fit: it counts as a failed run."""
+
+
+@record
+class PassedOver:
+    """A subscription that does not run, and why."""
+
+    repo: str
+    workflow: str
+    where: str
+    why: str
+
+
+@record
+class Plan:
+    """What one event causes."""
+
+    event: Event
+    runs: tuple[PlannedRun, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+    warnings: tuple[str, ...] = ()
+    refused: Failure | None = None
+    """Set if the fan-out must not happen; there are no runs then."""
+    repositories: int = 0
+    """How many repositories were looked at."""

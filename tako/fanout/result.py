@@ -1,0 +1,103 @@
+"""How a fan-out, and a whole tree, ended."""
+
+from __future__ import annotations
+
+import shlex
+
+from tako.execution.answer import Answer
+from tako.execution.event import Event
+from tako.execution.failure import FAN_OUT_FAILED, Failure
+from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+PENDING = "pending"
+
+
+@record
+class ChildOutcome:
+    """How one run of the tree ended."""
+
+    run_id: str
+    parent_id: str | None
+    event_id: str | None
+    repo: str
+    workflow: str
+    depth: int
+    status: str
+    """``success`` or ``failed``; ``pending`` if it never ended, since the tree was interrupted."""
+    seconds: float
+    """At work, waiting not counted."""
+    started_at: float | None
+    ended_at: float | None
+    workspace: str
+    failure: Failure | None = None
+    outputs: Mapping[str, Mapping[str, str]] = {}
+
+    @property
+    def ok(self) -> bool:
+        return self.status == "success"
+
+    @property
+    def replay(self) -> str:
+        """The command that runs it again, alone."""
+        return f"python -m runner_child {shlex.quote(self.workspace)} --fresh"
+
+
+@record
+class FanOutResult:
+    """How one fan-out ended: every run that its event started."""
+
+    event: Event
+    children: tuple[ChildOutcome, ...]
+    failed_below: bool
+    """Whether one of them failed, or one that they triggered."""
+    refused: Failure | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.refused is None and not self.failed_below
+
+    def answer(self) -> Answer:
+        """What the run that waits is told."""
+        succeeded = sum(child.ok for child in self.children)
+        failure = self.refused
+        if failure is None and self.failed_below:
+            failure = Failure(kind=FAN_OUT_FAILED, message=_summary(self.children))
+        return Answer(self.event.id, total=len(self.children), succeeded=succeeded, failure=failure)
+
+
+@record
+class TreeResult:
+    """How a root run and everything below it ended."""
+
+    root: ChildOutcome
+    runs: tuple[ChildOutcome, ...]
+    """Every run below the root, in the order in which they were planned."""
+    fan_outs: tuple[FanOutResult, ...]
+    warnings: tuple[str, ...]
+    ok: bool
+    seconds: float
+    interrupted_by: int | None = None
+    """The signal that stopped the tree, if one did."""
+
+    @property
+    def failures(self) -> tuple[ChildOutcome, ...]:
+        """Every run that failed by itself, those aside that failed only since another did."""
+        own = (run for run in (self.root, *self.runs) if run.failure is not None)
+        return tuple(run for run in own if run.failure and run.failure.kind != FAN_OUT_FAILED)
+
+
+def _summary(children: Iterable[ChildOutcome]) -> str:
+    listed = tuple(children)
+    failed = [child for child in listed if not child.ok]
+    if not failed:
+        return "a run further down failed"
+    named = "; ".join(
+        f"{child.repo}:{child.workflow}: {child.failure.message.splitlines()[0] if child.failure else child.status}"
+        for child in failed[:5]
+    )
+    more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
+    return f"{len(failed)} of {len(listed)} triggered runs failed: {named}{more}"

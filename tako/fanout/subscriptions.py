@@ -1,0 +1,58 @@
+"""Which subscription hears which event. Pure; see "Which subscription hears which event" in the language."""
+
+from __future__ import annotations
+
+from tako.config.model import DEFAULT_ARTIFACT
+from tako.errors import ExpressionError
+from tako.expressions import cel, versions
+from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.config.model import Subscription
+    from tako.execution.event import Event
+
+
+@record
+class Verdict:
+    """Whether a subscription hears an event, and why or why not."""
+
+    hears: bool
+    why: str
+    undecided: bool = False
+    """Whether it does not hear only since a filter could not be evaluated."""
+
+
+def judge(subscription: Subscription, event: Event, *, where: str) -> Verdict:
+    """Hold one subscription against one event; the first condition that does not hold is the reason.
+
+    A filter that cannot be evaluated, for a missing field say, does not match.
+    """
+    if subscription.repo != event.source:
+        return Verdict(False, f"waits for {subscription.repo}")
+    if event.type not in subscription.events:
+        return Verdict(False, f"waits for the events {', '.join(subscription.events)}")
+    if event.artifact not in (subscription.artifact, DEFAULT_ARTIFACT):
+        return Verdict(False, f"waits for the artifact {subscription.artifact}, the event is about {event.artifact}")
+    if not subscription.enabled:
+        return Verdict(False, "is not enabled")
+    try:
+        if not versions.in_range(event.schema_version, subscription.schema_version, where=where):
+            return Verdict(
+                False, f"wants schema version {subscription.schema_version}, the event has {event.schema_version}"
+            )
+    except ExpressionError as error:
+        return Verdict(False, f"its schema version cannot be compared: {error.what}")
+    return _filters(subscription, event, where)
+
+
+def _filters(subscription: Subscription, event: Event, where: str) -> Verdict:
+    scope = {"event": event.scope(), "payload": event.payload}
+    for text in subscription.filters:
+        try:
+            if not cel.evaluate(text, scope, where=where):
+                return Verdict(False, f"its filter does not hold: {text}")
+        except ExpressionError as error:
+            detail = f"{error.what} ({error.why})" if error.why else error.what
+            return Verdict(False, f"its filter cannot be evaluated: {text}: {detail}", undecided=True)
+    return Verdict(True, f"hears {event.type} of {event.source}:{event.artifact}")

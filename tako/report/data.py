@@ -1,0 +1,100 @@
+"""What ``--json`` prints of a run. Field names are stable."""
+
+from __future__ import annotations
+
+from tako.clock import iso
+from tako.records import to_data
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from tako.execution.request import RunRequest
+    from tako.execution.state import StepRecord
+    from tako.fanout.plan import Plan
+    from tako.fanout.result import ChildOutcome, TreeResult
+
+
+def result_data(result: TreeResult, request: RunRequest, steps: Sequence[StepRecord]) -> dict[str, Any]:
+    """A finished run."""
+    return {
+        "run_id": result.root.run_id,
+        "repository": request.repo,
+        "ref": request.ref,
+        "workflow": request.workflow.name,
+        "inputs": dict(request.inputs),
+        "success": result.ok,
+        "duration_seconds": round(result.seconds, 3),
+        "interrupted_by": result.interrupted_by,
+        "failure": to_data(result.root.failure),
+        "steps": [step_data(step) for step in steps],
+        "runs": [outcome_data(run) for run in result.runs],
+        "fan_outs": [
+            {
+                "event_id": fan_out.event.id,
+                "type": fan_out.event.type,
+                "source": fan_out.event.source,
+                "emitted_by": fan_out.event.run_id,
+                "success": fan_out.ok,
+                "children": [child.run_id for child in fan_out.children],
+                "refused": to_data(fan_out.refused),
+            }
+            for fan_out in result.fan_outs
+        ],
+        "warnings": list(result.warnings),
+    }
+
+
+def step_data(step: StepRecord) -> dict[str, Any]:
+    """One step of the root."""
+    return {
+        "id": step.id,
+        "status": step.status,
+        "started_at": iso(step.started_at),
+        "duration_seconds": round(step.seconds, 3),
+        "outputs": dict(step.outputs),
+        "artifacts": to_data(step.artifacts),
+        "failure": to_data(step.failure),
+    }
+
+
+def outcome_data(run: ChildOutcome) -> dict[str, Any]:
+    """One run of a tree."""
+    return {
+        "run_id": run.run_id,
+        "parent_id": run.parent_id,
+        "event_id": run.event_id,
+        "repository": run.repo,
+        "workflow": run.workflow,
+        "depth": run.depth,
+        "status": run.status,
+        "duration_seconds": round(run.seconds, 3),
+        "started_at": iso(run.started_at) if run.started_at is not None else None,
+        "ended_at": iso(run.ended_at) if run.ended_at is not None else None,
+        "workspace": run.workspace,
+        "failure": to_data(run.failure),
+        "outputs": to_data(run.outputs),
+        "replay": run.replay if run.failure is not None else None,
+    }
+
+
+def plan_data(plan: Plan) -> dict[str, Any]:
+    """What an event would cause."""
+    return {
+        "event": {"type": plan.event.type, "source": plan.event.source, "artifact": plan.event.artifact},
+        "would_run": [
+            {
+                "repository": planned.request.repo,
+                "ref": planned.request.ref,
+                "workflow": planned.request.workflow.name,
+                "inputs": dict(planned.request.inputs),
+                "why": planned.why,
+                "failure": to_data(planned.failure),
+            }
+            for planned in plan.runs
+        ],
+        "passed_over": [to_data(passed) for passed in plan.passed_over],
+        "warnings": list(plan.warnings),
+        "refused": to_data(plan.refused),
+    }

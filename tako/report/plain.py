@@ -1,0 +1,73 @@
+"""Tells what happens as it happens, a line each, for logs and pipes: no colour, no movement."""
+
+from __future__ import annotations
+
+import signal
+
+from tako.clock import duration
+from tako.report.words import MARKS, failure_title
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako.children.base import StepUpdate
+    from tako.execution.request import RunRequest
+    from tako.fanout.plan import Plan
+    from tako.fanout.result import ChildOutcome
+
+
+class PlainReporter:
+    """A ``TreeObserver`` that writes lines.
+
+    The root's steps are always told, those of the children with ``verbose``.
+    """
+
+    def __init__(self, write: Callable[[str], object], *, verbose: bool = False) -> None:
+        self._write = write
+        self._verbose = verbose
+
+    def run_started(self, request: RunRequest, *, resumed: bool) -> None:
+        if request.parent_id and (self._verbose or not resumed):
+            self._line(f"{'goes on' if resumed else 'started'}: {request.label} ({request.run_id})")
+
+    def run_step(self, request: RunRequest, step: StepUpdate) -> None:
+        root = request.parent_id is None
+        if not (root or self._verbose) or step.status == "suspended":
+            return
+        label = f"step '{step.id}'" if root else f"{request.label} step '{step.id}'"
+        if step.status == "running":
+            self._line(f"… {label}")
+        else:
+            self._line(f"{MARKS.get(step.status, '?')} {label} {step.status} ({duration(step.seconds)})")
+
+    def run_waiting(self, request: RunRequest) -> None:
+        if self._verbose:
+            self._line(f"waits for its fan-out: {request.label} ({request.run_id})")
+
+    def run_ended(self, outcome: ChildOutcome) -> None:
+        if outcome.parent_id is None:
+            return
+        how = f": {failure_title(outcome.failure)}" if outcome.failure else ""
+        mark = MARKS.get(outcome.status, "?")
+        self._line(f"{mark} {outcome.repo}:{outcome.workflow} {outcome.status} ({duration(outcome.seconds)}){how}")
+
+    def planned(self, plan: Plan, emitter: RunRequest) -> None:
+        for warning in plan.warnings:
+            self._line(f"warning: {warning}")
+        what = f"{emitter.label} emitted {plan.event.type}"
+        if plan.refused is not None:
+            self._line(f"{what}; refused: {plan.refused.message}")
+        elif not plan.runs:
+            self._line(f"{what}; no repository subscribed to it ({plan.repositories} looked at)")
+        else:
+            self._line(f"{what}; starts {', '.join(planned.request.label for planned in plan.runs)}")
+        if self._verbose or not plan.runs:
+            for passed in plan.passed_over:
+                self._line(f"  not {passed.repo}:{passed.workflow} ({passed.where}): {passed.why}")
+
+    def interrupted(self, signal_number: int) -> None:
+        self._line(f"{signal.Signals(signal_number).name}: stopping; waiting for what is at work to end")
+
+    def _line(self, text: str) -> None:
+        self._write(text + "\n")

@@ -1,0 +1,60 @@
+"""What ``tako exec --dry-run`` prints."""
+
+from __future__ import annotations
+
+from tako.records import to_data
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from tako.fanout.preview import FanOutPreview, StepPreview
+
+
+def preview_text(repo: str, workflow: str, steps: Sequence[StepPreview]) -> str:
+    """The plan as indented text."""
+    lines = [f"Would run {repo}:{workflow}", *_steps(steps, "  "), "Nothing was run."]
+    return "\n".join(lines) + "\n"
+
+
+def preview_data(repo: str, workflow: str, inputs: Mapping[str, Any], steps: Sequence[StepPreview]) -> dict[str, Any]:
+    """The plan for programs."""
+    return {
+        "repository": repo,
+        "workflow": workflow,
+        "inputs": dict(inputs),
+        "steps": [to_data(step) for step in steps],
+    }
+
+
+def _steps(steps: Sequence[StepPreview], indent: str) -> list[str]:
+    lines: list[str] = []
+    for preview in steps:
+        step = preview.step
+        what = step.uses or (step.run or "").strip().partition("\n")[0]
+        condition = f", if {step.condition}" if step.condition else ""
+        lines.append(f"{indent}{step.id}: {what}{condition}")
+        if preview.fan_out is not None:
+            lines += _fan_out(preview.fan_out, indent + "  ")
+    return lines
+
+
+def _fan_out(fan_out: FanOutPreview, indent: str) -> list[str]:
+    lines = [f"{indent}emits {fan_out.event_type} about the artifact {fan_out.artifact}"]
+    if fan_out.unknown:
+        lines.append(f"{indent}known only when it runs: {', '.join(fan_out.unknown)}")
+    lines += [f"{indent}warning: {problem}" for problem in fan_out.unreadable]
+    if not fan_out.runs:
+        lines.append(f"{indent}no repository would run anything")
+    for run in fan_out.runs:
+        verb = "would run" if run.certain else "might run"
+        lines.append(f"{indent}{verb} {run.repo}:{run.workflow} ({run.where}): {run.why}")
+        lines += _steps(run.steps, indent + "  ")
+        if run.stopped:
+            lines.append(f"{indent}  not followed further: {run.stopped}")
+    lines += [
+        f"{indent}would not run {passed.repo}:{passed.workflow} ({passed.where}): {passed.why}"
+        for passed in fan_out.passed_over
+    ]
+    return lines

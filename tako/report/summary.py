@@ -1,0 +1,67 @@
+"""What a finished run is summed up as, in words. The phrases are those that scripts for the Go tool look for."""
+
+from __future__ import annotations
+
+from tako.clock import duration
+from tako.execution.failure import FAN_OUT_FAILED
+from tako.report.tree import count_by_status, render_tree
+from tako.report.words import MARKS, failure_lines
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tako.execution.state import StepRecord
+    from tako.fanout.result import ChildOutcome, TreeResult
+
+MAX_DETAILED = 50
+"""Failures told in full; the rest have their line in the tree and their logs."""
+
+
+def summary(result: TreeResult, steps: Sequence[StepRecord]) -> str:
+    """The end of a run: id, success, duration, the root's steps, the tree."""
+    lines = [
+        f"Execution completed: {result.root.run_id}",
+        f"Success: {'true' if result.ok else 'false'}",
+        f"Duration: {duration(result.seconds)}",
+        *(step_line(step) for step in steps),
+    ]
+    if result.runs:
+        totals = ", ".join(f"{count} {status}" for status, count in sorted(count_by_status(result.runs).items()))
+        causes = {fan_out.event.id: fan_out.event.type for fan_out in result.fan_outs}
+        lines += ["", f"Triggered runs: {len(result.runs)} ({totals})"]
+        lines += [f"  {line}" for line in render_tree((result.root, *result.runs), causes)]
+    return "\n".join(lines) + "\n"
+
+
+def step_line(step: StepRecord) -> str:
+    """``  ✓ build (1.2s)``."""
+    return f"  {MARKS.get(step.status, '?')} {step.id} ({duration(step.seconds)})"
+
+
+def failures(result: TreeResult) -> str:
+    """Every failure in full: kind, step, exit code or signal, duration, log, how to run it again."""
+    lines: list[str] = []
+    own = [run for run in result.runs if run.failure is not None and run.failure.kind != FAN_OUT_FAILED]
+    for run in own[:MAX_DETAILED]:
+        lines += ["", *child_failure(run)]
+    if len(own) > MAX_DETAILED:
+        lines += ["", f"and {len(own) - MAX_DETAILED} more failed runs; `tako status {result.root.run_id}` lists them"]
+    failure = result.root.failure
+    if failure is not None:
+        where = f"step '{failure.step}' failed" if failure.step else failure.kind
+        rest = [f"  {line}" for line in failure_lines(failure)[1:]]
+        lines += ["", f"execution failed: {where}: {failure.message.splitlines()[0]}", *rest]
+    elif not result.ok and own:
+        lines += ["", f"execution failed: {len(own)} triggered runs failed; nobody waited for them"]
+    return "\n".join(lines).lstrip("\n") + "\n" if lines else ""
+
+
+def child_failure(run: ChildOutcome) -> list[str]:
+    """One failed run in full."""
+    lines = [f"{run.repo}:{run.workflow} failed after {duration(run.seconds)} ({run.run_id})"]
+    if run.failure is not None:
+        lines += [f"  {line}" for line in failure_lines(run.failure)]
+    if run.started_at is not None:
+        lines += [f"  logs: {run.workspace}/logs", f"  run it again: {run.replay}"]
+    return lines

@@ -1,0 +1,31 @@
+"""Words and marks that every report uses."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.execution.failure import Failure
+
+MARKS = {
+    "success": "✓",
+    "failed": "✗",
+    "skipped": "–",
+    "suspended": "…",
+    "pending": "·",
+    "running": "…",
+    "waiting": "…",
+}
+
+
+def failure_title(failure: Failure) -> str:
+    """One line: the kind, the step, the first line of the message."""
+    step = f" at step '{failure.step}'" if failure.step else ""
+    return f"{failure.kind}{step}: {failure.message.splitlines()[0] if failure.message else ''}"
+
+
+def failure_lines(failure: Failure) -> list[str]:
+    """The title, the rest of the message, the last lines of the log."""
+    lines = [failure_title(failure), *failure.message.splitlines()[1:]]
+    if failure.log:
+        lines += ["last lines of its log:", *(f"  | {line}" for line in failure.log)]
+    return lines

@@ -1,0 +1,207 @@
+"""Asking git. What its files say plainly is read from them, since a git process costs some milliseconds."""
+
+from __future__ import annotations
+
+import os
+
+from tako.errors import CheckoutError, MachineError
+from tako.repos import gitconfig
+from tako.repos.names import is_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tako.process import Completed, Processes
+
+# What `git rev-parse --local-env-vars` lists: they belong to one repository, and are set when Tako is started by a
+# hook, an alias or `git rebase --exec`, where they would turn every command of ours on that repository. Not
+# GIT_CONFIG_COUNT, by which CI systems hand over credentials and safe.directory.
+_OF_ANOTHER_REPOSITORY = frozenset(
+    {
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+        "GIT_COMMON_DIR",
+        "GIT_CONFIG",
+        "GIT_CONFIG_PARAMETERS",
+        "GIT_DIR",
+        "GIT_GRAFT_FILE",
+        "GIT_IMPLICIT_WORK_TREE",
+        "GIT_INDEX_FILE",
+        "GIT_INTERNAL_SUPER_PREFIX",
+        "GIT_NAMESPACE",
+        "GIT_NO_REPLACE_OBJECTS",
+        "GIT_OBJECT_DIRECTORY",
+        "GIT_PREFIX",
+        "GIT_QUARANTINE_PATH",
+        "GIT_REPLACE_REF_BASE",
+        "GIT_SHALLOW_FILE",
+        "GIT_TEMPLATE_DIR",
+        "GIT_WORK_TREE",
+    }
+)
+_OURS = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_OPTIONAL_LOCKS": "0",
+    "LC_ALL": "C",
+}
+# The configuration that comes with a copy, or the user's own, must not start programs while we make a checkout.
+_QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "submodule.recurse=false")
+
+
+class Git:
+    """Runs git, never on another repository than the one named."""
+
+    def __init__(self, processes: Processes, *, stop_fds: Sequence[int] = ()) -> None:
+        """``stop_fds`` are descriptors that become readable when git is to be stopped."""
+        self._processes = processes
+        self._stop_fds = tuple(stop_fds)
+
+    def run(self, *arguments: str) -> Completed:
+        """Run ``git`` with arguments that say where (``-C``, ``--git-dir``); no hook runs, no prompt appears.
+
+        Raises ``MachineError`` if there is no git.
+        """
+        try:
+            return self._processes.run(
+                ("git", *_QUIET, *arguments), env=environment(os.environ), stop_fds=self._stop_fds
+            )
+        except MachineError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            raise MachineError(
+                "git is not on the PATH", where="git", cure="install git, so that `git --version` works"
+            ) from error
+
+    def check(self, *arguments: str, doing: str, where: str) -> str:
+        """What git prints, without the last newline.
+
+        ``doing`` and ``where`` are for the message. Raises ``CheckoutError`` with git's own words if it fails, and
+        ``MachineError`` if there is no git.
+        """
+        completed = self.run(*arguments)
+        if not completed.ok:
+            raise CheckoutError(f"git could not {doing}", where=where, why=completed.message())
+        return _text(completed.stdout).removesuffix("\n")
+
+    def head_commit(self, directory: str) -> str | None:
+        """The commit that a repository is at, 40 or 64 hexadecimal digits.
+
+        None if the directory is not a repository's own (one further up does not count) or has no commit yet.
+        Raises ``CheckoutError`` if git cannot make sense of it, ``MachineError`` if there is no git.
+        """
+        git_dir = find_git_dir(directory)
+        if git_dir is None:
+            return None
+        head = _first_line(os.path.join(git_dir, "HEAD"))
+        if head.startswith("ref: "):
+            head = _commit_of_ref(common_dir(git_dir), head[len("ref: ") :].strip())
+        if is_commit(head):
+            return head
+        completed = self.run(f"--git-dir={git_dir}", "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+        if completed.ok:
+            return _text(completed.stdout).strip()
+        if completed.stderr.strip():
+            raise CheckoutError("git cannot tell the current commit", where=directory, why=completed.message())
+        return None
+
+    def origin_url(self, directory: str) -> str | None:
+        """The address of the remote ``origin``, as it is written down; None without one, or outside a repository.
+
+        Raises ``CheckoutError`` if the configuration cannot be read, ``MachineError`` if there is no git.
+        """
+        git_dir = find_git_dir(directory)
+        if git_dir is None:
+            return None
+        settings = gitconfig.parse(_content(os.path.join(common_dir(git_dir), "config")))
+        if settings and not any(setting.section.startswith("include") for setting in settings):
+            return gitconfig.value_of(settings, "remote", "origin", "url")
+        completed = self.run(f"--git-dir={git_dir}", "config", "--get", "remote.origin.url")
+        if completed.exit.code not in (0, 1):
+            raise CheckoutError("git cannot read the configuration", where=directory, why=completed.message())
+        return _text(completed.stdout).strip() or None
+
+
+def environment(base: Mapping[str, str]) -> dict[str, str]:
+    """A process environment in which git sees only the repository it is pointed at, asks nothing, speaks English."""
+    kept = {name: value for name, value in base.items() if name not in _OF_ANOTHER_REPOSITORY}
+    return {**kept, **_OURS}
+
+
+def owner_and_name(url: str) -> str | None:
+    """``owner/name`` out of a remote's address; None if it does not tell.
+
+    Of a longer path the last two parts count. A path on this machine (or ``file://``) must end in ``.git``, as those
+    of bare repositories on a server do: in ``/home/me/work/lib``, ``work`` is nobody's name.
+    """
+    url = url.strip()
+    scheme, separator, rest = url.partition("://")
+    if separator:
+        local, path = scheme == "file", rest.partition("/")[2]
+    elif ":" in url.partition("/")[0]:
+        # The scp-like form of git-clone(1), [user@]host:path: it has a colon before the first slash.
+        host, slash, rest = url.partition("/")
+        local, path = False, host.rpartition(":")[2] + slash + rest
+    else:
+        local, path = True, url
+    path = path.rstrip("/")
+    if local and not path.endswith(".git"):
+        return None
+    # Azure DevOps writes project/_git/name over HTTPS and project/name over SSH.
+    parts = [part for part in path.removesuffix(".git").split("/") if part != "_git"][-2:]
+    return "/".join(parts) if len(parts) == 2 and all(is_name(part) for part in parts) else None
+
+
+def find_git_dir(directory: str) -> str | None:
+    """Where a repository keeps its history: its ``.git``, what a ``.git`` file points to, or a bare one itself.
+
+    None if the directory is not the top of a repository.
+    """
+    path = os.path.join(directory, ".git")
+    if os.path.isdir(path):
+        return path
+    pointer = _first_line(path)
+    if pointer.startswith("gitdir: "):
+        return os.path.join(directory, pointer[len("gitdir: ") :])
+    if os.path.isfile(os.path.join(directory, "HEAD")) and all(
+        os.path.isdir(os.path.join(directory, part)) for part in ("objects", "refs")
+    ):
+        return directory
+    return None
+
+
+def common_dir(git_dir: str) -> str:
+    """The directory that linked working trees share (gitrepository-layout(5), ``commondir``)."""
+    return os.path.join(git_dir, _first_line(os.path.join(git_dir, "commondir")))
+
+
+def is_commit(text: str) -> bool:
+    """Whether a text is a full commit id: SHA-1 or SHA-256 in lower-case hexadecimal."""
+    return len(text) in (40, 64) and all(char in "0123456789abcdef" for char in text)
+
+
+def _commit_of_ref(git_dir: str, ref: str) -> str:
+    """What a loose or packed ref holds; empty if it is neither."""
+    loose = _first_line(os.path.join(git_dir, ref))
+    if loose:
+        return loose
+    packed = _content(os.path.join(git_dir, "packed-refs"))
+    line_end = packed.find(f" {ref}\n")
+    return packed[packed.rfind("\n", 0, line_end) + 1 : line_end] if line_end >= 0 else ""
+
+
+def _first_line(path: str) -> str:
+    return _content(path).partition("\n")[0].rstrip("\r")
+
+
+def _content(path: str) -> str:
+    """A file's text, empty if it cannot be read: git is asked then, and says why."""
+    try:
+        with open(path, "rb") as file:
+            return _text(file.read())
+    except OSError:
+        return ""
+
+
+def _text(data: bytes) -> str:
+    # The encoding of names on the file system, so that what git prints can be opened.
+    return os.fsdecode(data)

@@ -1,0 +1,115 @@
+"""What every cached repository says in its ``tako.yml``, read once and again only when the file has changed."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from tako.errors import ConfigError, MachineError, TakoError
+from tako.records import record
+from tako.repos.identity import identity
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako.config.model import RepoConfig
+    from tako.repos.cache import CacheEntry, RepoCache
+    from tako.repos.git import Git
+
+    Stamp = tuple[int, int, int]
+
+CONFIG_FILE = "tako.yml"
+
+
+@record
+class Indexed:
+    """One cached repository.
+
+    ``config`` and ``error`` are both None for a repository without a ``tako.yml``, which is nothing wrong; else
+    exactly one of them is set.
+    """
+
+    entry: CacheEntry
+    config: RepoConfig | None
+    error: TakoError | None
+    identity: str
+
+    @property
+    def is_unconfigured(self) -> bool:
+        """Whether the repository simply has no ``tako.yml``."""
+        return self.config is None and self.error is None
+
+
+@record
+class _Known:
+    """What was read from a file when it looked like ``stamp``."""
+
+    stamp: Stamp | None
+    config: RepoConfig | None
+    error: TakoError | None
+    identity: str
+
+
+class RepoIndex:
+    """The cache's configurations; one per run, used by one thread."""
+
+    def __init__(self, cache: RepoCache, *, load: Callable[[str], RepoConfig], git: Git) -> None:
+        """``load`` reads the ``tako.yml`` at a path and raises ``TakoError`` if it cannot."""
+        self._cache = cache
+        self._load = load
+        self._git = git
+        self._known: dict[str, _Known] = {}
+
+    def scan(self) -> tuple[Indexed, ...]:
+        """Every cached repository, by its place in the cache; what cannot be read is there with its error."""
+        known: dict[str, _Known] = {}
+        found = tuple(self._indexed(entry, known) for entry in self._cache.entries())
+        self._known = known
+        return found
+
+    def _indexed(self, entry: CacheEntry, known: dict[str, _Known]) -> Indexed:
+        if entry.problem:
+            what = f"{entry.owner_name} in the cache cannot be used"
+            return Indexed(entry, None, MachineError(what, where=entry.path, why=entry.problem), entry.owner_name)
+        try:
+            stamp = _stamp(os.path.join(entry.path, CONFIG_FILE))
+        except TakoError as error:
+            return Indexed(entry, None, error, entry.owner_name)
+        before = self._known.get(entry.path)
+        read = before if before is not None and before.stamp == stamp else self._read(entry, stamp)
+        # Only what the file itself says stays true while the file does; a machine's trouble may pass.
+        if read.error is None or isinstance(read.error, ConfigError):
+            known[entry.path] = read
+        return Indexed(entry, read.config, read.error, read.identity)
+
+    def _read(self, entry: CacheEntry, stamp: Stamp | None) -> _Known:
+        config, error = None, None
+        try:
+            if stamp is not None:
+                config = self._load(os.path.join(entry.path, CONFIG_FILE))
+        except TakoError as found:
+            error = found
+        try:
+            name = identity(config, entry.path, entry, self._git)
+        except TakoError as found:
+            return _Known(stamp, None, error or found, entry.owner_name)
+        return _Known(stamp, config, error, name)
+
+
+def _stamp(path: str) -> Stamp | None:
+    """What changes when a file does: mtime in nanoseconds, size, inode; None if there is no file.
+
+    Raises ``TakoError`` if it cannot be a configuration.
+    """
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        if os.path.islink(path):
+            raise ConfigError("this is a broken symbolic link", where=path) from None
+        return None
+    except OSError as error:
+        raise MachineError(f"cannot read it: {error.strerror}", where=path) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise ConfigError("this is not a file", where=path)
+    return status.st_mtime_ns, status.st_size, status.st_ino

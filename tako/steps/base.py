@@ -1,0 +1,173 @@
+"""The contract of a step kind, and what it is given."""
+
+from __future__ import annotations
+
+import os
+
+from tako.execution.event import artifact_scope
+from tako.expressions import templates
+from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any, Protocol
+
+    from tako.clock import Clock
+    from tako.config.model import StepSpec
+    from tako.execution.event import Event
+    from tako.execution.failure import Failure
+    from tako.execution.request import RunRequest
+    from tako.execution.state import ExecutionState
+    from tako.execution.workspace import Workspace
+    from tako.process import Processes
+
+    class Step(Protocol):
+        """One kind of step.
+
+        ``run`` returns a result with a failure when the step's own work failed, and raises ``TakoError`` when the
+        step could not be carried out; both fail the step. It raises ``RunInterruptedError`` when a stop was asked for.
+        """
+
+        def run(self, context: StepContext) -> StepResult: ...
+
+
+@record
+class StepResult:
+    """What a step came to."""
+
+    failure: Failure | None = None
+    stdout: bytes = b""
+    """Only what ``produces`` needs is kept."""
+    stderr: bytes = b""
+    outputs: Mapping[str, str] = {}
+    """What the step itself puts out, beside what ``produces`` takes from it."""
+    exported: Mapping[str, str] | None = None
+    """The step's environment at its end, where an output needs it."""
+    event: Event | None = None
+    """For the root: an event to plan and run the subscribers of. If it is a waiting one, the run is suspended."""
+
+
+class RunInterruptedError(Exception):
+    """A stop was asked for while a step ran. Not a failure of the step: it runs again when the run is resumed."""
+
+
+@record
+class Capabilities:
+    """What every step of a run may use."""
+
+    request: RunRequest
+    workspace: Workspace
+    repo_dir: str
+    processes: Processes
+    clock: Clock
+    base_env: Mapping[str, str]
+    """The user's environment, without Tako's own variables."""
+    stop_fds: Sequence[int] = ()
+    """Descriptors that become readable when the run must end."""
+    echo: Callable[[str, bytes], object] | None = None
+    """Called with the step's id and what it prints, for a reader who wants to see it now."""
+
+
+class StepContext:
+    """One step about to run: its specification and all it may know and use."""
+
+    def __init__(self, capabilities: Capabilities, spec: StepSpec, state: ExecutionState) -> None:
+        self.capabilities = capabilities
+        self.spec = spec
+        self.state = state
+        self._environment: dict[str, str] | None = None
+
+    @property
+    def request(self) -> RunRequest:
+        return self.capabilities.request
+
+    @property
+    def where(self) -> str:
+        """``file:line`` of the step, for errors."""
+        return f"{self.request.config_path or 'tako.yml'}:{self.spec.line}"
+
+    @property
+    def log_path(self) -> str:
+        return self.capabilities.workspace.log(self.spec.id)
+
+    @property
+    def output_path(self) -> str:
+        """The file to which the step writes ``name=value`` lines."""
+        return os.path.join(self.capabilities.workspace.temporary, f"{self.spec.id}.output")
+
+    @property
+    def directory(self) -> str:
+        """Where the step runs."""
+        return os.path.join(self.capabilities.repo_dir, self.spec.working_directory or "").rstrip("/")
+
+    def scope(self, **more: Any) -> dict[str, Any]:
+        """The names that templates and CEL see."""
+        request = self.request
+        event = request.event
+        return {
+            "inputs": dict(request.inputs),
+            "steps": {step.id: {"outputs": dict(step.outputs), "status": step.status} for step in self.state.steps},
+            "event": event.scope() if event else {},
+            "payload": dict(event.payload) if event else {},
+            "artifacts": artifact_scope(request.visible_artifacts),
+            "env": self.environment(),
+            "repo": request.repo,
+            "run": {"id": request.run_id, "root_id": request.root_id, "workflow": request.workflow.name},
+            **more,
+        }
+
+    def render(self, text: str) -> str:
+        """A template's text. Raises ``ExpressionError``."""
+        return templates.render(text, self.scope(), where=self.where) if templates.is_template(text) else text
+
+    def environment(self) -> dict[str, str]:
+        """What the step's processes find in their environment. Raises ``ExpressionError``."""
+        if self._environment is None:
+            self._environment = dict(self.capabilities.base_env)
+            for declared in (self.request.workflow.env, self.spec.env):
+                rendered = {name: self.render(value) for name, value in declared.items()}
+                self._environment.update(rendered)
+            self._environment.update(self._own_variables())
+        return self._environment
+
+    def _own_variables(self) -> dict[str, str]:
+        request = self.request
+        own = {
+            "TAKO_RUN_ID": request.run_id,
+            "TAKO_ROOT_RUN_ID": request.root_id,
+            "TAKO_STEP_ID": self.spec.id,
+            "TAKO_WORKSPACE": self.capabilities.workspace.path,
+            "TAKO_REPO": request.repo,
+            "TAKO_OUTPUT": self.output_path,
+        }
+        if request.event is not None:
+            own["TAKO_EVENT_ID"] = request.event.id
+            own["TAKO_IDEMPOTENCY_KEY"] = f"{request.event.id}:{request.label}:{self.spec.id}"
+        for name, value in request.inputs.items():
+            own[f"TAKO_INPUT_{variable_name(name)}"] = _plain(value)
+        for artifact in reversed(request.visible_artifacts):
+            own[f"TAKO_ARTIFACT_{variable_name(artifact.name)}_PATH"] = artifact.path
+        return own
+
+
+def variable_name(name: str) -> str:
+    """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
+
+
+def base_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The user's environment without what Tako put there: a run inside a run starts clean."""
+    own = ("TAKO_RUN_ID", "TAKO_ROOT_RUN_ID", "TAKO_STEP_ID", "TAKO_WORKSPACE", "TAKO_REPO", "TAKO_OUTPUT")
+    delivery = ("TAKO_EVENT_ID", "TAKO_IDEMPOTENCY_KEY", "TAKO_LIFELINE")
+    return {
+        name: value
+        for name, value in environment.items()
+        if name not in own and name not in delivery and not name.startswith(("TAKO_INPUT_", "TAKO_ARTIFACT_"))
+    }
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return "" if value is None else str(value)

@@ -1,0 +1,400 @@
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tako.errors import MachineError
+from tako.process import (
+    Completed,
+    Exit,
+    Process,
+    Processes,
+    StopSignal,
+    session_members,
+    signal_group,
+    signal_name,
+)
+
+Wait = Callable[[Callable[[], object]], None]
+Gone = Callable[[int], bool]
+Start = Callable[..., Process]
+
+
+def sh(processes: Processes, script: str, **options: object) -> Completed:
+    return processes.run(["sh", "-c", script], env=os.environ, **options)  # type: ignore[arg-type]
+
+
+def discard(_data: bytes) -> None:
+    """A sink for what a test does not look at."""
+
+
+def test_run_returns_the_exit_code_and_both_streams(processes: Processes) -> None:
+    completed = sh(processes, "echo out; echo err >&2; exit 3")
+
+    assert completed == Completed(exit=Exit(code=3), stdout=b"out\n", stderr=b"err\n")
+    assert not completed.ok
+    assert completed.exit.describe() == "exit code 3"
+
+
+def test_a_command_that_succeeds_is_ok(processes: Processes) -> None:
+    assert sh(processes, "exit 0").ok
+
+
+def test_death_by_signal_is_told_by_its_name(processes: Processes) -> None:
+    exit_ = sh(processes, "kill -SEGV $$").exit
+
+    assert exit_ == Exit(signal=signal.SIGSEGV)
+    assert not exit_.ok
+    assert exit_.describe() == "killed by SIGSEGV (signal 11)"
+
+
+def test_a_signal_without_a_name_is_told_by_its_number() -> None:
+    assert signal_name(signal.SIGKILL) == "SIGKILL"
+    assert signal_name(40) == "signal 40"
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "message"),
+    [(b"out\n", b" err\n", "err"), (b"out\n", b"\n", "out"), (b"", b"", "exit code 1"), (b"", b"\xff", "\ufffd")],
+)
+def test_the_message_is_the_last_words_there_are(stdout: bytes, stderr: bytes, message: str) -> None:
+    assert Completed(exit=Exit(code=1), stdout=stdout, stderr=stderr).message() == message
+
+
+def test_much_output_on_both_streams_is_complete_and_does_not_block(processes: Processes) -> None:
+    completed = sh(processes, "head -c 3000000 /dev/zero & head -c 2000000 /dev/zero >&2; wait")
+
+    assert (len(completed.stdout), len(completed.stderr)) == (3_000_000, 2_000_000)
+
+
+def test_output_is_kept_up_to_the_limit_of_each_stream(processes: Processes) -> None:
+    completed = sh(processes, "head -c 300000 /dev/zero; echo error >&2", limit=1000)
+
+    assert completed.ok
+    assert (len(completed.stdout), completed.stderr) == (1000, b"error\n")
+
+
+def test_output_is_passed_on_while_the_process_runs(processes: Processes, tmp_path: Path) -> None:
+    answer = tmp_path / "answer"
+
+    def reply(data: bytes) -> None:
+        assert data == b"question\n"
+        answer.touch()
+
+    script = f"echo question; until [ -e '{answer}' ]; do sleep 0.01; done; exit 5"
+    outcome = processes.run_piped(["sh", "-c", script], env=os.environ, on_stdout=reply, on_stderr=discard, timeout=20)
+
+    assert outcome.exit == Exit(code=5)
+
+
+def test_an_error_in_a_sink_ends_the_process_and_is_raised(processes: Processes) -> None:
+    seen: list[bytes] = []
+
+    def fail(data: bytes) -> None:
+        seen.append(data)
+        raise RuntimeError("the disk is full")
+
+    script = "echo $$; while :; do echo more; done"
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        processes.run_piped(["sh", "-c", script], env=os.environ, on_stdout=fail, on_stderr=discard)
+
+    assert len(seen) == 1
+    pid = int(seen[0].split()[0])
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+def run_until_ready(
+    processes: Processes, script: str, *, grace: float
+) -> tuple[Exit, bool, bool, list[bytes], StopSignal]:
+    """Run a script, ask it to stop when it first prints something, and say what came of it."""
+    stop = StopSignal()
+    lines: list[bytes] = []
+    read, write = os.pipe()
+    try:
+        process = processes.spawn(["sh", "-c", script], env=os.environ, stdout=write)
+        os.close(write)
+
+        def ready(data: bytes) -> None:
+            lines.append(data)
+            stop.set()
+
+        outcome = processes.supervise(process, {read: ready}, stop_fds=[stop.fd], grace=grace)
+    finally:
+        os.close(read)
+        stop.close()
+    return outcome.exit, outcome.stopped, outcome.timed_out, lines, stop
+
+
+def test_stop_ends_the_process_and_its_group(processes: Processes, wait_until: Wait, is_gone: Gone) -> None:
+    exit_, stopped, timed_out, lines, _ = run_until_ready(processes, "sleep 1000 & echo $!; wait", grace=10)
+
+    assert (exit_, stopped, timed_out) == (Exit(signal=signal.SIGTERM), True, False)
+    wait_until(lambda: is_gone(int(lines[0])))
+
+
+def test_stop_lets_a_process_end_in_its_own_way(processes: Processes) -> None:
+    script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done"
+
+    exit_, stopped, _, _, _ = run_until_ready(processes, script, grace=10)
+
+    assert (exit_, stopped) == (Exit(code=7), True)
+
+
+def test_stop_kills_a_process_that_ignores_it(processes: Processes) -> None:
+    script = "trap '' TERM; echo ready; while :; do sleep 1; done"
+
+    exit_, stopped, timed_out, _, _ = run_until_ready(processes, script, grace=0.05)
+
+    assert (exit_, stopped, timed_out) == (Exit(signal=signal.SIGKILL), True, False)
+
+
+def test_a_closed_lifeline_is_a_stop(processes: Processes) -> None:
+    lifeline, other_end = os.pipe()
+    os.close(other_end)
+    try:
+        outcome = processes.run_piped(
+            ["sleep", "1000"], env=os.environ, on_stdout=discard, on_stderr=discard, stop_fds=[lifeline]
+        )
+    finally:
+        os.close(lifeline)
+
+    assert outcome.stopped
+    assert outcome.exit == Exit(signal=signal.SIGTERM)
+
+
+def test_a_timeout_ends_the_process(processes: Processes) -> None:
+    completed = processes.run(["sleep", "1000"], env=os.environ, timeout=0.05)
+
+    assert completed.timed_out
+    assert not completed.ok
+    assert completed.exit == Exit(signal=signal.SIGTERM)
+
+
+def test_what_was_printed_before_a_timeout_is_kept(processes: Processes) -> None:
+    assert sh(processes, "echo early; sleep 1000", timeout=0.3).stdout == b"early\n"
+
+
+def test_a_timeout_longer_than_poll_can_wait_is_allowed(processes: Processes) -> None:
+    assert processes.run(["true"], env=os.environ, timeout=90 * 86400.0).ok
+
+
+def test_a_daemon_that_keeps_the_pipe_does_not_delay_the_return(
+    processes: Processes, is_gone: Gone, tmp_path: Path
+) -> None:
+    away = tmp_path / "away"
+    daemon_script = f"touch '{away}'; exec sleep 1000"
+    completed = sh(processes, f'setsid sh -c "{daemon_script}" & until [ -e "{away}" ]; do sleep 0.01; done; echo $!')
+
+    daemon = int(completed.stdout)
+    assert not is_gone(daemon)
+    os.kill(daemon, signal.SIGKILL)
+
+
+def test_a_daemon_that_writes_without_end_does_not_delay_the_return(
+    processes: Processes, wait_until: Wait, is_gone: Gone, tmp_path: Path
+) -> None:
+    away = tmp_path / "away"
+    daemon_script = f"touch '{away}'; exec yes"
+    completed = sh(
+        processes, f'setsid sh -c "{daemon_script}" & until [ -e "{away}" ]; do sleep 0.01; done; echo $! >&2'
+    )
+
+    assert completed.ok
+    # Its reader is gone, and SIGPIPE has its default meaning.
+    wait_until(lambda: is_gone(int(completed.stderr)))
+
+
+@pytest.mark.parametrize("script", ["sleep 1000 & echo $!", "(trap '' TERM; echo ready; exec sleep 1000) & echo $!"])
+def test_what_a_finished_process_left_in_its_group_is_ended(
+    processes: Processes, wait_until: Wait, is_gone: Gone, script: str
+) -> None:
+    completed = sh(processes, script)
+
+    leftover = next(int(line) for line in completed.stdout.split() if line.isdigit())
+    wait_until(lambda: is_gone(leftover))
+
+
+def test_what_is_started_has_default_signals_and_none_blocked(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+    try:
+        completed = processes.run(["grep", "-E", "SigIgn|SigBlk", "/proc/self/status"], env=os.environ)
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+    masks = {name.decode(): int(mask, 16) for name, mask in (line.split() for line in completed.stdout.splitlines())}
+    assert masks["SigBlk:"] == 0
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGINT):
+        assert not masks["SigIgn:"] & (1 << (number - 1)), number
+
+
+def test_no_descriptor_leaks_into_what_is_started(tmp_path: Path) -> None:
+    inherited = os.open(tmp_path, os.O_RDONLY)
+    os.set_inheritable(inherited, True)
+    try:
+        listed = Processes().run(["ls", "/proc/self/fd"], env=os.environ).stdout.split()
+    finally:
+        os.close(inherited)
+
+    # 3 is the directory that ls is reading.
+    assert listed == [b"0", b"1", b"2", b"3"]
+
+
+def test_no_descriptor_is_left_open_in_the_parent(processes: Processes) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+
+    sh(processes, "exit 1")
+    with pytest.raises(MachineError):
+        processes.run(["no-such-program-at-all"], env=os.environ)
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_standard_input_is_empty_unless_given(processes: Processes) -> None:
+    assert processes.run(["cat"], env=os.environ, timeout=10).stdout == b""
+
+
+def test_descriptors_that_are_given_become_the_standard_ones(processes: Processes, tmp_path: Path) -> None:
+    (tmp_path / "in").write_bytes(b"text")
+    with (tmp_path / "in").open("rb") as source, (tmp_path / "out").open("wb") as target:
+        process = processes.spawn(["cat"], env=os.environ, stdin=source.fileno(), stdout=target.fileno())
+        outcome = processes.supervise(process, {})
+
+    assert outcome.exit.ok
+    assert (tmp_path / "out").read_bytes() == b"text"
+
+
+def test_the_environment_is_exactly_the_one_given(processes: Processes) -> None:
+    assert processes.run(["env"], env={"ONLY": "this"}).stdout == b"ONLY=this\n"
+
+
+def test_a_missing_program_is_an_error_of_the_machine(processes: Processes) -> None:
+    with pytest.raises(MachineError, match="cannot start 'no-such-program-at-all': No such file or directory"):
+        processes.run(["no-such-program-at-all"], env=os.environ)
+
+
+def test_a_file_that_is_no_program_is_an_error_of_the_machine(processes: Processes, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("text")
+
+    with pytest.raises(MachineError, match="Permission denied"):
+        processes.run([str(tmp_path / "text")], env=os.environ)
+
+
+def test_an_argument_that_no_program_can_have_is_an_error_of_the_machine(processes: Processes) -> None:
+    with pytest.raises(MachineError, match="cannot start 'echo'"):
+        processes.run(["echo", "a\0b"], env=os.environ)
+
+
+def test_a_process_leads_its_own_group_or_session(processes: Processes) -> None:
+    in_group = processes.spawn(["sleep", "1000"], env=os.environ)
+    in_session = processes.spawn(["sleep", "1000"], env=os.environ, session=True)
+    try:
+        assert os.getpgid(in_group.pid) == in_group.pid
+        assert os.getsid(in_group.pid) == os.getsid(0)
+        assert os.getsid(in_session.pid) == in_session.pid
+    finally:
+        for process in (in_group, in_session):
+            signal_group(process.pid, signal.SIGKILL)
+            assert processes.supervise(process, {}).exit == Exit(signal=signal.SIGKILL)
+
+
+def test_supervision_works_where_there_is_no_pidfd(processes: Processes, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_pid: int) -> int:
+        raise PermissionError("seccomp")
+
+    monkeypatch.setattr(os, "pidfd_open", refuse)
+
+    assert sh(processes, "echo out; exit 4") == Completed(exit=Exit(code=4), stdout=b"out\n", stderr=b"")
+
+
+# Starts a process in a group of its own, tells its pid, and dies without ending it.
+_DIES_WITH_A_STEP = """
+import os, signal, sys
+pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, setpgroup=0)
+print(pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+_COUNTS_REQUESTS = 'trap \'echo asked >>"$0"\' TERM; echo started >"$0"; while :; do sleep 0.01; done'
+
+
+def dead_leader(processes: Processes, start_python: Start, *command: object) -> tuple[int, int]:
+    """A session whose leader was killed, and the pid of what it left behind."""
+    read, write = os.pipe()
+    leader = start_python(_DIES_WITH_A_STEP, *command, stdout=write, session=True)
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        step = int(pipe.readline())
+    assert processes.supervise(leader, {}).exit == Exit(signal=signal.SIGKILL)
+    return leader.pid, step
+
+
+def test_the_end_of_a_session_finds_its_other_groups(
+    processes: Processes, start_python: Start, wait_until: Wait, is_gone: Gone
+) -> None:
+    session, step = dead_leader(processes, start_python, "sleep", "1000")
+    assert not is_gone(step), "the leader's group is not the step's"
+
+    assert processes.end_session(session) == (step,)
+
+    wait_until(lambda: is_gone(step))
+    assert session_members(session) == ()
+
+
+def test_the_end_of_a_session_asks_once_and_then_forces(
+    processes: Processes, start_python: Start, wait_until: Wait, is_gone: Gone, tmp_path: Path
+) -> None:
+    asked = tmp_path / "asked"
+    session, step = dead_leader(processes, start_python, "sh", "-c", _COUNTS_REQUESTS, asked)
+    wait_until(asked.exists)
+
+    assert step in processes.end_session(session, grace=0.2)
+
+    wait_until(lambda: is_gone(step))
+    assert asked.read_text() == "started\nasked\n"
+
+
+def test_the_end_of_an_empty_session_finds_nothing(processes: Processes) -> None:
+    process = processes.spawn(["true"], env=os.environ, session=True)
+    assert processes.supervise(process, {}).exit.ok
+
+    assert processes.end_session(process.pid) == ()
+
+
+def test_a_group_that_is_no_more_cannot_be_signalled(processes: Processes) -> None:
+    process = processes.spawn(["true"], env=os.environ)
+    assert processes.supervise(process, {}).exit.ok
+
+    assert not signal_group(process.pid, signal.SIGTERM)
+
+
+def test_a_stop_signal_stays_set() -> None:
+    stop = StopSignal()
+    try:
+        assert not stop.is_set()
+        for _ in range(100_000):
+            stop.set()
+        assert stop.is_set()
+        assert stop.is_set()
+    finally:
+        stop.close()
+
+
+def test_a_stop_that_was_set_before_stops_at_once(processes: Processes) -> None:
+    stop = StopSignal()
+    stop.set()
+    try:
+        outcome = processes.run_piped(
+            ["sleep", "1000"], env=os.environ, on_stdout=discard, on_stderr=discard, stop_fds=[stop.fd]
+        )
+    finally:
+        stop.close()
+
+    assert outcome.stopped
