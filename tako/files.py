@@ -190,7 +190,7 @@ def tail(path: str, lines: int, *, limit: int = 64 * 1024) -> tuple[str, ...]:
             text = file.read(limit).decode("utf-8", "replace")
     except OSError:
         return ()
-    return tuple(text.splitlines()[-lines:])
+    return tuple(text.splitlines()[-lines:]) if lines > 0 else ()
 
 
 def file_checksum(path: str) -> str:

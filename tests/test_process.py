@@ -4,6 +4,7 @@ import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,6 +12,7 @@ from tako.errors import MachineError
 from tako.process import (
     Completed,
     Exit,
+    Outcome,
     Process,
     Processes,
     StopSignal,
@@ -18,6 +20,9 @@ from tako.process import (
     signal_group,
     signal_name,
 )
+
+if TYPE_CHECKING:
+    from conftest import FakeClock
 
 Wait = Callable[[Callable[[], object]], None]
 Gone = Callable[[int], bool]
@@ -108,49 +113,48 @@ def test_an_error_in_a_sink_ends_the_process_and_is_raised(processes: Processes)
         os.kill(pid, 0)
 
 
-def run_until_ready(
-    processes: Processes, script: str, *, grace: float
-) -> tuple[Exit, bool, bool, list[bytes], StopSignal]:
-    """Run a script, ask it to stop when it first prints something, and say what came of it."""
+def stop_when_ready(processes: Processes, script: str, *, grace: float) -> tuple[Outcome, bytes]:
+    """Run a script, ask it to stop when it first prints something; return what came of it and what it printed."""
     stop = StopSignal()
-    lines: list[bytes] = []
+    printed = bytearray()
     read, write = os.pipe()
     try:
         process = processes.spawn(["sh", "-c", script], env=os.environ, stdout=write)
         os.close(write)
 
         def ready(data: bytes) -> None:
-            lines.append(data)
+            printed.extend(data)
             stop.set()
 
         outcome = processes.supervise(process, {read: ready}, stop_fds=[stop.fd], grace=grace)
     finally:
         os.close(read)
         stop.close()
-    return outcome.exit, outcome.stopped, outcome.timed_out, lines, stop
+    return outcome, bytes(printed)
 
 
 def test_stop_ends_the_process_and_its_group(processes: Processes, wait_until: Wait, is_gone: Gone) -> None:
-    exit_, stopped, timed_out, lines, _ = run_until_ready(processes, "sleep 1000 & echo $!; wait", grace=10)
+    outcome, printed = stop_when_ready(processes, "sleep 1000 & echo $!; wait", grace=10)
 
-    assert (exit_, stopped, timed_out) == (Exit(signal=signal.SIGTERM), True, False)
-    wait_until(lambda: is_gone(int(lines[0])))
+    assert outcome == Outcome(Exit(signal=signal.SIGTERM), stopped=True)
+    wait_until(lambda: is_gone(int(printed)))
 
 
 def test_stop_lets_a_process_end_in_its_own_way(processes: Processes) -> None:
-    script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.01; done"
+    script = "trap 'echo bye; exit 7' TERM; echo ready; while :; do sleep 0.01; done"
 
-    exit_, stopped, _, _, _ = run_until_ready(processes, script, grace=10)
+    outcome, printed = stop_when_ready(processes, script, grace=10)
 
-    assert (exit_, stopped) == (Exit(code=7), True)
+    assert outcome == Outcome(Exit(code=7), stopped=True)
+    assert printed == b"ready\nbye\n"
 
 
 def test_stop_kills_a_process_that_ignores_it(processes: Processes) -> None:
     script = "trap '' TERM; echo ready; while :; do sleep 1; done"
 
-    exit_, stopped, timed_out, _, _ = run_until_ready(processes, script, grace=0.05)
+    outcome, _ = stop_when_ready(processes, script, grace=0.05)
 
-    assert (exit_, stopped, timed_out) == (Exit(signal=signal.SIGKILL), True, False)
+    assert outcome == Outcome(Exit(signal=signal.SIGKILL), stopped=True)
 
 
 def test_a_closed_lifeline_is_a_stop(processes: Processes) -> None:
@@ -173,10 +177,6 @@ def test_a_timeout_ends_the_process(processes: Processes) -> None:
     assert completed.timed_out
     assert not completed.ok
     assert completed.exit == Exit(signal=signal.SIGTERM)
-
-
-def test_what_was_printed_before_a_timeout_is_kept(processes: Processes) -> None:
-    assert sh(processes, "echo early; sleep 1000", timeout=0.3).stdout == b"early\n"
 
 
 def test_a_timeout_longer_than_poll_can_wait_is_allowed(processes: Processes) -> None:
@@ -209,14 +209,17 @@ def test_a_daemon_that_writes_without_end_does_not_delay_the_return(
     wait_until(lambda: is_gone(int(completed.stderr)))
 
 
-@pytest.mark.parametrize("script", ["sleep 1000 & echo $!", "(trap '' TERM; echo ready; exec sleep 1000) & echo $!"])
+@pytest.mark.parametrize("preparation", ["true", "trap '' TERM"])
 def test_what_a_finished_process_left_in_its_group_is_ended(
-    processes: Processes, wait_until: Wait, is_gone: Gone, script: str
+    processes: Processes, wait_until: Wait, is_gone: Gone, tmp_path: Path, preparation: str
 ) -> None:
-    completed = sh(processes, script)
+    ready = tmp_path / "ready"
+    leftover = f"({preparation}; touch '{ready}'; exec sleep 1000)"
 
-    leftover = next(int(line) for line in completed.stdout.split() if line.isdigit())
-    wait_until(lambda: is_gone(leftover))
+    completed = sh(processes, f"{leftover} & until [ -e '{ready}' ]; do sleep 0.01; done; echo $!; exit 3")
+
+    assert completed.exit == Exit(code=3)
+    wait_until(lambda: is_gone(int(completed.stdout)))
 
 
 def test_what_is_started_has_default_signals_and_none_blocked(
@@ -349,16 +352,18 @@ def test_the_end_of_a_session_finds_its_other_groups(
 
 
 def test_the_end_of_a_session_asks_once_and_then_forces(
-    processes: Processes, start_python: Start, wait_until: Wait, is_gone: Gone, tmp_path: Path
+    start_python: Start, wait_until: Wait, is_gone: Gone, tmp_path: Path, fake_clock: FakeClock
 ) -> None:
-    asked = tmp_path / "asked"
-    session, step = dead_leader(processes, start_python, "sh", "-c", _COUNTS_REQUESTS, asked)
-    wait_until(asked.exists)
+    log = tmp_path / "log"
+    session, step = dead_leader(Processes(), start_python, "sh", "-c", _COUNTS_REQUESTS, log)
+    wait_until(log.exists)
+    fake_clock.on_sleep = lambda: wait_until(lambda: "asked" in log.read_text() or is_gone(step))
 
-    assert step in processes.end_session(session, grace=0.2)
+    assert step in Processes(fake_clock).end_session(session, grace=0.1)
 
     wait_until(lambda: is_gone(step))
-    assert asked.read_text() == "started\nasked\n"
+    assert len(fake_clock.sleeps) > 5
+    assert log.read_text() == "started\nasked\n"
 
 
 def test_the_end_of_an_empty_session_finds_nothing(processes: Processes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tako.children.base import ChildResult, StepUpdate
 from tako.errors import StateError, TakoError
 from tako.execution.failure import CHECKOUT_FAILED, Failure
@@ -55,7 +57,7 @@ class InProcessRunner:
         """Run until the workflow has ended or waits; see ``WorkflowRunner``."""
         began = self._clock.monotonic()
         run, workspace = request.run, request.workspace
-        workspace.make()
+        listener.child_started(run.run_id, os.getpid())
         repo_dir = workspace.repo if run.private else run.source
         if run.private and not request.resumed:
             try:

@@ -33,22 +33,20 @@ class Shape:
     required: frozenset[str] = frozenset()
     allowed: tuple[str, ...] = ()
     """Of a text that is one of a few words."""
-    variant: str = ""
-    """How the fields of a struct depend on its data: ``typed`` (by ``type``), ``step`` (by ``uses``)."""
+    variant: Mapping[str, Shape] = {}
+    """The fields of a struct that differ when the data says so."""
+    varies: tuple[str, str, str] = ("", "", "")
+    """When that is: a field's name, the value it has then, and its default."""
 
     def of(self, data: Mapping[str, Any]) -> Mapping[str, Shape]:
         """The fields of a struct that holds this data."""
-        if self.variant == "typed" and data.get("type", "string") == "string":
-            return {**self.fields, **_text_fields(self)}
-        if self.variant == "step" and data.get("uses") == schema.FAN_OUT:
-            return {**self.fields, "with": shape_of(schema.FanOut)}
-        return self.fields
+        name, value, default = self.varies
+        return self.variant if self.variant and data.get(name, default) == value else self.fields
 
 
 ANY = Shape("any")
 TEXT = Shape("text")
 _SIMPLE = {str: TEXT, bool: Shape("flag"), float: Shape("number"), Any: ANY}
-_VARIANTS: dict[Any, str] = {schema.Input: "typed", schema.PayloadField: "typed", schema.Step: "step"}
 
 
 @cache
@@ -64,13 +62,7 @@ def shape_of(kind: Any) -> Shape:
         return Shape("list", item=shape_of(get_args(kind)[0]))
     if get_origin(kind) is dict:
         return Shape("map", item=shape_of(get_args(kind)[1]))
-    fields = msgspec.structs.fields(kind)
-    return Shape(
-        "struct",
-        fields={field.encode_name: shape_of(field.type) for field in fields},
-        required=frozenset(field.encode_name for field in fields if field.required),
-        variant=_VARIANTS.get(kind, ""),
-    )
+    return _struct_shape(kind)
 
 
 def shape_at(shape: Shape, data: Any, path: Path) -> Shape:
@@ -80,14 +72,26 @@ def shape_at(shape: Shape, data: Any, path: Path) -> Shape:
             shape = shape.of(data).get(str(key), ANY)
         else:
             shape = shape.item or ANY
-        data = data[key] if isinstance(data, dict | list) else None
+        data = data.get(key) if isinstance(data, dict) else data[key] if isinstance(data, list) else None
     return shape
 
 
-def _text_fields(shape: Shape) -> dict[str, Shape]:
-    texts = {"default": TEXT, "enum": Shape("list", item=TEXT)}
-    validation = shape.fields.get("validation")
-    if validation is None:
-        return texts
-    fields = {**validation.fields, "enum": texts["enum"]}
-    return {"default": TEXT, "validation": replace(validation, fields=fields)}
+def _struct_shape(kind: Any) -> Shape:
+    infos = msgspec.structs.fields(kind)
+    fields = {info.encode_name: shape_of(info.type) for info in infos}
+    required = frozenset(info.encode_name for info in infos if info.required)
+    shape = Shape("struct", fields=fields, required=required)
+    if kind in (schema.Input, schema.PayloadField):
+        return replace(shape, variant={**fields, **_as_text(fields)}, varies=("type", "string", "string"))
+    if kind is schema.Step:
+        variant = {**fields, "with": shape_of(schema.FanOut)}
+        return replace(shape, variant=variant, varies=("uses", schema.FAN_OUT, ""))
+    return shape
+
+
+def _as_text(fields: Mapping[str, Shape]) -> dict[str, Shape]:
+    words = Shape("list", item=TEXT)
+    if "validation" not in fields:
+        return {"default": TEXT, "enum": words}
+    validation = fields["validation"]
+    return {"default": TEXT, "validation": replace(validation, fields={**validation.fields, "enum": words})}

@@ -57,12 +57,9 @@ class Document:
         self._root = root
 
     def position(self, path: Path, *, on_key: bool = False) -> tuple[int, int]:
-        """Line and column, from 1, of a value or of its key; for a path that leads nowhere, of the last part
-        that does."""
-        place, whole = self._find(path)
-        if on_key and whole:
-            return place[0] + 1, place[1] + 1
-        return place[2] + 1, place[3] + 1
+        """Line and column, from 1, of a value or of its key; for what is missing, of what it is missing in."""
+        key_line, key_column, line, column, _ = self._find(path)[0]
+        return (key_line + 1, key_column + 1) if on_key else (line + 1, column + 1)
 
     def line(self, path: Path) -> int:
         """The line, from 1, on which a value starts."""

@@ -21,6 +21,7 @@ MAX_LENGTH = 10_000
 """Characters of one expression."""
 
 _CEL = "conditions are CEL, without {{ }}: `inputs.x == 'a' && has(event.payload.y)`"
+_SEMVER = "versions have semver.major(s), semver.minor(s), semver.patch(s) and semver.matches(s, range)"
 _NO_VARIABLE = "No value with name "
 _UNDECLARED = "undeclared reference to "
 
@@ -61,6 +62,8 @@ def _program(text: str, where: str) -> Any:
             cure="compute it in a step and compare the step's output",
         )
     try:
+        if "\0" in text:
+            raise ValueError("it holds a NUL character")
         program = cel_runtime.program(text)
     except (RuntimeError, ValueError, TypeError) as error:
         raise _not_compiled(str(error), text, where) from None
@@ -76,7 +79,19 @@ def _variables(scope: Mapping[str, Any]) -> dict[str, Any]:
     data = {root: scope[root] for root in ROOTS if root in scope}
     if "steps" in data:
         data["steps"] = flat_steps(scope, outputs_win=False)
+    data = {root: _without_nul(value) for root, value in data.items()}
     return data | {root.capitalize(): value for root, value in data.items()}
+
+
+def _without_nul(value: Any) -> Any:
+    """The data with U+FFFD for NUL, at which the library ends a text: `main\\0x` would equal `main`."""
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {_without_nul(key): _without_nul(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nul(item) for item in value]
+    return value
 
 
 def _not_compiled(message: str, text: str, where: str) -> ExpressionError:
@@ -93,7 +108,7 @@ def _not_compiled(message: str, text: str, where: str) -> ExpressionError:
     cause = cause.removesuffix(" (in container '')").split(" expecting ", 1)[0]
     what, cure = "the condition does not compile", _CEL
     if cause.startswith(_UNDECLARED):
-        name = cause.removeprefix(_UNDECLARED).strip("'").split(".")[0]
+        name = cause.removeprefix(_UNDECLARED).strip("'").removeprefix(".").split(".")[0]
         if name in ("secrets", "Secrets"):
             return ExpressionError(
                 "a condition cannot read `secrets`; use `env` instead",
@@ -110,6 +125,8 @@ def _not_compiled(message: str, text: str, where: str) -> ExpressionError:
 def _unknown_cure(name: str, text: str) -> str:
     from tako.expressions import names
 
+    if name == "semver":
+        return _SEMVER
     if f"-{name}" in text:
         return f"a key with a hyphen in it is written in brackets: ['…-{name}']"
     near = names.nearest(name, names.ROOTS)

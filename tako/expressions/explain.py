@@ -91,20 +91,20 @@ def _missing(
         _at_line(what, line, text),
         where=where,
         why=why,
-        cure=_name_cure(name, known, prefix, text, in_scope=error.owner is NO_OWNER),
+        cure=_name_cure(name, known, prefix, text, literal=error.owner is NO_OWNER or callable(error.owner)),
     )
 
 
-def _name_cure(name: Any, known: list[Any], prefix: str, text: str, *, in_scope: bool) -> str:
+def _name_cure(name: Any, known: list[Any], prefix: str, text: str, *, literal: bool) -> str:
     near = names.nearest(name, known) if isinstance(name, str) else None
     cures = []
     if isinstance(name, str) and "-" in name:
         cures.append("a hyphen between two names belongs to the name; to subtract, put spaces around it")
-    elif f"-{name}" in text:
-        cures.append(f"a key with a hyphen in it is written in brackets: ['…-{name}']")
-    if in_scope and not near:
+    elif f"-{name}" in text or f".{name}-" in text:
+        cures.append("a key with a hyphen in it is written in brackets, like ['a-b']")
+    if literal and not near:
         cures.append(_LITERAL)
-    elif not in_scope:
+    elif not literal:
         cures.append("if it may be missing, add `| default('…')`")
     question = f"did you mean `{prefix}{near}`? " if near else ""
     return (question + "; ".join(cures)).rstrip()

@@ -42,15 +42,22 @@ def hide_lengths(text: str) -> str:
     return text if _BRACE in text else text.replace(_LENGTH, _HIDDEN_LENGTH)
 
 
-def rewrite(tokens: Iterable[Token]) -> str:
-    """The text of a template that means in Jinja2 what the tokens mean to their author."""
+def rewrite(tokens: Iterable[tuple[int, str, str]]) -> str:
+    """The text of a template that means in Jinja2 what the tokens mean to their author.
+
+    Each token comes as Jinja2's lexer gives it: line, kind, raw text.
+    """
     out: list[str] = []
     code: list[Token] = []
     in_code = in_raw = False
-    for kind, text in tokens:
+    lines = 1
+    for line, kind, text in tokens:
         if kind in ("variable_begin", "block_begin"):
             in_code = True
-            out.append(text)
+            # The lexer has dropped the line ends before `{{-`; inside, where they mean nothing, they keep the count.
+            dropped = "\n" * (line - lines)
+            out.append(text + dropped)
+            lines += len(dropped)
         elif kind in ("variable_end", "block_end"):
             out += _rewrite_code(code)
             out.append(text)
@@ -61,6 +68,7 @@ def rewrite(tokens: Iterable[Token]) -> str:
             in_raw = kind == "raw_begin" or (in_raw and kind != "raw_end")
             readable = kind == "data" and not in_raw
             out.append(text.replace(_HIDDEN_LENGTH, "{{ '${#' }}" if readable else _LENGTH))
+        lines += text.count("\n")
     return "".join([*out, *(text for _kind, text in code)])
 
 

@@ -14,7 +14,7 @@ from jinja2 import Template, TemplateSyntaxError, meta, nodes, pass_context, pas
 from jinja2.exceptions import UndefinedError
 from jinja2.filters import make_attrgetter
 from jinja2.nodes import EvalContext
-from jinja2.runtime import Context, StrictUndefined
+from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
@@ -51,6 +51,8 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().getattr(obj, attribute)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
+        if isinstance(argument, Undefined):
+            str(argument)  # Raises and says which name it is, which Jinja2 would take for a key.
         if isinstance(obj, Mapping):
             found = argument.__hash__ is not None and argument in obj
             return obj[argument] if found else self.undefined(obj=obj, name=argument)
@@ -106,8 +108,7 @@ _ENVIRONMENT = _make_environment()
 @lru_cache(maxsize=256)
 def _compile(text: str) -> Template:
     hidden = go_spellings.hide_lengths(text)
-    tokens = _ENVIRONMENT.lexer.tokeniter(hidden, None)
-    source = go_spellings.rewrite((kind, raw) for _line, kind, raw in tokens)
+    source = go_spellings.rewrite(_ENVIRONMENT.lexer.tokeniter(hidden, None))
     tree = _ENVIRONMENT.parse(source)
     if "secrets" in source and "secrets" in meta.find_undeclared_variables(tree):
         raise explain.SecretsError

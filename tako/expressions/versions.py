@@ -23,6 +23,7 @@ _FORMS = (
     "`(1.1.0...2.0.0]`"
 )
 _VERSION_FORM = "a version is MAJOR.MINOR.PATCH, such as 1.2.0"
+_MAX_LENGTH = 256
 _DOTS = "..."
 _OPERATORS = ("<=", ">=", "<", ">", "=", "^", "~")
 
@@ -77,9 +78,12 @@ def _version(text: str) -> Any:
     core_length = next((at for at, letter in enumerate(bare) if letter in "-+"), len(bare))
     core, rest = bare[:core_length], bare[core_length:]
     try:
+        if not bare.isascii() or len(bare) > _MAX_LENGTH:
+            raise ValueError
         return Version(core + ".0" * (2 - core.count(".")) + rest)
     except ValueError:
-        raise ValueError(f"`{text}` is not a version") from None
+        shown = text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
+        raise ValueError(f"`{shown}` is not a version") from None
 
 
 class _Interval:

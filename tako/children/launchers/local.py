@@ -7,6 +7,7 @@ import sys
 
 from tako.errors import MachineError
 from tako.execution.workspace import Workspace
+from tako.logs import logger
 from tako.process import StopSignal
 
 TYPE_CHECKING = False
@@ -29,6 +30,7 @@ class LocalLauncher:
         self._processes = processes
         self._env = {**env, "TAKO_LIFELINE": "1"}
         self._argv = tuple(argv) or (sys.executable, "-m", "runner_child")
+        self._log = logger("launcher")
 
     def launch(self, directory: str, *, on_output: Callable[[bytes], bool], stop_fd: int) -> Exit:
         """Run the child of a directory; see ``Launcher``."""
@@ -54,11 +56,14 @@ class LocalLauncher:
             finally:
                 for descriptor in (lifeline, out_write, log):
                     os.close(descriptor)
+            self._log.debug("started", child=process.pid, argv=process.argv)
             outcome = self._processes.supervise(
                 process, {out_read: take}, stop_fds=(stop_fd, obey.fd), grace=GRACE_SECONDS
             )
+            self._log.debug("ended", child=process.pid, how=outcome.exit.describe(), stopped=outcome.stopped)
             if not outcome.exit.ok:
-                self._processes.end_session(process.pid)
+                left = self._processes.end_session(process.pid)
+                self._log.debug("ended what it left", child=process.pid, pids=left)
             return outcome.exit
         finally:
             os.close(keep)

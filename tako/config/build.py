@@ -1,0 +1,187 @@
+"""From the structs of ``schema`` to the records of ``model``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from msgspec import UnsetType
+
+from tako.config import inputs, model, payload, schema
+from tako.config.problems import Path
+
+Line = Callable[[Path], int]
+"""The line, from 1, of a place in the present spelling."""
+
+T = TypeVar("T")
+
+
+def config(root: schema.Root, path: str, line: Line) -> model.RepoConfig:
+    """A whole file, checked before."""
+    workflows = tuple(_workflow(name, workflow, line) for name, workflow in root.workflows.items())
+    return model.RepoConfig(
+        path=path,
+        name=_or_none(root.metadata.name),
+        artifacts=_artifacts(root, workflows),
+        events=tuple(event_spec(name, event) for name, event in root.events.items()),
+        workflows=workflows,
+        subscriptions=tuple(
+            _subscription(index, subscription, line) for index, subscription in enumerate(root.subscriptions)
+        ),
+    )
+
+
+def input_spec(name: str, given: schema.Input) -> model.InputSpec:
+    """One input; its default and allowed values are converted to its type where they can be."""
+    rules = given.validation
+    plain = model.InputSpec(name=name, type=given.type)
+
+    def typed(value: Any) -> Any:
+        return inputs.check_value(plain, value)[0]
+
+    return model.InputSpec(
+        name=name,
+        type=given.type,
+        description=given.description,
+        required=given.required,
+        default=None if given.default is None else typed(given.default),
+        enum=_enum(rules.enum, typed),
+        min=_or_none(rules.min),
+        max=_or_none(rules.max),
+        pattern=_or_none(rules.pattern),
+    )
+
+
+def payload_field(name: str, given: schema.PayloadField) -> model.PayloadField:
+    """One field of an event's payload; its default and allowed values as for an input."""
+    plain = model.PayloadField(name=name, type=given.type)
+
+    def typed(value: Any) -> Any:
+        return payload.check_value(plain, value)[0]
+
+    return model.PayloadField(
+        name=name,
+        type=given.type,
+        description=given.description,
+        required=given.required,
+        default=None if given.default is None else typed(given.default),
+        enum=_enum(given.enum, typed),
+        pattern=_or_none(given.pattern),
+        min=_or_none(given.min),
+        max=_or_none(given.max),
+        min_length=None if isinstance(given.min_length, UnsetType) else int(given.min_length),
+        max_length=None if isinstance(given.max_length, UnsetType) else int(given.max_length),
+    )
+
+
+def event_spec(name: str, event: schema.Event) -> model.EventSpec:
+    """The shape of one event."""
+    fields = tuple(payload_field(key, field) for key, field in event.payload.items())
+    return model.EventSpec(type=name, schema_version=_or_none(event.schema_version), payload=fields)
+
+
+def split_artifact(reference: str) -> tuple[str, str]:
+    """``owner/repo:artifact`` in its two parts; without an artifact, the implicit one."""
+    repo, colon, artifact = reference.partition(":")
+    return repo, artifact if colon else model.DEFAULT_ARTIFACT
+
+
+def step_id(step: schema.Step, index: int) -> str:
+    """The id of the step at a place, from 0: its own, or ``step-1`` and so on."""
+    return f"step-{index + 1}" if isinstance(step.id, UnsetType) else step.id
+
+
+def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.WorkflowSpec:
+    path: Path = ("workflows", name)
+    return model.WorkflowSpec(
+        name=name,
+        description=workflow.description,
+        on=workflow.on,
+        inputs=tuple(input_spec(key, given) for key, given in workflow.inputs.items()),
+        env=workflow.env,
+        steps=tuple(
+            _step(index, step, line((*path, "steps", index))) for index, step in enumerate(workflow.steps)
+        ),
+        line=line(path),
+    )
+
+
+def _step(index: int, step: schema.Step, line: int) -> model.StepSpec:
+    return model.StepSpec(
+        id=step_id(step, index),
+        name=step.name,
+        run=_or_none(step.run),
+        uses=_or_none(step.uses),
+        params=step.params,
+        condition=_or_none(step.condition),
+        shell=step.shell,
+        working_directory=_or_none(step.working_directory),
+        env=step.env,
+        produces=None if isinstance(step.produces, UnsetType) else _produces(step.produces),
+        line=line,
+    )
+
+
+def _produces(produces: schema.Produces) -> model.Produces:
+    paths = tuple(artifact.path for artifact in produces.artifacts)
+    artifact = _or_none(produces.artifact)
+    if artifact is None and paths:
+        artifact = model.DEFAULT_ARTIFACT
+    return model.Produces(
+        artifact=artifact,
+        paths=paths,
+        outputs=produces.outputs,
+        events=tuple(
+            model.EventTemplate(
+                type=event.type, schema_version=_or_none(event.schema_version), payload=event.payload
+            )
+            for event in produces.events
+        ),
+    )
+
+
+def _artifacts(root: schema.Root, workflows: tuple[model.WorkflowSpec, ...]) -> tuple[model.ArtifactSpec, ...]:
+    declared = tuple(
+        model.ArtifactSpec(
+            name=name,
+            path=artifact.path,
+            ecosystem=artifact.ecosystem,
+            description=artifact.description,
+            command=_or_none(artifact.command),
+        )
+        for name, artifact in root.artifacts.items()
+    )
+    known = {
+        path
+        for workflow in workflows
+        for step in workflow.steps
+        if step.produces and step.produces.artifact == model.DEFAULT_ARTIFACT
+        for path in step.produces.paths
+    }
+    if len(known) != 1 or model.DEFAULT_ARTIFACT in root.artifacts:
+        return declared
+    return (*declared, model.ArtifactSpec(name=model.DEFAULT_ARTIFACT, path=known.pop()))
+
+
+def _subscription(index: int, given: schema.Subscription, line: Line) -> model.Subscription:
+    repo, artifact = split_artifact(given.artifact)
+    return model.Subscription(
+        repo=repo,
+        artifact=artifact,
+        events=tuple(given.events),
+        workflow=given.workflow,
+        schema_version=_or_none(given.schema_version),
+        filters=tuple(given.filters),
+        inputs=given.inputs,
+        enabled=given.enabled,
+        index=index,
+        line=line(("subscriptions", index)),
+    )
+
+
+def _enum(given: list[Any] | UnsetType, typed: Callable[[Any], Any]) -> tuple[Any, ...] | None:
+    return None if isinstance(given, UnsetType) else tuple(typed(value) for value in given)
+
+
+def _or_none(value: T | UnsetType) -> T | None:
+    return None if isinstance(value, UnsetType) else value

@@ -1,0 +1,109 @@
+"""What the shape of a file cannot say of the steps of a workflow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from msgspec import UnsetType
+
+from tako.config import names, schema
+from tako.config.build import step_id
+from tako.config.labels import label
+from tako.config.problems import Path, Problem, nearest, quoted
+
+_FIXED_SOURCES = ("from_stdout", "from_stderr")
+_SOURCES = (*_FIXED_SOURCES, "from_file:", "from_env:")
+
+
+def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> Iterator[Problem]:
+    """Every problem of the steps at ``path``; ``artifacts`` are the names that may be produced."""
+    seen: dict[str, int] = {}
+    for index, step in enumerate(steps):
+        place: Path = (*path, index)
+        name = step_id(step, index)
+        if seen.setdefault(name, index) != index:
+            what = f"duplicate step id {quoted(name)}: {label((*path, seen[name]))} has it too"
+            yield Problem((*place, "id"), what)
+        if not isinstance(step.id, UnsetType):
+            yield from _fault((*place, "id"), names.id_fault(step.id), step.id)
+        yield from _step_problems(step, place)
+        if not isinstance(step.produces, UnsetType):
+            yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
+        if step.uses == schema.FAN_OUT:
+            yield from _fan_out_problems(step, (*place, "with"), artifacts)
+
+
+def _step_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
+    has_run, has_uses = not isinstance(step.run, UnsetType), not isinstance(step.uses, UnsetType)
+    if has_run == has_uses:
+        what = "has both 'run' and 'uses'; it takes one" if has_run else "needs 'run' or 'uses'"
+        yield Problem((*path, "uses") if has_run else path, f"{label(path)} {what}", on_key=True)
+    if isinstance(step.run, str) and not step.run.strip():
+        yield Problem((*path, "run"), f"{label((*path, 'run'))} must not be empty")
+    if isinstance(step.uses, str):
+        yield from _fault((*path, "uses"), names.uses_fault(step.uses), step.uses)
+    elif has_run and step.params:
+        yield Problem((*path, "with"), f"'with' of {label(path)} needs 'uses'", on_key=True)
+    if isinstance(step.working_directory, str):
+        fault = names.path_fault(step.working_directory)
+        yield from _fault((*path, "working_directory"), fault, step.working_directory)
+    for key in step.env:
+        yield from _fault((*path, "env", key), names.env_fault(key), on_key=True)
+
+
+def _produces_problems(produces: schema.Produces, path: Path, artifacts: set[str]) -> Iterator[Problem]:
+    if isinstance(produces.artifact, str):
+        yield from _undeclared(produces.artifact, (*path, "artifact"), artifacts)
+    for index, artifact in enumerate(produces.artifacts):
+        place: Path = (*path, "artifacts", index, "path")
+        yield from _fault(place, names.path_fault(artifact.path), artifact.path)
+    for name, source in produces.outputs.items():
+        place = (*path, "outputs", name)
+        yield from _fault(place, names.event_fault(name), on_key=True)
+        yield from _fault(place, _source_fault(source), source)
+    for index, event in enumerate(produces.events):
+        yield from _fault((*path, "events", index, "type"), names.event_fault(event.type), event.type)
+
+
+def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Iterator[Problem]:
+    """``params`` was checked against ``schema.FanOut``, but is plain data here."""
+    event_type, artifact = step.params.get("event_type"), step.params.get("artifact")
+    if isinstance(event_type, str):
+        yield from _fault((*path, "event_type"), names.event_fault(event_type), event_type)
+    if isinstance(artifact, str) and not _is_template(artifact):
+        yield from _undeclared(artifact, (*path, "artifact"), artifacts)
+
+
+def _undeclared(artifact: str, path: Path, artifacts: set[str]) -> Iterator[Problem]:
+    if artifact not in artifacts:
+        what = f"artifact {quoted(artifact)} is not declared under 'artifacts'{nearest(artifact, artifacts)}"
+        yield Problem(path, what)
+
+
+def _source_fault(source: str) -> str:
+    """Of where an output comes from: a fixed place, a template, or a regex with one group over stdout."""
+    if source in _FIXED_SOURCES or _is_template(source):
+        return ""
+    kind, colon, rest = source.partition(":")
+    if kind == "from_file" and colon:
+        return "" if rest.strip() else "must name a file after 'from_file:'"
+    if kind == "from_env" and colon:
+        fault = names.env_fault(rest)
+        return f"{fault} after 'from_env:'" if fault else ""
+    fault = names.pattern_fault(source, groups=1)
+    if not fault:
+        return ""
+    known = "from_stdout, from_stderr, from_file:PATH, from_env:NAME, a template or a regex with one group"
+    if source.startswith("from_") or not source:
+        return f"must be {known}{nearest(source, _SOURCES)}"
+    return f"{fault} (it may be {known})"
+
+
+def _is_template(text: str) -> bool:
+    return "{{" in text or "{%" in text
+
+
+def _fault(path: Path, what: str, value: str | None = None, *, on_key: bool = False) -> Iterator[Problem]:
+    if what:
+        given = "" if value is None else f", not {quoted(value)}"
+        yield Problem(path, f"{label(path)} {what}{given}", on_key)

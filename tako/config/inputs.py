@@ -1,0 +1,64 @@
+"""The inputs that a workflow is given, against those that it declares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tako.config import values
+from tako.config.model import InputSpec, WorkflowSpec
+from tako.errors import InputError
+
+CONVERTERS = {"string": values.as_text, "boolean": values.as_boolean, "number": values.as_number}
+
+
+def bind(workflow: WorkflowSpec, given: Mapping[str, Any], *, where: str) -> dict[str, Any]:
+    """The values that the workflow runs with: converted to their types, defaults filled in.
+
+    ``given`` holds text, as from a command line or a template, or values of the right type. An input that is
+    neither given nor has a default is left out. ``where`` says who gave them, for the message.
+
+    Raises ``InputError``, with all problems, if one is missing, unknown or not what is declared.
+    """
+    specs = {spec.name: spec for spec in workflow.inputs}
+    problems = [_unknown(name, workflow) for name in given if name not in specs]
+    bound: dict[str, Any] = {}
+    for name, spec in specs.items():
+        value = given.get(name)
+        if value is None:
+            value = spec.default
+        if value is None:
+            if spec.required:
+                problems.append(f"required input '{name}' not provided")
+            continue
+        bound[name], wrong = check_value(spec, value)
+        problems += [f"input '{name}': {what}" for what in wrong]
+    if problems:
+        raise InputError(
+            "; ".join(problems), where=where, cure=f"workflow '{workflow.name}' takes {_declared(workflow)}"
+        )
+    return bound
+
+
+def check_value(spec: InputSpec, value: Any) -> tuple[Any, list[str]]:
+    """A value converted to the type of an input, and what of the input's rules it breaks."""
+    try:
+        converted = CONVERTERS[spec.type](value)
+    except ValueError as error:
+        return value, [str(error)]
+    return converted, values.broken_rules(converted, enum=spec.enum, low=spec.min, high=spec.max, pattern=spec.pattern)
+
+
+def _unknown(name: str, workflow: WorkflowSpec) -> str:
+    declared = ", ".join(spec.name for spec in workflow.inputs)
+    known = f"its inputs are: {declared}" if declared else "it declares no inputs"
+    return f"workflow '{workflow.name}' has no input '{values.shown(name)}'; {known}"
+
+
+def _declared(workflow: WorkflowSpec) -> str:
+    if not workflow.inputs:
+        return "no inputs"
+    return ", ".join(
+        f"{spec.name} ({spec.type}{', required' if spec.required and spec.default is None else ''})"
+        for spec in workflow.inputs
+    )

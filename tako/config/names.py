@@ -1,0 +1,87 @@
+"""The rules for names, paths and patterns in a ``tako.yml``. Each function says what is wrong, or nothing."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import warnings
+
+_ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
+_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_PART = re.compile(r"[A-Za-z0-9_.-]+")
+_VERSION = re.compile(r"v?[01](\.[0-9]+){0,2}")
+_USES = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+@v[0-9]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_MAX_NAME = 200
+
+
+def name_fault(name: str) -> str:
+    """Of a workflow, an input, an artifact: it becomes a file name and a part of an environment variable's."""
+    if not name.strip():
+        return "must not be empty"
+    if _CONTROL.search(name):
+        return "must not hold control characters"
+    if "/" in name or ".." in name or "=" in name or name == ".":
+        return "must not hold '/', '..' or '='"
+    # File systems take 255 bytes, and a suffix is added.
+    return "is too long" if len(name.encode()) > _MAX_NAME else ""
+
+
+def id_fault(name: str) -> str:
+    """Of a step's id."""
+    if not _ID.fullmatch(name):
+        return "must be letters, digits, '_' and '-', and start with a letter or '_'"
+    return "is too long" if len(name) > _MAX_NAME else ""
+
+
+def env_fault(name: str) -> str:
+    """Of the name of an environment variable."""
+    return "" if _ENV.fullmatch(name) else "must be letters, digits and '_', and not start with a digit"
+
+
+def event_fault(name: str) -> str:
+    """Of the type of an event."""
+    if not name.strip():
+        return "must not be empty"
+    return "must not hold control characters" if _CONTROL.search(name) else ""
+
+
+def path_fault(path: str) -> str:
+    """Of a path that must stay in the repository. Lexically: a link may still lead out."""
+    if not path.strip():
+        return "must not be empty"
+    if path.startswith(("/", "~")):
+        return "must be relative to the repository"
+    if posixpath.normpath(path).split("/")[0] == "..":
+        return "must not lead out of the repository"
+    return ""
+
+
+def repository_fault(name: str) -> str:
+    """Of ``owner/name``."""
+    parts = name.split("/")
+    good = len(parts) == 2 and all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
+    return "" if good else "must be owner/name"
+
+
+def version_fault(version: str) -> str:
+    """Of the language's version."""
+    return "" if _VERSION.fullmatch(version) else "must be 1"
+
+
+def uses_fault(uses: str) -> str:
+    """Of the name of a step kind."""
+    return "" if _USES.fullmatch(uses) else "must be like owner/name@v1"
+
+
+def pattern_fault(pattern: str, *, groups: int | None = None) -> str:
+    """Of a regular expression; ``groups`` is how many groups it must have."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        return f"is not a regular expression: {error}"
+    if groups is not None and compiled.groups != groups:
+        return f"must have {groups} group in parentheses, not {compiled.groups}"
+    return ""

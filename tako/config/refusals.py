@@ -1,0 +1,108 @@
+"""What belongs to the language but is not supported by this version of Tako.
+
+One table. When a version supports a field, its row goes and the field enters ``schema``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from tako.config.problems import Path, Problem, quoted
+from tako.config.schema import FAN_OUT
+from tako.records import record
+
+TOP, WORKFLOW, STEP, ARTIFACT, SUBSCRIPTION, FAN_OUT_WITH = (
+    "at the top level",
+    "of a workflow",
+    "of a step",
+    "of an artifact",
+    "of a subscription",
+    f"in 'with' of {FAN_OUT}",
+)
+
+
+@record
+class Refusal:
+    """A field that is refused, unless it has a value that asks for nothing."""
+
+    where: str
+    field: str
+    harmless: tuple[Any, ...] = ()
+
+
+REFUSED = (
+    Refusal(TOP, "dependents", ([],)),
+    Refusal(WORKFLOW, "secrets", ([],)),
+    Refusal(WORKFLOW, "image"),
+    Refusal(WORKFLOW, "resources"),
+    Refusal(WORKFLOW, "timeout"),
+    Refusal(STEP, "timeout"),
+    Refusal(STEP, "retry"),
+    Refusal(STEP, "continue_on_error", (False,)),
+    Refusal(STEP, "long_running", (False,)),
+    Refusal(STEP, "cache_key_files"),
+    Refusal(STEP, "on_failure", ([],)),
+    Refusal(STEP, "image"),
+    Refusal(STEP, "network"),
+    Refusal(STEP, "capabilities"),
+    Refusal(STEP, "volumes"),
+    Refusal(STEP, "security_profile"),
+    Refusal(STEP, "resources"),
+    Refusal(ARTIFACT, "install_command"),
+    Refusal(ARTIFACT, "verify_command"),
+    Refusal(SUBSCRIPTION, "coalesce", (False,)),
+    Refusal(FAN_OUT_WITH, "timeout"),
+    Refusal(FAN_OUT_WITH, "concurrency_limit"),
+    Refusal(FAN_OUT_WITH, "retry"),
+    Refusal(FAN_OUT_WITH, "fail_fast", (False,)),
+    Refusal(FAN_OUT_WITH, "idempotency_key"),
+)
+
+
+def take_out(data: dict[str, Any]) -> list[Problem]:
+    """Remove every refused field from tidied data, in place, and say which asked for something."""
+    problems = []
+    for where, path, owner in _owners(data):
+        for refusal in _BY_PLACE[where]:
+            if refusal.field not in owner:
+                continue
+            value = owner.pop(refusal.field)
+            if value is not None and not _is_harmless(value, refusal):
+                what = (
+                    f"{quoted(refusal.field)} {where} is part of the language but not supported by this version of Tako"
+                )
+                problems.append(Problem((*path, refusal.field), what, on_key=True))
+    return problems
+
+
+_BY_PLACE = {
+    where: [refusal for refusal in REFUSED if refusal.where == where]
+    for where in (TOP, WORKFLOW, STEP, ARTIFACT, SUBSCRIPTION, FAN_OUT_WITH)
+}
+
+
+def _is_harmless(value: Any, refusal: Refusal) -> bool:
+    return any(type(value) is type(harmless) and value == harmless for harmless in refusal.harmless)
+
+
+def _owners(data: dict[str, Any]) -> Iterator[tuple[str, Path, dict[str, Any]]]:
+    yield TOP, (), data
+    for path, artifact in _items(data, (), "artifacts"):
+        yield ARTIFACT, path, artifact
+    for path, subscription in _items(data, (), "subscriptions"):
+        yield SUBSCRIPTION, path, subscription
+    for path, workflow in _items(data, (), "workflows"):
+        yield WORKFLOW, path, workflow
+        for step_path, step in _items(workflow, path, "steps"):
+            yield STEP, step_path, step
+            if step.get("uses") == FAN_OUT and isinstance(step.get("with"), dict):
+                yield FAN_OUT_WITH, (*step_path, "with"), step["with"]
+
+
+def _items(owner: dict[str, Any], path: Path, field: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    value = owner.get(field)
+    pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in pairs:
+        if isinstance(item, dict):
+            yield (*path, field, key), item

@@ -1,0 +1,58 @@
+"""Tidied data against the shape: structs when it fits, else every fault.
+
+msgspec decides, in microseconds. Only what it refuses is looked at again, by jsonschema-rs with the schema that
+msgspec exports, because that lists all faults and their full paths.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from tako.config import schema
+from tako.config.problems import Path, Problem
+from tako.config.shapes import shape_of
+
+ROOT = shape_of(schema.Root)
+
+
+def read(data: dict[str, Any]) -> tuple[schema.Root | None, list[Problem]]:
+    """The structs and no problem; or the problems, and the structs of what remains without them.
+
+    The faulty parts of the data are then replaced, in place, by neutral ones. None where even that does not fit.
+    """
+    faults = [*_faults(schema.Root, data, ())]
+    for path, params in _fan_outs(data):
+        faults += _faults(schema.FanOut, params, path)
+    if not faults:
+        return msgspec.convert(data, schema.Root), []
+    from tako.config.explain import neutralise
+
+    neutralise(data, ROOT, faults)
+    try:
+        return msgspec.convert(data, schema.Root), faults
+    except msgspec.ValidationError:
+        return None, faults
+
+
+def _faults(kind: type[msgspec.Struct], data: Any, path: Path) -> list[Problem]:
+    try:
+        msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        from tako.config.explain import explain
+
+        return explain(kind, data, path) or [Problem(path, str(error))]
+    return []
+
+
+def _fan_outs(data: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+    workflows = data.get("workflows")
+    for name, workflow in workflows.items() if isinstance(workflows, dict) else ():
+        steps = workflow.get("steps") if isinstance(workflow, dict) else None
+        for index, step in enumerate(steps) if isinstance(steps, list) else ():
+            if isinstance(step, dict) and step.get("uses") == schema.FAN_OUT:
+                path = ("workflows", name, "steps", index, "with")
+                if isinstance(step.get("with", {}), dict):
+                    yield path, step.get("with", {})

@@ -1,0 +1,110 @@
+"""Values against what is said of them: types, limits, allowed values.
+
+Used for the inputs of a workflow and the payload of an event; the child imports it, so it imports nothing.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+_EXACT = 2**53
+
+
+def shown(value: Any) -> str:
+    """A value for a message, as YAML would write it, on one line and cut."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value)[:200])
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def as_boolean(value: Any) -> bool:
+    """True or false, out of one of these, of 1 or 0, or of a text like ``yes``; else raises ``ValueError``."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, int | str):
+        found = _WORDS.get(str(value).strip().lower())
+        if found is not None:
+            return found
+    raise ValueError(f"value '{shown(value)}' is not true or false")
+
+
+def as_number(value: Any) -> int | float:
+    """A finite number out of a number or its text, an int where it is whole; else raises ``ValueError``."""
+    number = _number(value)
+    if isinstance(number, float) and number.is_integer() and abs(number) <= _EXACT:
+        return int(number)
+    return number
+
+
+def as_integer(value: Any) -> int:
+    """A whole number out of a number or its text; else raises ``ValueError``."""
+    try:
+        number = as_number(value)
+    except ValueError:
+        number = 0.5
+    if isinstance(number, int):
+        return number
+    raise ValueError(f"value '{shown(value)}' is not a whole number")
+
+
+def as_text(value: Any) -> str:
+    """Text out of a scalar; else raises ``ValueError``."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool | int | float):
+        return shown(value) if isinstance(value, bool) else str(value)
+    raise ValueError(f"value '{shown(value)}' is not text")
+
+
+def is_allowed(value: Any, allowed: Iterable[Any]) -> bool:
+    """Whether a value is among the allowed; true is not 1 here, though it is in Python."""
+    return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in allowed)
+
+
+def broken_rules(
+    value: Any, *, enum: tuple[Any, ...] | None, low: float | None, high: float | None, pattern: str | None
+) -> list[str]:
+    """What of an input's or a field's rules a value of the right type breaks, each as a part of a sentence."""
+    broken = []
+    if enum is not None and not is_allowed(value, enum):
+        allowed = ", ".join(shown(one) for one in enum)
+        broken.append(f"value '{shown(value)}' is not in allowed values: {allowed}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        if low is not None and value < low:
+            broken.append(f"value '{shown(value)}' is less than {shown(as_number(low))}")
+        if high is not None and value > high:
+            broken.append(f"value '{shown(value)}' is more than {shown(as_number(high))}")
+    if pattern is not None and isinstance(value, str) and not _matches(pattern, value):
+        broken.append(f"value '{shown(value)}' does not match the pattern {pattern}")
+    return broken
+
+
+def _matches(pattern: str, text: str) -> bool:
+    import re
+
+    return re.search(pattern, text) is not None
+
+
+def _number(value: Any) -> int | float:
+    # Python reads 1_000 and other scripts' digits as numbers; YAML and shells do not.
+    if isinstance(value, str) and value.isascii() and "_" not in value:
+        value = _parsed(value)
+    if isinstance(value, int | float) and not isinstance(value, bool) and value - value == 0:
+        return value
+    raise ValueError(f"value '{shown(value)}' is not a number")
+
+
+def _parsed(text: str) -> int | float | str:
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        return float(text)
+    except ValueError:
+        return text

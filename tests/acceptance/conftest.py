@@ -1,0 +1,97 @@
+"""Drives the installed ``tako`` against real repositories, real children, real signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tako.records import record
+from tako.testing import make_cached_repo, make_repo
+
+BIN = Path(sys.executable).parent
+
+
+@record
+class Ran:
+    """A finished command."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def text(self) -> str:
+        """What a person at a terminal saw."""
+        return self.out + self.err
+
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+class World:
+    """A Tako home with a cache, and the installed command."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.home = root / "home"
+        self.home.mkdir()
+        self.env = {**os.environ, "TAKO_HOME": str(self.home), "PATH": f"{BIN}:{os.environ['PATH']}"}
+
+    def cached(self, name: str, tako_yml: str, files: Mapping[str, str] | None = None, *, git: bool = True) -> Path:
+        """A repository in the cache."""
+        content = {"tako.yml": tako_yml, **(files or {})}
+        return Path(make_cached_repo(str(self.home), name, content, git=git))
+
+    def working(self, name: str, tako_yml: str, files: Mapping[str, str] | None = None) -> Path:
+        """A developer's own working directory, outside the cache."""
+        return Path(make_repo(str(self.root / name), {"tako.yml": tako_yml, **(files or {})}))
+
+    def tako(self, *arguments: str, cwd: Path | None = None, timeout: float = 90) -> Ran:
+        """Run ``tako`` to its end."""
+        return self.run([str(BIN / "tako"), *arguments], cwd=cwd, timeout=timeout)
+
+    def child(self, *arguments: str, timeout: float = 90) -> Ran:
+        """Run ``python -m runner_child`` to its end, by hand: no terminal, no parent."""
+        return self.run([sys.executable, "-m", "runner_child", *arguments], timeout=timeout)
+
+    def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
+        """Start ``tako`` and leave it running; who calls this waits for it."""
+        return subprocess.Popen(
+            [str(BIN / "tako"), *arguments],
+            cwd=cwd or self.root,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, argv: list[str], *, cwd: Path | None = None, timeout: float = 90) -> Ran:
+        done = subprocess.run(
+            argv,
+            cwd=cwd or self.root,
+            env=self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=timeout,
+            check=False,
+        )
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def workspace(self, run_id: str) -> Path:
+        """The directory of a root run."""
+        return self.home / "workspaces" / run_id
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
