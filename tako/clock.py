@@ -42,7 +42,7 @@ def iso(seconds: float) -> str:
 
 def duration(seconds: float) -> str:
     """Seconds for a reader: ``12ms``, ``3.4s``, ``2m05s``, ``1h02m``."""
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{seconds * 1000:.0f}ms"
     if seconds < 59.95:
         return f"{seconds:.1f}s"

@@ -28,7 +28,8 @@ def is_run_id(text: str) -> bool:
     """Whether a text has the shape of a run id; used before it becomes part of a path."""
     parts = text.split("-")
     return (
-        len(parts) == 4
+        text.isascii()
+        and len(parts) == 4
         and parts[0] == "exec"
         and [len(part) for part in parts[1:]] == [8, 6, 8]
         and parts[1].isdecimal()

@@ -99,9 +99,7 @@ def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.Workflo
         on=workflow.on,
         inputs=tuple(input_spec(key, given) for key, given in workflow.inputs.items()),
         env=workflow.env,
-        steps=tuple(
-            _step(index, step, line((*path, "steps", index))) for index, step in enumerate(workflow.steps)
-        ),
+        steps=tuple(_step(index, step, line((*path, "steps", index))) for index, step in enumerate(workflow.steps)),
         line=line(path),
     )
 
@@ -132,9 +130,7 @@ def _produces(produces: schema.Produces) -> model.Produces:
         paths=paths,
         outputs=produces.outputs,
         events=tuple(
-            model.EventTemplate(
-                type=event.type, schema_version=_or_none(event.schema_version), payload=event.payload
-            )
+            model.EventTemplate(type=event.type, schema_version=_or_none(event.schema_version), payload=event.payload)
             for event in produces.events
         ),
     )

@@ -8,11 +8,10 @@ from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.build import step_id
-from tako.config.labels import label
+from tako.config.labels import fault, label
 from tako.config.problems import Path, Problem, nearest, quoted
 
 _FIXED_SOURCES = ("from_stdout", "from_stderr")
-_SOURCES = (*_FIXED_SOURCES, "from_file:", "from_env:")
 
 
 def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> Iterator[Problem]:
@@ -25,7 +24,7 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
             what = f"duplicate step id {quoted(name)}: {label((*path, seen[name]))} has it too"
             yield Problem((*place, "id"), what)
         if not isinstance(step.id, UnsetType):
-            yield from _fault((*place, "id"), names.id_fault(step.id), step.id)
+            yield from fault((*place, "id"), names.id_fault(step.id), step.id)
         yield from _step_problems(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
@@ -41,14 +40,14 @@ def _step_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
     if isinstance(step.run, str) and not step.run.strip():
         yield Problem((*path, "run"), f"{label((*path, 'run'))} must not be empty")
     if isinstance(step.uses, str):
-        yield from _fault((*path, "uses"), names.uses_fault(step.uses), step.uses)
+        yield from fault((*path, "uses"), names.uses_fault(step.uses), step.uses)
     elif has_run and step.params:
         yield Problem((*path, "with"), f"'with' of {label(path)} needs 'uses'", on_key=True)
     if isinstance(step.working_directory, str):
-        fault = names.path_fault(step.working_directory)
-        yield from _fault((*path, "working_directory"), fault, step.working_directory)
+        what = names.path_fault(step.working_directory)
+        yield from fault((*path, "working_directory"), what, step.working_directory)
     for key in step.env:
-        yield from _fault((*path, "env", key), names.env_fault(key), on_key=True)
+        yield from fault((*path, "env", key), names.env_fault(key), on_key=True)
 
 
 def _produces_problems(produces: schema.Produces, path: Path, artifacts: set[str]) -> Iterator[Problem]:
@@ -56,20 +55,20 @@ def _produces_problems(produces: schema.Produces, path: Path, artifacts: set[str
         yield from _undeclared(produces.artifact, (*path, "artifact"), artifacts)
     for index, artifact in enumerate(produces.artifacts):
         place: Path = (*path, "artifacts", index, "path")
-        yield from _fault(place, names.path_fault(artifact.path), artifact.path)
+        yield from fault(place, names.path_fault(artifact.path), artifact.path)
     for name, source in produces.outputs.items():
         place = (*path, "outputs", name)
-        yield from _fault(place, names.event_fault(name), on_key=True)
-        yield from _fault(place, _source_fault(source), source)
+        yield from fault(place, names.event_fault(name), on_key=True)
+        yield from fault(place, _source_fault(source), source)
     for index, event in enumerate(produces.events):
-        yield from _fault((*path, "events", index, "type"), names.event_fault(event.type), event.type)
+        yield from fault((*path, "events", index, "type"), names.event_fault(event.type), event.type)
 
 
 def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Iterator[Problem]:
     """``params`` was checked against ``schema.FanOut``, but is plain data here."""
     event_type, artifact = step.params.get("event_type"), step.params.get("artifact")
     if isinstance(event_type, str):
-        yield from _fault((*path, "event_type"), names.event_fault(event_type), event_type)
+        yield from fault((*path, "event_type"), names.event_fault(event_type), event_type)
     if isinstance(artifact, str) and not _is_template(artifact):
         yield from _undeclared(artifact, (*path, "artifact"), artifacts)
 
@@ -88,22 +87,16 @@ def _source_fault(source: str) -> str:
     if kind == "from_file" and colon:
         return "" if rest.strip() else "must name a file after 'from_file:'"
     if kind == "from_env" and colon:
-        fault = names.env_fault(rest)
-        return f"{fault} after 'from_env:'" if fault else ""
-    fault = names.pattern_fault(source, groups=1)
-    if not fault:
+        wrong = names.env_fault(rest)
+        return f"{wrong} after 'from_env:'" if wrong else ""
+    wrong = names.pattern_fault(source, groups=1)
+    if not wrong:
         return ""
     known = "from_stdout, from_stderr, from_file:PATH, from_env:NAME, a template or a regex with one group"
     if source.startswith("from_") or not source:
-        return f"must be {known}{nearest(source, _SOURCES)}"
-    return f"{fault} (it may be {known})"
+        return f"must be {known}"
+    return f"{wrong}; it may be {known}"
 
 
 def _is_template(text: str) -> bool:
     return "{{" in text or "{%" in text
-
-
-def _fault(path: Path, what: str, value: str | None = None, *, on_key: bool = False) -> Iterator[Problem]:
-    if what:
-        given = "" if value is None else f", not {quoted(value)}"
-        yield Problem(path, f"{label(path)} {what}{given}", on_key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import UnsetType
 
@@ -10,7 +10,7 @@ from tako.config import names, schema
 from tako.config.build import split_artifact
 from tako.config.check_steps import step_problems
 from tako.config.check_values import input_problems, payload_problems
-from tako.config.labels import label
+from tako.config.labels import fault, label
 from tako.config.model import DEFAULT_ARTIFACT
 from tako.config.problems import Path, Problem, nearest, quoted
 
@@ -34,13 +34,6 @@ def check(root: schema.Root) -> Iterator[Problem]:
         yield from _subscription_problems(subscription, ("subscriptions", index), root)
 
 
-def fault(path: Path, what: str, value: str | None = None, *, on_key: bool = False) -> Iterator[Problem]:
-    """The problem that a rule of ``names`` found, if it found one."""
-    if what:
-        given = "" if value is None else f", not {quoted(value)}"
-        yield Problem(path, f"{label(path)} {what}{given}", on_key)
-
-
 def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]) -> Iterator[Problem]:
     path: Path = ("workflows", name)
     yield from fault(path, names.name_fault(name), on_key=True)
@@ -53,7 +46,7 @@ def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]
     yield from step_problems(workflow.steps, (*path, "steps"), artifacts)
 
 
-def _same_variable(given: Iterator[str] | dict[str, object], path: Path, variable: str) -> Iterator[Problem]:
+def _same_variable(given: Iterable[str], path: Path, variable: str) -> Iterator[Problem]:
     """Names that differ here but not as environment variables, where the one would hide the other."""
     seen: dict[str, str] = {}
     for name in given:

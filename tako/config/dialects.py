@@ -140,11 +140,13 @@ class _Normaliser:
             if not isinstance(entry, dict):
                 self.problems.append(Problem(old, "an item of 'produces' of 'events' must be like {type: name}"))
                 continue
-            self._only(entry, ("type", "schema_version"), old, label(old))
+            self._only(entry, ("type", "schema_version"), old, f"item {index + 1} of 'produces' of 'events'")
             name = entry.get("type")
             if not isinstance(name, str):
                 if "type" in entry:
-                    self.problems.append(Problem((*old, "type"), f"'type' of {label(old)} must be text"))
+                    self.problems.append(
+                        Problem((*old, "type"), f"'type' of item {index + 1} of 'produces' of 'events' must be text")
+                    )
             elif name in events:
                 self.problems.append(Problem((*old, "type"), f"event {quoted(name)} is declared twice"))
             else:

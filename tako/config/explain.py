@@ -11,7 +11,7 @@ from jsonschema_rs import ValidationErrorKind as Kind
 
 from tako.config.labels import inside, label
 from tako.config.problems import Path, Problem, listed, nearest, quoted
-from tako.config.shapes import Shape, shape_at, shape_of
+from tako.config.shapes import Shape, below, shape_at, shape_of
 
 _EXPECTED = {
     "text": "text",
@@ -67,7 +67,7 @@ def _field(path: Path) -> str:
 
 def _unknown(name: str, known: Any, path: Path) -> Problem:
     other = _ELSEWHERE.get(name)
-    hint = f"; did you mean {quoted(other)}?" if other in known else nearest(name, known)
+    hint = f"; did you mean {quoted(other)}?" if other and other in known else nearest(name, known)
     hint = hint or f"; known are {listed(sorted(known))}"
     return Problem((*path, name), f"unknown field {quoted(name)} {inside(path)}{hint}", on_key=True)
 
@@ -89,7 +89,9 @@ def neutralise(data: dict[str, Any], shape: Shape, faults: list[Problem]) -> Non
             continue
         owner: Any = data
         for key in fault.path[:-1]:
-            owner = owner[key] if isinstance(owner, list) else owner.setdefault(key, {})
+            if isinstance(owner, dict):
+                owner.setdefault(key, {})
+            owner = below(owner, key)
         key = fault.path[-1]
         wanted = shape_at(shape, data, fault.path)
         if isinstance(owner, dict) and wanted.kind == "any":

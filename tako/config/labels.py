@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from tako.config.problems import Path, quoted
+from collections.abc import Iterator
+
+from tako.config.problems import Path, Problem, quoted
 
 _NOUNS = {
     "workflows": "workflow",
@@ -38,3 +40,10 @@ def label(path: Path) -> str:
 def inside(path: Path) -> str:
     """``in workflow 'release'``, or ``at the top level``."""
     return f"in {label(path)}" if path else "at the top level"
+
+
+def fault(path: Path, what: str, value: str | None = None, *, on_key: bool = False) -> Iterator[Problem]:
+    """The problem that a rule found in a value, or in the name at the end of a path; none if ``what`` is empty."""
+    if what:
+        given = "" if value is None else f" (got {quoted(value)})"
+        yield Problem(path, f"{label(path)} {what}{given}", on_key)

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from tako.config.model import EventSpec, PayloadField
 
 
+_PLAIN: dict[str, tuple[type, str]] = {
+    "string": (str, "text"),
+    "object": (dict, "a mapping"),
+    "array": (list, "a list"),
+}
+
+
 def check(spec: EventSpec, payload: dict[str, Any], *, where: str) -> dict[str, Any]:
     """The payload with defaults filled in and text converted to the declared types.
 
@@ -58,7 +65,7 @@ def _convert(kind: str, value: Any) -> Any:
         return values.as_integer(value)
     if kind == "boolean":
         return values.as_boolean(value)
-    wanted, name = {"object": (dict, "a mapping"), "array": (list, "a list")}.get(kind, (str, "text"))
+    wanted, name = _PLAIN[kind]
     if not isinstance(value, wanted):
         raise ValueError(f"value '{values.shown(value)}' is not {name}")
     return value

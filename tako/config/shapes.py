@@ -72,8 +72,15 @@ def shape_at(shape: Shape, data: Any, path: Path) -> Shape:
             shape = shape.of(data).get(str(key), ANY)
         else:
             shape = shape.item or ANY
-        data = data.get(key) if isinstance(data, dict) else data[key] if isinstance(data, list) else None
+        data = below(data, key)
     return shape
+
+
+def below(data: Any, key: str | int) -> Any:
+    """What a mapping or a list has at a key; None if it has nothing there."""
+    if isinstance(data, list):
+        return data[key] if isinstance(key, int) and key < len(data) else None
+    return data.get(key) if isinstance(data, dict) else None
 
 
 def _struct_shape(kind: Any) -> Shape:

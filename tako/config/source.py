@@ -62,8 +62,8 @@ class Document:
         return (key_line + 1, key_column + 1) if on_key else (line + 1, column + 1)
 
     def line(self, path: Path) -> int:
-        """The line, from 1, on which a value starts."""
-        return self._find(path)[0][2] + 1
+        """The line, from 1, on which a value's key is, or an item of a list starts."""
+        return self._find(path)[0][0] + 1
 
     def text(self, path: Path) -> str | None:
         """A scalar as it was written, if it was read as a number, a boolean or null."""

@@ -137,7 +137,11 @@ class Runner:
         answer = read_answer(self._capabilities.workspace, step.id, step.emitted.id)
         failure = replace(answer.failure, step=step.id) if answer.failure else None
         closed = replace(
-            step, status=FAILED if failure else SUCCESS, outputs={**step.outputs, **answer.outputs()}, failure=failure
+            step,
+            seconds=max(step.seconds, self._clock.now() - step.started_at),
+            status=FAILED if failure else SUCCESS,
+            outputs={**step.outputs, **answer.outputs()},
+            failure=failure,
         )
         state = replace(state.with_step(closed), failure=failure)
         if failure is None and len(state.steps) < len(self._specs):
