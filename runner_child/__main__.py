@@ -9,9 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
+from tako.stdio import prepare
+
 
 def main(argv: list[str]) -> int:
     """Run a child, or what the options ask for."""
+    prepare()
     frames = os.dup(1)
     os.dup2(2, 1)
     if len(argv) == 1 and not argv[0].startswith("-"):

@@ -31,5 +31,8 @@ def say_who_would_run(request: RunRequest, workspace: Workspace) -> None:
             lines.append(f"  it would be refused: {plan.refused.message}")
         elif not plan.runs:
             lines.append(f"  no repository subscribed to it ({plan.repositories} looked at)")
-        lines += [f"  would trigger {planned.request.label}: {planned.why}" for planned in plan.runs]
+        for planned in plan.runs:
+            lines.append(f"  would trigger {planned.request.label}: {planned.why}")
+            if planned.failure is not None:
+                lines.append(f"    but it would fail: {planned.failure.message.splitlines()[0]}")
     sys.stderr.write("\n".join(lines) + "\n")

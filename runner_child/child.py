@@ -15,7 +15,7 @@ from tako.children.base import StepUpdate
 from tako.children.in_process import step_update
 from tako.children.protocol import Hello, Result, encode
 from tako.clock import SystemClock
-from tako.errors import CheckoutError, LockTimeoutError, ProtocolError, StateError, TakoError
+from tako.errors import CheckoutError, LockTimeoutError, MachineError, ProtocolError, TakoError, UsageError
 from tako.execution.failure import CHECKOUT_FAILED, EXCEPTION, Failure
 from tako.execution.request import read_request
 from tako.execution.runner import Runner
@@ -72,13 +72,18 @@ class Frames:
         self._descriptor = descriptor
 
     def send(self, frame: Hello | StepUpdate | Event | Result) -> None:
-        """Write one frame. Raises ``ProtocolError`` if it is too long."""
+        """Write one frame.
+
+        Raises ``ProtocolError`` if it is too long, ``MachineError`` if it cannot be written though somebody reads.
+        """
         view = memoryview(encode(frame))
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
         except BrokenPipeError:
             return
+        except OSError as error:
+            raise MachineError(f"cannot write frames to stdout: {error.strerror}") from error
 
     def result(self, state: ExecutionState) -> None:
         """The last frame; outputs that do not fit are left to ``state.json``."""
@@ -117,6 +122,7 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
     workspace = Workspace(os.path.abspath(options.directory))
     try:
         request = read_request(workspace.request)
+        _require_step(request, options.from_step)
         frames.send(Hello(run_id=request.run_id, pid=os.getpid()))
     except TakoError as error:
         return _say(error)
@@ -130,7 +136,10 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
         return _say(error)
     except Exception as error:  # noqa: BLE001  (whatever it is, the parent is told, and the log has the traceback)
         state = _crashed(request, error)
-    frames.result(state)
+    try:
+        frames.result(state)
+    except MachineError as error:
+        return _say(error)
     if reader:
         reader.ended(request, state, workspace)
     if state.status == SUSPENDED and "TAKO_LIFELINE" not in os.environ:
@@ -191,8 +200,6 @@ def _where_to_begin(
         recorded = read_state(workspace.state)
     if options.from_step is not None:
         ids = [spec.id for spec in request.workflow.steps]
-        if options.from_step not in ids:
-            raise StateError(f"there is no step {options.from_step!r}", cure=f"the steps are {', '.join(ids)}")
         start = ids.index(options.from_step)
         kept = tuple(step for step in (recorded.steps if recorded else ()) if step.id in ids[:start])
         return replace(empty, steps=kept), start
@@ -200,6 +207,12 @@ def _where_to_begin(
     if recorded is not None and waited and os.path.exists(workspace.answer(recorded.steps[-1].id)):
         return recorded, None
     return empty, None
+
+
+def _require_step(request: RunRequest, step_id: str | None) -> None:
+    ids = [spec.id for spec in request.workflow.steps]
+    if step_id is not None and step_id not in ids:
+        raise UsageError(f"{request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
 
 
 def _crashed(request: RunRequest, error: Exception) -> ExecutionState:

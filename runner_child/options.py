@@ -14,6 +14,7 @@ from tako.errors import TakoError, UnknownWorkflowError, UsageError
 from tako.execution.request import write_request
 from tako.execution.workspace import root_workspace
 from tako.records import replace
+from tako.stdio import show
 from tako.wiring import bind_inputs
 
 EPILOG = """\
@@ -31,8 +32,14 @@ who would be triggered, and stops there.
 def run_with_options(argv: list[str], frames_fd: int) -> int:
     """Parse the options and run the child; returns its exit code."""
     parser = _parser()
-    given = parser.parse_args(plain_inputs(argv))
+    if "-h" in argv or "--help" in argv:
+        os.dup2(frames_fd, 1)
+        show(parser.format_help())
+        return 0
     try:
+        given = parser.parse_args(plain_inputs(argv))
+        if given.directory is not None and (given.repo or given.workflow or given.input):
+            raise UsageError("DIR has a request already", cure="give either DIR, or --repo, --workflow and -i")
         directory = given.directory or _request_on_the_spot(given.repo, given.workflow, given.input)
     except TakoError as error:
         sys.stderr.write(f"error: {error}\n")
@@ -60,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def _request_on_the_spot(repo: str | None, workflow_name: str | None, given: list[str]) -> str:
     """Write a request for a repository into a new workspace and return its directory."""
     if repo is None or workflow_name is None:
-        raise UsageError("give the directory of a child, or --repo and --workflow", cure="see --help")
+        raise UsageError("give the directory of a child, or --repo and --workflow", cure="see `python -m runner_child --help`")
     wiring = make_wiring(cache_dir=None)
     target = find_target(wiring, repo, None)
     workflow = target.config.workflow(workflow_name)

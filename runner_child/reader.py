@@ -26,7 +26,8 @@ class TerminalReader:
         self._line(f"  … {spec.id}")
 
     def step_ended(self, step: StepRecord) -> None:
-        self._line(f"  {MARKS.get(step.status, '·')} {step.id} ({duration(step.seconds)})")
+        if step.status != "suspended":
+            self._line(f"  {MARKS.get(step.status, '·')} {step.id} ({duration(step.seconds)})")
 
     def ended(self, request: RunRequest, state: ExecutionState, workspace: Workspace) -> None:
         self._line(f"{state.status}: {request.label}, {duration(state.seconds)}; logs in {workspace.path}/logs")

@@ -112,7 +112,13 @@ def bench_scale(scratch: Path, cap: int, rounds: int) -> None:
 def bench_memory(scratch: Path, children: int) -> None:
     script = "\"head -c 1000000 /dev/zero | tr '\\\\0' '\\\\n'\""
     world = make_world(scratch, children, script)
-    process = subprocess.Popen(tako_command(2), env=world_env(world), cwd=world / "emitter", **QUIET)
+    process = subprocess.Popen(
+        tako_command(2),
+        env=world_env(world),
+        cwd=world / "emitter",
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     high = 0
     while process.poll() is None:
         with contextlib.suppress(OSError, IndexError, ValueError):
@@ -164,9 +170,6 @@ def profile(scratch: Path) -> None:
     print(f"\none durable write of 2 kB: {statistics.median(timed(durable_write) for _ in range(50)) * 1000:.2f} ms")
 
 
-QUIET: dict[str, int] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-
-
 def make_world(root: Path, children: int, script: str) -> Path:
     """A Tako home with an emitter and that many subscribers, each a git repository of 30 files."""
     emitter = root / "emitter"
@@ -189,7 +192,12 @@ def make_world(root: Path, children: int, script: str) -> Path:
 
 def git(directory: Path, *arguments: str) -> None:
     identity = ("-c", "user.name=bench", "-c", "user.email=bench@localhost")
-    subprocess.run(["git", "-C", str(directory), *identity, *arguments], check=True, **QUIET)
+    subprocess.run(
+        ["git", "-C", str(directory), *identity, *arguments],
+        check=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def world_env(world: Path) -> dict[str, str]:
@@ -221,7 +229,7 @@ def launch(argv: list[str], count: int, cap: int) -> None:
             with lock:
                 if next(left, None) is None:
                     return
-            subprocess.run(argv, check=True, **QUIET)
+            subprocess.run(argv, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     threads = [threading.Thread(target=work) for _ in range(cap)]
     for thread in threads:
@@ -238,7 +246,10 @@ def timed(run: Callable[[], object]) -> float:
 
 def median_time(argv: list[str], *, rounds: int = 15, stdin: int | None = None) -> float:
     return statistics.median(
-        timed(lambda: subprocess.run(argv, check=False, stdin=stdin, **QUIET)) for _ in range(rounds)
+        timed(
+            lambda: subprocess.run(argv, check=False, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+        for _ in range(rounds)
     )
 
 

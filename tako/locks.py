@@ -148,7 +148,8 @@ def _wait(
         if waiting is not None and waited >= TELL_AFTER_SECONDS:
             waiting(f"waiting for {path}, held by {holder(path)}")
             waiting = None
-        clock.sleep(min(pause, timeout - waited))
+        # Never less than a millisecond: the rest of a timeout can be smaller than a clock can count.
+        clock.sleep(max(min(pause, timeout - waited), _FIRST_PAUSE))
         pause = min(pause * 2, _LONGEST_PAUSE)
     return got
 

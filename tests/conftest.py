@@ -178,7 +178,7 @@ class FakeClock:
         return self.time
 
     def monotonic(self) -> float:
-        return self.time
+        return self.time - 1_799_999_000
 
     def sleep(self, seconds: float) -> None:
         self.sleeps.append(seconds)

@@ -11,7 +11,7 @@ from tako.clock import SystemClock, duration, iso
 from tako.ids import child_run_id, event_id, is_run_id, new_run_id
 
 if TYPE_CHECKING:
-    from conftest import FakeClock
+    from tests.conftest import FakeClock
 
 ROOT = "exec-20270115-080000-0123abcd"
 

@@ -18,7 +18,7 @@ from tako.errors import LockTimeoutError, MachineError
 from tako.process import Completed, Exit, Process, Processes, signal_group
 
 if TYPE_CHECKING:
-    from conftest import FakeClock
+    from tests.conftest import FakeClock
 
 Start = Callable[..., Process]
 Wait = Callable[[Callable[[], object]], None]
@@ -226,7 +226,7 @@ def test_without_time_to_wait_a_free_lock_is_still_taken(path: str, fake_clock: 
     assert fake_clock.sleeps == []
 
 
-def test_two_threads_do_not_share_an_exclusive_lock(path: str, fake_clock: FakeClock) -> None:
+def test_two_writers_of_one_process_exclude_each_other(path: str, fake_clock: FakeClock) -> None:
     with (
         locks.exclusive(path, clock=fake_clock, timeout=1),
         pytest.raises(LockTimeoutError),

@@ -22,7 +22,7 @@ from tako.process import (
 )
 
 if TYPE_CHECKING:
-    from conftest import FakeClock
+    from tests.conftest import FakeClock
 
 Wait = Callable[[Callable[[], object]], None]
 Gone = Callable[[int], bool]

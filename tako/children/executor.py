@@ -10,6 +10,7 @@ from tako.execution.event import Event
 from tako.execution.failure import NOT_STARTED, PROTOCOL, Failure
 from tako.execution.state import read_state
 from tako.files import remove_tree, tail
+from tako.ids import event_id
 from tako.process import StopSignal
 from tako.records import replace
 
@@ -122,11 +123,14 @@ def foreign_claim(request: ChildRequest, event: Event) -> str:
     run = request.run
     if event.run_id != run.run_id or event.source != run.repo:
         return f"the child emitted an event in the name of {event.source} ({event.run_id})"
+    # The step's id becomes part of a path, the event's id a key of the whole tree.
+    if event.step_id not in {spec.id for spec in run.workflow.steps} or event.id != event_id(run.run_id, event.step_id):
+        return f"the child emitted an event that none of its steps can: {event.id} of step {event.step_id!r}"
     inherited = set(run.visible_artifacts)
     own = f"{request.workspace.artifacts}/"
     for artifact in event.artifacts:
         if artifact in inherited:
             continue
-        if artifact.repo != run.repo or not artifact.path.startswith(own) or "/../" in artifact.path:
+        if artifact.repo != run.repo or not artifact.path.startswith(own) or ".." in artifact.path.split("/"):
             return f"the child claims an artifact that is not its own: {artifact.path}"
     return ""

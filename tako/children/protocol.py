@@ -10,7 +10,8 @@ result last, exactly once           ``status`` (success, failed, suspended), ``f
                                     null if they are too many for a frame and are in ``state.json`` only
 ====== ============================ ===========================================================================
 
-A frame has at most 1 MiB. Whatever breaks these rules is a ``ProtocolError``: nothing is guessed.
+A frame has at most 1 MiB, an event's payload at most 100 levels. Whatever breaks these rules is a ``ProtocolError``:
+nothing is guessed.
 """
 
 from __future__ import annotations
@@ -25,13 +26,20 @@ from tako.records import record, to_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
 VERSION = 1
 MAX_FRAME = 1 << 20
 """Bytes, the newline included."""
 
+MAX_NESTING = 100
+"""Levels of an event's payload: what is read here is walked later by code that recurses."""
+
+MAX_SECONDS = 1e12
+"""Duration of a step: no clock goes further, and infinity is not a duration."""
+
+STEP_STATUSES = ("running", "success", "failed", "skipped", "suspended")
 RESULT_STATUSES = ("success", "failed", "suspended")
 
 
@@ -82,27 +90,29 @@ def decode(line: bytes) -> Frame:
 class Conversation:
     """Reads one child's frames from its bytes and holds it to the rules.
 
-    ``feed`` returns the frames that became complete; ``end`` says that no byte will follow. Both raise
-    ``ProtocolError``, after which the conversation is over.
+    ``feed`` yields the frames that became complete; ``end`` says that no byte will follow. Both raise
+    ``ProtocolError``, after which the conversation is over: ``feed`` has then yielded what came before, however the
+    bytes were cut.
     """
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._pending = bytearray()
+        self._emitted: set[str] = set()
         self.hello: Hello | None = None
         self.waiting: Event | None = None
         """The event that the child waits for."""
         self.result: Result | None = None
 
-    def feed(self, data: bytes) -> list[Frame]:
+    def feed(self, data: bytes) -> Iterator[Frame]:
         """Take some bytes; they may hold any part of any number of frames."""
         self._pending += data
         *lines, rest = self._pending.split(b"\n")
         self._pending = bytearray(rest)
-        frames = [self._accept(bytes(line)) for line in lines]
+        for line in lines:
+            yield self._accept(bytes(line))
         if len(self._pending) >= MAX_FRAME:
             raise ProtocolError(f"a frame is longer than {MAX_FRAME} bytes: {_excerpt(bytes(self._pending))}")
-        return frames
 
     def end(self) -> None:
         """Raises ``ProtocolError`` if the child stopped in the middle of a frame."""
@@ -121,10 +131,8 @@ class Conversation:
             raise ProtocolError(f"the first frame is no hello: {_excerpt(line)}")
         elif isinstance(frame, Result):
             self._conclude(frame)
-        elif isinstance(frame, Event) and frame.waiting:
-            if self.waiting is not None:
-                raise ProtocolError("the child waits for two events at once")
-            self.waiting = frame
+        elif isinstance(frame, Event):
+            self._emit(frame)
         return frame
 
     def _greet(self, hello: Hello) -> None:
@@ -136,6 +144,15 @@ class Conversation:
             raise ProtocolError(f"the child runs {hello.run_id}, not {self._run_id}")
         self.hello = hello
 
+    def _emit(self, event: Event) -> None:
+        if event.id in self._emitted:
+            raise ProtocolError(f"the child emitted the event {event.id} twice")
+        self._emitted.add(event.id)
+        if event.waiting:
+            if self.waiting is not None:
+                raise ProtocolError("the child waits for two events at once")
+            self.waiting = event
+
     def _conclude(self, result: Result) -> None:
         if (result.status == "suspended") != (self.waiting is not None):
             raise ProtocolError("a suspended result and a waiting event belong together, one came without the other")
@@ -145,21 +162,40 @@ class Conversation:
 
 
 def _hello(body: dict[str, Any]) -> Hello:
-    if not isinstance(body["run_id"], str) or type(body["pid"]) is not int:
-        raise ValueError("run_id or pid has the wrong type")
+    if not isinstance(body["run_id"], str) or type(body["pid"]) is not int or type(body["protocol"]) is not int:
+        raise ValueError("run_id, pid or protocol has the wrong type")
     return Hello(**body)
 
 
 def _step(body: dict[str, Any]) -> StepUpdate:
-    if not isinstance(body["id"], str) or not isinstance(body["status"], str):
-        raise ValueError("id or status is not text")
-    if not isinstance(body["seconds"], int | float):
-        raise ValueError("seconds is not a number")
+    if not isinstance(body["id"], str) or body["status"] not in STEP_STATUSES:
+        raise ValueError("id is not text, or the status is unknown")
+    if not isinstance(body["seconds"], int | float) or not 0 <= body["seconds"] <= MAX_SECONDS:
+        raise ValueError("seconds is not a duration")
+    if not isinstance(body["exit_code"], int | None) or not isinstance(body["signal"], int | None):
+        raise ValueError("exit_code or signal is not a number")
     return StepUpdate(**{**body, "outputs": _texts(body["outputs"])})
 
 
 def _event(body: dict[str, Any]) -> Event:
-    return event_from_data(body["event"])
+    (only,) = body.items()
+    if only[0] != "event":
+        raise ValueError("an event frame holds an event")
+    event = event_from_data(only[1])
+    if _is_nested_deeper(event.payload, MAX_NESTING):
+        raise ValueError(f"the payload is nested more than {MAX_NESTING} levels deep")
+    return event
+
+
+def _is_nested_deeper(value: Any, levels: int) -> bool:
+    """Level by level, since the depth of the stack is what is being protected."""
+    level = [value]
+    for _ in range(levels + 1):
+        objects = [item.values() for item in level if isinstance(item, dict)]
+        level = [inner for item in (*objects, *(item for item in level if isinstance(item, list))) for inner in item]
+        if not level:
+            return False
+    return True
 
 
 def _result(body: dict[str, Any]) -> Result:
@@ -167,8 +203,8 @@ def _result(body: dict[str, Any]) -> Result:
         raise ValueError(f"unknown status {body['status']!r}")
     outputs = body["outputs"]
     if outputs is not None:
-        outputs = {str(step): _texts(values) for step, values in outputs.items()}
-    return Result(status=body["status"], failure=failure_from_data(body["failure"]), outputs=outputs)
+        outputs = {step: _texts(values) for step, values in outputs.items()}
+    return Result(**{**body, "failure": failure_from_data(body["failure"]), "outputs": outputs})
 
 
 def _texts(values: Any) -> dict[str, str]:

@@ -12,6 +12,7 @@ from tako.cli.target import find_target, make_wiring, repository_options
 from tako.errors import UsageError, WorkflowError
 from tako.execution.artifacts import find
 from tako.files import file_checksum
+from tako.stdio import show, silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,12 +26,12 @@ Examples:
 """
 
 
-@click.group()
+@click.group(epilog=EPILOG)
 def artifacts() -> None:
     """Build the artifacts that a repository declares."""
 
 
-@artifacts.command(epilog=EPILOG)
+@artifacts.command(epilog=EPILOG, short_help="Build one artifact, or all that have a command.")
 @click.argument("name", required=False)
 @repository_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was built as JSON.")
@@ -46,29 +47,33 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
     declared = target.config.artifacts
     wanted = [artifact for artifact in declared if artifact.command and name in (None, artifact.name)]
     if not wanted:
-        names = ", ".join(artifact.name for artifact in declared if artifact.command) or "none"
-        what = f"artifact {name!r}" if name else "any artifact"
-        raise UsageError(f"nothing says how to build {what}", where=target.config.path, cure=f"with a command: {names}")
+        names = ", ".join(artifact.name for artifact in declared if artifact.command)
+        what = f"no artifact {name!r}" if name else "no artifact"
+        cure = f"those with a command are {names}" if names else "give the artifact a `command` that builds it"
+        raise UsageError(f"there is {what} with a command", where=target.config.path, cure=cure)
     built = [row for artifact in wanted for row in _build(wiring, artifact, target.source)]
     if as_json:
-        click.echo(json.dumps(built, indent=2))
+        show(json.dumps(built, indent=2) + "\n")
     else:
         for row in built:
-            click.echo(f"{row['artifact']}  {row['path']}  sha256:{row['sha256']}")
+            show(f"{row['artifact']}  {row['path']}  {'sha256:' + row['sha256'] if row['sha256'] else 'directory'}\n")
     return 0
 
 
 def _build(wiring: Wiring, artifact: ArtifactSpec, directory: str) -> list[dict[str, str | None]]:
-    def show(data: bytes) -> None:
-        sys.stderr.buffer.write(data)
-        sys.stderr.buffer.flush()
+    def pass_on(data: bytes) -> None:
+        try:
+            sys.stderr.buffer.write(data)
+            sys.stderr.buffer.flush()
+        except OSError:
+            silence(2)
 
     script = f'cd -- "$TAKO_DIRECTORY" && unset TAKO_DIRECTORY\n{artifact.command}'
     outcome = wiring.processes.run_piped(
         ["/bin/sh", "-e", "-c", script],
         env={**os.environ, "TAKO_DIRECTORY": directory},
-        on_stdout=show,
-        on_stderr=show,
+        on_stdout=pass_on,
+        on_stderr=pass_on,
     )
     if not outcome.exit.ok:
         raise WorkflowError(f"building artifact {artifact.name!r} failed: {outcome.exit.describe()}")

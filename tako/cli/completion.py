@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from tako.stdio import show
+
 EPILOG = """\b
 Examples:
   tako completion bash > ~/.local/share/bash-completion/completions/tako
@@ -21,4 +23,4 @@ def completion(ctx: click.Context, shell: str) -> None:
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"no completion for {shell}", ctx)
-    click.echo(kind(ctx.find_root().command, {}, "tako", "_TAKO_COMPLETE").source())
+    show(kind(ctx.find_root().command, {}, "tako", "_TAKO_COMPLETE").source() + "\n")

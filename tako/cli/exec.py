@@ -8,8 +8,16 @@ import sys
 import click
 
 from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
-from tako.cli.target import find_target, find_workflow, make_wiring, repository_options, root_request
+from tako.cli.target import (
+    find_target,
+    find_workflow,
+    make_wiring,
+    repository_options,
+    require_expressions,
+    root_request,
+)
 from tako.errors import ConfigError
+from tako.stdio import say, show
 from tako.wiring import bind_inputs
 
 TYPE_CHECKING = False
@@ -74,15 +82,15 @@ def exec_(
     try:
         target = find_target(wiring, root, repo)
         spec = find_workflow(target, workflow)
-        _check_expressions(target)
+        require_expressions(target.config)
     except ConfigError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}\n")
         return 1
     inputs = bind_inputs(spec, parse_inputs(given), target.config.path)
     if dry_run:
         return _dry_run(wiring, target, spec, inputs, as_json=as_json)
     request = root_request(wiring, target, spec, inputs)
-    click.echo(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None), err=True, nl=False)
+    say(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None))
     return _run(wiring, request, as_json=as_json, verbose=verbose)
 
 
@@ -96,11 +104,8 @@ def _run(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -
         result = wiring.execute(request, observer, echo=_echo if verbose else None)
     state_path = root_workspace(wiring.settings.home, request.run_id).state
     steps = read_state(state_path).steps if result.root.started_at is not None else ()
-    click.echo(failures(result), err=True, nl=False)
-    if as_json:
-        click.echo(json.dumps(result_data(result, request, steps), indent=2))
-    else:
-        click.echo(summary(result, steps), nl=False)
+    say(failures(result))
+    show(json.dumps(result_data(result, request, steps), indent=2) + "\n" if as_json else summary(result, steps))
     return _exit_code(result)
 
 
@@ -133,15 +138,7 @@ def _observer(verbose: bool) -> Any:
 def _echo(step_id: str, data: bytes) -> None:
     """What a root's step prints, each line with the step's name before it."""
     for line in data.decode("utf-8", "replace").splitlines():
-        click.echo(f"[{step_id}] {line}", err=True)
-
-
-def _check_expressions(target: Target) -> None:
-    from tako.config.loader import check_expressions
-
-    problems = check_expressions(target.config)
-    if problems:
-        raise ConfigError("could not unmarshal config", where=target.config.path, problems=problems)
+        say(f"[{step_id}] {line}\n")
 
 
 def _dry_run(wiring: Wiring, target: Target, spec: WorkflowSpec, inputs: Mapping[str, Any], *, as_json: bool) -> int:
@@ -150,7 +147,7 @@ def _dry_run(wiring: Wiring, target: Target, spec: WorkflowSpec, inputs: Mapping
 
     steps = preview(root_request(wiring, target, spec, inputs), wiring.discovery())
     if as_json:
-        click.echo(json.dumps(preview_data(target.repo, spec.name, inputs, steps), indent=2))
+        show(json.dumps(preview_data(target.repo, spec.name, inputs, steps), indent=2) + "\n")
     else:
-        click.echo(preview_text(target.repo, spec.name, steps), nl=False)
+        show(preview_text(target.repo, spec.name, steps))
     return 0

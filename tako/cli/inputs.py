@@ -19,13 +19,20 @@ class InputCommand(click.Command):
     """A command that also takes ``--inputs.NAME=VALUE`` and ``--inputs.NAME VALUE``."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, plain_inputs(args))
+        try:
+            plain = plain_inputs(args)
+        except UsageError:
+            # While a shell completes the line, its last word may be the value that is still missing.
+            if not ctx.resilient_parsing:
+                raise
+            plain = plain_inputs(args[:-1])
+        return super().parse_args(ctx, plain)
 
 
 def plain_inputs(args: list[str]) -> list[str]:
     """The arguments with every ``--inputs.NAME`` spelled as ``-i NAME=VALUE``; after ``--`` nothing is touched.
 
-    Raises ``click.UsageError`` if a name has no value.
+    Raises ``UsageError`` if a name has no value.
     """
     plain: list[str] = []
     rest = iter(args)
@@ -39,7 +46,7 @@ def plain_inputs(args: list[str]) -> list[str]:
         else:
             value = next(rest, None)
             if value is None:
-                raise click.UsageError(f"Option {argument!r} requires a value.")
+                raise UsageError(f"{argument} has no value", cure=f"write it as {argument}=VALUE")
             plain += ["-i", f"{argument.removeprefix(PREFIX)}={value}"]
     return plain
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import importlib
-import os
-import sys
 
 import click
 
 from tako import __version__
 from tako.cli.help import HELP
-from tako.errors import TakoError
+from tako.errors import MachineError, TakoError
+from tako.stdio import say, show, silence
 
 COMMANDS = {
     "artifacts": "tako.cli.artifacts:artifacts",
@@ -61,25 +60,38 @@ def run(arguments: list[str]) -> int:
     """Run the command line; returns its exit code and never raises."""
     try:
         result = cli.main(args=arguments, prog_name="tako", standalone_mode=False)
-        sys.stdout.flush()
+        show("")
         return result if isinstance(result, int) else 0
     except click.ClickException as error:
-        error.show(sys.stderr)
+        say(_usage(error))
         return 2
     except click.exceptions.Exit as error:
         return int(error.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
+        say("interrupted\n")
         return 130
     except TakoError as error:
-        click.echo(f"error: {error}", err=True)
+        say(f"error: {error}\n")
         return error.exit_code
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        silence(1)
         return 0
+    except OSError as error:
+        silence(1)
+        say(f"error: {error}\n")
+        return MachineError.exit_code
     except Exception as error:  # noqa: BLE001  (a bug of ours: the traceback is what the report needs)
         import traceback
 
-        traceback.print_exc()
-        click.echo(f"error: this is a bug in Tako ({type(error).__name__}); please report it with the above", err=True)
+        say(traceback.format_exc())
+        say(f"error: this is a bug in Tako ({type(error).__name__}); please report it with the above\n")
         return 3
+
+
+def _usage(error: click.ClickException) -> str:
+    """What click has to say, in the form of our own errors."""
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+        return f"{error.format_message()}\n"
+    ctx = error.ctx if isinstance(error, click.UsageError) else None
+    cure = f"\n  fix: see `{ctx.command_path} --help`" if ctx is not None else ""
+    return f"error: {error.format_message()}{cure}\n"

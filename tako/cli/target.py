@@ -6,7 +6,7 @@ import os
 
 import click
 
-from tako.errors import UnknownWorkflowError, UsageError
+from tako.errors import ConfigError, UnknownWorkflowError, UsageError
 from tako.ids import new_run_id
 from tako.records import record
 from tako.repos.identity import identity
@@ -62,7 +62,13 @@ def find_target(wiring: Wiring, root: str | None, repo: str | None) -> Target:
         raise UsageError("--root and --repo exclude each other", cure="give one of them")
     if repo is None:
         source = os.path.abspath(root or ".")
-        config = load_config(_shown(os.path.join(source, CONFIG_FILE)))
+        path = _shown(os.path.join(source, CONFIG_FILE))
+        if not os.path.lexists(path):
+            raise ConfigError(
+                f"could not unmarshal config: there is no {CONFIG_FILE} in {source}",
+                cure="go to a repository that has one, or name one with --root DIR or --repo OWNER/NAME",
+            )
+        config = load_config(path)
         name = identity(config, source, None, wiring.git)
         commit = wiring.git.head_commit(source)
         return Target(config, name, "", source, commit, private=False, cache_lock=None)
@@ -78,6 +84,16 @@ def find_target(wiring: Wiring, root: str | None, repo: str | None) -> Target:
         private=True,
         cache_lock=cache.lock_path(RepoRef(entry.owner_name, entry.ref)),
     )
+
+
+def require_expressions(config: RepoConfig) -> None:
+    """Raise ``ConfigError`` unless every template, condition, filter and version range of the file compiles."""
+    from tako.config.loader import check_expressions
+
+    problems = check_expressions(config)
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise ConfigError(f"could not unmarshal config: {count}", where=config.path, problems=problems)
 
 
 def find_workflow(target: Target, name: str) -> WorkflowSpec:

@@ -6,8 +6,13 @@ import json
 
 import click
 
-from tako.cli.target import find_target, make_wiring, repository_options
+from tako.cli.target import find_target, make_wiring, repository_options, require_expressions
 from tako.errors import ConfigError
+from tako.stdio import show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sized
 
 EPILOG = """\b
 Examples:
@@ -25,25 +30,23 @@ def validate(root: str | None, repo: str | None, cache_dir: str | None, as_json:
 
     Every problem is printed with its file, line and column; the exit code is then 2.
     """
-    from tako.config.loader import check_expressions
-
     wiring = make_wiring(cache_dir=cache_dir)
     try:
         target = find_target(wiring, root, repo)
-        problems = check_expressions(target.config)
+        require_expressions(target.config)
     except ConfigError as error:
         if not as_json:
             raise
-        click.echo(json.dumps({"valid": False, "error": error.what, "problems": list(error.problems)}, indent=2))
+        show(json.dumps({"valid": False, "error": error.what, "problems": list(error.problems)}, indent=2) + "\n")
         return error.exit_code
+    config = target.config
     if as_json:
-        click.echo(json.dumps({"valid": not problems, "repository": target.repo, "problems": list(problems)}, indent=2))
-    elif not problems:
-        config = target.config
-        click.echo(
-            f"Validation successful! {config.path}: {target.repo}, {len(config.workflows)} workflows, "
-            f"{len(config.subscriptions)} subscriptions"
-        )
-    if problems and not as_json:
-        raise ConfigError(f"{len(problems)} problems in the expressions", where=target.config.path, problems=problems)
-    return ConfigError.exit_code if problems else 0
+        show(json.dumps({"valid": True, "repository": target.repo, "problems": []}, indent=2) + "\n")
+    else:
+        parts = (_count(config.workflows, "workflow"), _count(config.subscriptions, "subscription"))
+        show(f"Validation successful! {config.path}: {target.repo}, {', '.join(parts)}\n")
+    return 0
+
+
+def _count(things: Sized, noun: str) -> str:
+    return f"{len(things)} {noun}{'' if len(things) == 1 else 's'}"

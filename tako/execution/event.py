@@ -60,7 +60,16 @@ def event_from_data(data: Mapping[str, Any]) -> Event:
         raise ValueError("the event's payload or its waiting flag has the wrong type")
     if not isinstance(data["schema_version"], str | None):
         raise ValueError("the event's schema version is not text")
-    return Event(**{**data, "artifacts": tuple(ArtifactRef(**item) for item in data["artifacts"])})
+    return Event(**{**data, "artifacts": tuple(artifact_from_data(item) for item in data["artifacts"])})
+
+
+def artifact_from_data(data: Mapping[str, Any]) -> ArtifactRef:
+    """An artifact out of its plain data; raises ``KeyError``, ``TypeError`` or ``ValueError`` if it is not one."""
+    if not all(isinstance(data[name], str) for name in ("repo", "name", "path")):
+        raise ValueError("a field of the artifact is not text")
+    if not isinstance(data["sha256"], str | None):
+        raise ValueError("the artifact's checksum is not text")
+    return ArtifactRef(**data)
 
 
 def artifact_scope(artifacts: Iterable[ArtifactRef]) -> dict[str, dict[str, str | None]]:

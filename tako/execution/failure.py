@@ -62,4 +62,8 @@ def failure_from_data(data: Mapping[str, Any] | None) -> Failure | None:
         return None
     if data["kind"] not in KINDS:
         raise KeyError(f"unknown kind of failure {data['kind']!r}")
+    if not isinstance(data["message"], str) or not isinstance(data["step"], str | None):
+        raise TypeError("a failure's message or step is not text")
+    if not isinstance(data["exit_code"], int | None) or not isinstance(data["signal"], int | None):
+        raise TypeError("a failure's exit code or signal is not a number")
     return Failure(**{**data, "log": tuple(str(line) for line in data["log"])})

@@ -96,7 +96,7 @@ def _rewrite_code(code: list[Token]) -> list[str]:
         if kind == "whitespace":
             continue
         if kind == "operator" and text in "([{":
-            outer.append(on_path and at_value and text == "[")
+            outer.append(on_path and at_value)
         closes = kind == "operator" and text in ")]}"
         on_path = outer.pop() if closes and outer else kind == "name" and text in _PATH_STARTS
         at_value = closes or (kind != "operator" and text not in _WORDS)

@@ -121,10 +121,13 @@ class Scheduler:
         room = self._cap - self._working
         for queue in (self._woken, self._fresh):
             while queue:
-                counts = self._runs[queue[0]].counts
-                if counts and room <= 0:
+                run = self._runs[queue[0]]
+                if run.phase == ENDED:  # without having started: cheaper to pass over here than to look for there
+                    queue.popleft()
+                    continue
+                if run.counts and room <= 0:
                     break
-                room -= counts
+                room -= run.counts
                 chosen.append(queue.popleft())
         return chosen
 
@@ -142,7 +145,6 @@ class Scheduler:
         if run.phase not in (WORKING, READY):
             raise ValueError(f"{run_id} is {run.phase} and cannot end")
         if run.phase == READY:
-            self._forget(run_id)
             run.phase = ENDED
         else:
             self._leave_work(run, ENDED)
@@ -167,11 +169,6 @@ class Scheduler:
         self._runs[run_id] = _Run(cause)
         self._fresh.append(run_id)
         self._unfinished += 1
-
-    def _forget(self, run_id: str) -> None:
-        for queue in (self._woken, self._fresh):
-            if run_id in queue:
-                queue.remove(run_id)
 
     def _leave_work(self, run: _Run, phase: str) -> None:
         self._working -= run.counts

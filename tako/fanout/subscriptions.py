@@ -53,6 +53,5 @@ def _filters(subscription: Subscription, event: Event, where: str) -> Verdict:
             if not cel.evaluate(text, scope, where=where):
                 return Verdict(False, f"its filter does not hold: {text}")
         except ExpressionError as error:
-            detail = f"{error.what} ({error.why})" if error.why else error.what
-            return Verdict(False, f"its filter cannot be evaluated: {text}: {detail}", undecided=True)
+            return Verdict(False, f"its filter cannot be evaluated: {text} ({error.why or error.what})", undecided=True)
     return Verdict(True, f"hears {event.type} of {event.source}:{event.artifact}")

@@ -6,6 +6,7 @@ import contextlib
 import os
 
 from tako.report.plain import PlainReporter
+from tako.stdio import silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ def observer(stream: TextIO, *, verbose: bool) -> Iterator[TreeObserver]:
 
     def write(text: str) -> None:
         # A reader who has gone does not end the run.
-        with contextlib.suppress(BrokenPipeError):
+        try:
             stream.write(text)
             stream.flush()
+        except OSError:
+            silence(stream.fileno())
 
     yield PlainReporter(write, verbose=verbose)

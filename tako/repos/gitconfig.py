@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tako.records import record
 
-_NEEDS_GIT = '"\\#;'
-"""Quotes, escapes, continued lines and comments after a value: left to git itself."""
+_SPACE = " \t"
+_NEEDS_GIT = '"\\#;\t'
+"""Quotes, escapes, continued lines, comments after a value, and space that versions of git read differently."""
 
 
 @record
@@ -20,10 +21,12 @@ class Setting:
 
 def parse(text: str) -> tuple[Setting, ...] | None:
     """The settings in their order; None if the file holds anything but plain ``key = value`` lines."""
+    if "\r" in text:
+        return None
     settings = []
     section = subsection = ""
-    for raw in text.splitlines():
-        line = raw.strip()
+    for raw in text.split("\n"):
+        line = raw.strip(_SPACE)
         if not line or line[0] in "#;":
             continue
         if line[0] == "[":
@@ -32,8 +35,8 @@ def parse(text: str) -> tuple[Setting, ...] | None:
                 return None
             section, subsection = header
             continue
-        key, equals, value = (part.strip() for part in line.partition("="))
-        if not section or any(char in line for char in _NEEDS_GIT):
+        key, equals, value = (part.strip(_SPACE) for part in line.partition("="))
+        if not section or not _is_word(key) or not key[0].isalpha() or any(char in value for char in _NEEDS_GIT):
             return None
         settings.append(Setting(section, subsection, key.lower(), value if equals else "true"))
     return tuple(settings)
@@ -53,11 +56,15 @@ def _header(line: str) -> tuple[str, str] | None:
     if line[-1] != "]":
         return None
     section, quote, rest = line[1:-1].partition(' "')
-    if not section.replace("-", "").isalnum():
+    if not _is_word(section):
         return None
     if not quote:
         return section.lower(), ""
     subsection = rest[:-1]
-    if rest[-1:] != '"' or "\\" in subsection or '"' in subsection:
+    if not subsection or rest[-1] != '"' or "\\" in subsection or '"' in subsection:
         return None
     return section.lower(), subsection
+
+
+def _is_word(text: str) -> bool:
+    return text.isascii() and text.replace("-", "").isalnum()

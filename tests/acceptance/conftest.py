@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ import pytest
 
 from tako.records import record
 from tako.testing import make_cached_repo, make_repo
+from tests.acceptance.observe import MARK, marked, pids_marked
 
 BIN = Path(sys.executable).parent
 
@@ -43,6 +47,10 @@ class World:
         self.home = root / "home"
         self.home.mkdir()
         self.env = {**os.environ, "TAKO_HOME": str(self.home), "PATH": f"{BIN}:{os.environ['PATH']}"}
+        self.mark = str(root)
+        """What tells the processes of this world from all others."""
+        self.env[MARK] = self.mark
+        self.started: list[subprocess.Popen[str]] = []
 
     def cached(self, name: str, tako_yml: str, files: Mapping[str, str] | None = None, *, git: bool = True) -> Path:
         """A repository in the cache."""
@@ -63,7 +71,7 @@ class World:
 
     def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Start ``tako`` and leave it running; who calls this waits for it."""
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [str(BIN / "tako"), *arguments],
             cwd=cwd or self.root,
             env=self.env,
@@ -71,7 +79,15 @@ class World:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",
         )
+        self.started.append(process)
+        return process
+
+    def finish(self, process: subprocess.Popen[str], *, timeout: float = 90) -> Ran:
+        """Wait for what ``start`` started."""
+        out, err = process.communicate(timeout=timeout)
+        return Ran(process.returncode, out, err)
 
     def run(self, argv: list[str], *, cwd: Path | None = None, timeout: float = 90) -> Ran:
         done = subprocess.run(
@@ -91,7 +107,30 @@ class World:
         """The directory of a root run."""
         return self.home / "workspaces" / run_id
 
+    def only_workspace(self) -> Path:
+        """The directory of the one root run that there was or is."""
+        (directory,) = (self.home / "workspaces").iterdir()
+        return directory
+
+    def end(self) -> list[str]:
+        """End what a test left running, and say what that was."""
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+        deadline = time.monotonic() + 10
+        while (left := marked(self.mark)) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        for pid in pids_marked(self.mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return left
+
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return World(tmp_path)
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world of the test's own. Whatever the test does, no process of it may be there some seconds after the test."""
+    world = World(tmp_path)
+    yield world
+    left = world.end()
+    assert not left, f"still running: {left}"

@@ -99,7 +99,7 @@ def test_explicit_standard_tags_are_followed() -> None:
     ],
 )
 def test_other_tags_are_refused(text: str, problem: str) -> None:
-    assert refused(text)[0].startswith(problem)
+    assert any(found.startswith(problem) for found in refused(text))
 
 
 def test_anchors_aliases_and_merges_are_followed() -> None:
@@ -156,7 +156,7 @@ def test_merged_fields_keep_their_place() -> None:
     ],
 )
 def test_what_is_not_one_plain_mapping_is_refused_at_its_place(text: str, problem: str) -> None:
-    assert refused(text)[0].startswith(problem)
+    assert any(found.startswith(problem) for found in refused(text))
 
 
 @pytest.mark.parametrize(
@@ -246,9 +246,7 @@ def test_a_pipe_is_refused_without_waiting(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(10)
-def test_a_file_that_became_a_pipe_is_refused_without_waiting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_became_a_pipe_is_refused_without_waiting(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "tako.yml")
     real = os.stat
@@ -276,10 +274,13 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
         loader.load("a\0b")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "tako.yml").touch(0o000)
-    assert "Permission denied" in _load_refused(tmp_path / "tako.yml")
+def test_a_file_without_permission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "tako.yml").touch()
+    monkeypatch.setattr("tako.config.reading.os.open", no)
+    assert "cannot be read: Permission denied" in _load_refused(tmp_path / "tako.yml")
 
 
 def _load_refused(path: Path) -> str:

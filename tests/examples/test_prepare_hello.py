@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+
+from tako.config import loader
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 NAMES = ["base", "left", "right", "top"]
@@ -51,8 +52,18 @@ def test_gives_four_repositories_with_clean_status_and_a_readable_config(
         assert common.git(repository, "status", "--porcelain", "--ignored") == ""
         assert common.git(repository, "rev-parse", "--abbrev-ref", "HEAD") == "main\n"
         assert common.git(repository, "remote", "get-url", "origin").endswith(f"/hello/{name}.git\n")
-        config = yaml.safe_load((repository / "tako.yml").read_text(encoding="utf-8"))
-        assert config["metadata"]["name"] == f"hello/{name}"
+        assert loader.load(str(repository / "tako.yml")).name == f"hello/{name}"
+
+
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("*/tako/*.yml")), ids=lambda path: f"{path.parts[-3]}-{path.stem}"
+)
+def test_every_example_is_in_the_language_as_it_is(path: Path) -> None:
+    config = loader.load(str(path))
+
+    assert config.name is not None
+    assert config.workflows
+    assert config.name.endswith(f"/{path.stem}")
 
 
 def test_a_second_run_changes_nothing(

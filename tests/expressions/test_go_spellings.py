@@ -98,6 +98,7 @@ def test_without_the_dot_outputs_are_under_outputs() -> None:
         ("{{ steps['a'].outputs.my-out }}", "mo"),
         ("{{ event.payload.items[0].some-name }}", "sn"),
         ("{{ event.payload.items[inputs.n - 5].some-name }}", "sn"),
+        ("{{ event.payload.get('items')[0].some-name }}", "sn"),
         ("{% for event in events %}{{ event.payload.my-key }}{% endfor %}", "mk"),
         ("{{ artifacts.go-lib.path }}", "/p"),
         ("{{ [inputs.version-bump, inputs.a-b-c] | join('-') }}", "minor-abc"),

@@ -238,6 +238,13 @@ def test_check_compiles_and_runs_nothing(text: str) -> None:
     templates.check(text, where="")
 
 
+def test_check_calls_no_filter(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[object] = []
+    monkeypatch.setitem(sandbox._ENVIRONMENT.filters, "probe", called.append)
+    templates.check("{{ 'a' | probe }}{% set x = 'b' | probe %}{% if 'c' | probe %}{% endif %}", where="")
+    assert called == []
+
+
 @given(st.text(max_size=40))
 def test_any_value_is_rendered_as_it_is(value: str) -> None:
     assert render("{{ inputs.x }}", {"inputs": {"x": value}}) == value

@@ -115,6 +115,7 @@ def test_no_version_is_in_every_range_and_no_range_holds_every_version(nothing: 
         "~*",
         "(",
         "1.0.0-01",
+        "01.0.0",
     ],
 )
 def test_a_malformed_range_is_refused_with_the_forms_there_are(range_: str) -> None:

@@ -1,0 +1,92 @@
+"""What is part of the language but not supported yet is refused, all of it, by name and place."""
+
+from __future__ import annotations
+
+import pytest
+
+from tako.config import loader, refusals
+from tako.config.refusals import REFUSED, Refusal
+from tako.errors import ConfigError
+
+FILE = {
+    refusals.TOP: "version: 1\n{}: {}\n",
+    refusals.WORKFLOW: "version: 1\nworkflows:\n  w:\n    {}: {}\n    steps: [x]\n",
+    refusals.STEP: "version: 1\nworkflows:\n  w:\n    steps:\n      - run: x\n        {}: {}\n",
+    refusals.ARTIFACT: "version: 1\nartifacts:\n  a:\n    path: x\n    {}: {}\n",
+    refusals.SUBSCRIPTION: (
+        "version: 1\nworkflows: {{w: }}\nsubscriptions:\n"
+        "  - artifact: a/b\n    events: [e]\n    workflow: w\n    {}: {}\n"
+    ),
+    refusals.FAN_OUT_WITH: (
+        "version: 1\nworkflows:\n  w:\n    steps:\n      - uses: tako/fan-out@v1\n"
+        "        with:\n          event_type: e\n          {}: {}\n"
+    ),
+}
+PLACE = {
+    refusals.TOP: "2:1",
+    refusals.WORKFLOW: "4:5",
+    refusals.STEP: "6:9",
+    refusals.ARTIFACT: "5:5",
+    refusals.SUBSCRIPTION: "7:5",
+    refusals.FAN_OUT_WITH: "8:11",
+}
+IDS = [f"{row.field} {row.where}" for row in REFUSED]
+
+
+def load(row: Refusal, value: str) -> tuple[str, ...]:
+    try:
+        loader.loads(FILE[row.where].format(row.field, value).encode(), "tako.yml")
+    except ConfigError as error:
+        assert "could not unmarshal config" in error.what
+        return error.problems
+    return ()
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=IDS)
+@pytest.mark.parametrize("value", ["30m", "true", "[x]", "{a: b}", "4"])
+def test_a_refused_field_is_named_with_its_place(row: Refusal, value: str) -> None:
+    assert load(row, value) == (
+        f"tako.yml:{PLACE[row.where]}: '{row.field}' {row.where} is part of the language "
+        "but not supported by this version of Tako",
+    )
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=IDS)
+def test_a_refused_field_without_a_value_asks_for_nothing(row: Refusal) -> None:
+    assert load(row, "") == ()
+
+
+@pytest.mark.parametrize("row", REFUSED, ids=IDS)
+def test_only_values_that_ask_for_nothing_pass(row: Refusal) -> None:
+    passing = {value for value in ("false", "[]", "0", "''", "{}") if load(row, value) == ()}
+    assert passing == {{(): "{}", (False,): "false"}.get(tuple(map(_plain, row.harmless)), "[]")} - {"{}"}
+
+
+def _plain(value: object) -> object:
+    return str(value) if isinstance(value, list) else value
+
+
+def test_the_table_is_what_the_language_lacks() -> None:
+    assert {(row.where, row.field) for row in REFUSED} == {
+        *((refusals.TOP, name) for name in ["dependents"]),
+        *((refusals.WORKFLOW, name) for name in ["secrets", "image", "resources", "timeout"]),
+        *((refusals.STEP, name) for name in ["timeout", "retry", "continue_on_error", "long_running"]),
+        *((refusals.STEP, name) for name in ["cache_key_files", "on_failure", "image", "network"]),
+        *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),
+        *((refusals.ARTIFACT, name) for name in ["install_command", "verify_command"]),
+        *((refusals.SUBSCRIPTION, name) for name in ["coalesce"]),
+        *((refusals.FAN_OUT_WITH, name) for name in ["timeout", "concurrency_limit", "retry", "fail_fast"]),
+        *((refusals.FAN_OUT_WITH, name) for name in ["idempotency_key"]),
+    }
+
+
+def test_fields_of_other_step_kinds_are_their_own_affair() -> None:
+    text = "version: 1\nworkflows: {w: {steps: [{uses: acme/x@v1, with: {timeout: 3, retry: 1}}]}}"
+    assert loader.loads(text.encode(), "p").workflows[0].steps[0].params == {"timeout": 3, "retry": 1}
+
+
+def test_a_step_shared_by_an_alias_is_refused_wherever_it_is_used() -> None:
+    text = "version: 1\nworkflows:\n  a:\n    steps:\n      - &s {run: x, retry: 3}\n      - *s\n"
+    with pytest.raises(ConfigError) as caught:
+        loader.loads(text.encode(), "tako.yml")
+    assert [one.split(" ")[0] for one in caught.value.problems] == ["tako.yml:5:21:"]
