@@ -67,7 +67,9 @@ def _parser() -> argparse.ArgumentParser:
 def _request_on_the_spot(repo: str | None, workflow_name: str | None, given: list[str]) -> str:
     """Write a request for a repository into a new workspace and return its directory."""
     if repo is None or workflow_name is None:
-        raise UsageError("give the directory of a child, or --repo and --workflow", cure="see `python -m runner_child --help`")
+        raise UsageError(
+            "give the directory of a child, or --repo and --workflow", cure="see `python -m runner_child --help`"
+        )
     wiring = make_wiring(cache_dir=None)
     target = find_target(wiring, repo, None)
     workflow = target.config.workflow(workflow_name)

@@ -81,9 +81,18 @@ def canonical(data: Any) -> str:
 
 def checksum(text: str) -> str:
     """SHA-256 of a text, in hexadecimal."""
+    return str(_small_sha256()(text.encode("utf-8", "surrogatepass")).hexdigest())
+
+
+def _small_sha256() -> Callable[[bytes], Any]:
+    """Python's own SHA-256 (``_sha2`` from 3.12 on): ``hashlib`` loads OpenSSL, which takes every child 5 ms."""
+    for name in ("_sha2", "_sha256"):
+        with contextlib.suppress(ImportError):
+            found: Callable[[bytes], Any] = __import__(name).sha256
+            return found
     from hashlib import sha256
 
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+    return sha256
 
 
 def write_document(path: str, kind: str, schema: int, data: Any, *, durable: bool = True) -> None:

@@ -51,7 +51,7 @@ class ChildWorkflowExecutor:
             hearing.conversation,
             exit_,
             seconds=self._clock.monotonic() - began,
-            log=tail(request.workspace.child_log, LOG_TAIL),
+            log=hearing.last_lines(),
             current_step=hearing.current_step,
             violation=hearing.close(),
         )
@@ -107,6 +107,12 @@ class _Hearing:
         except ProtocolError as error:
             self._violation = error
         return self._violation is None
+
+    def last_lines(self) -> tuple[str, ...]:
+        """The end of what the step it was at printed, and of what the child itself said."""
+        workspace, run = self._request.workspace, self._request.run
+        logs = [workspace.log(step.id) for step in run.workflow.steps if step.id == self.current_step]
+        return tuple(line for log in (*logs, workspace.child_log) for line in tail(log, LOG_TAIL))
 
     def close(self) -> ProtocolError | None:
         """What was wrong with all that the child said, now that it has ended; half a frame before a crash is not."""

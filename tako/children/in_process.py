@@ -8,7 +8,8 @@ from tako.children.base import ChildResult, StepUpdate
 from tako.errors import StateError, TakoError
 from tako.execution.failure import CHECKOUT_FAILED, Failure
 from tako.execution.runner import Runner
-from tako.execution.state import RUNNING, SUSPENDED, read_state
+from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, read_state
+from tako.files import remove_tree
 from tako.process import StopSignal
 from tako.steps.base import Capabilities
 
@@ -80,6 +81,8 @@ class InProcessRunner:
             observer=RelayedRun(run.run_id, listener),
         )
         state = runner.run(read_state(workspace.state) if request.resumed else runner.begin())
+        if run.private and state.status == SUCCESS:
+            remove_tree(workspace.repo)
         return result_of(state, self._clock.monotonic() - began)
 
 

@@ -30,10 +30,13 @@ def judge(
     """
     result = conversation.result
     if result is not None and violation is None:
+        failed = result.failure
+        if failed is not None and failed.step is None:
+            failed = replace(failed, step=current_step)
         return ChildResult(
             status=result.status,
             seconds=seconds,
-            failure=result.failure,
+            failure=failed,
             event=conversation.waiting,
             outputs=result.outputs or {},
         )

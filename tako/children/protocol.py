@@ -80,7 +80,7 @@ def encode(frame: Frame) -> bytes:
 def decode(line: bytes) -> Frame:
     """The frame in a line. Raises ``ProtocolError`` if there is none."""
     try:
-        body = json.loads(line)
+        body = json.loads(line.decode())  # a str, since of bytes it would take UTF-16 as well
         kind = body.pop("frame")
         return _FRAMES[kind](body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
@@ -190,9 +190,9 @@ def _event(body: dict[str, Any]) -> Event:
 def _is_nested_deeper(value: Any, levels: int) -> bool:
     """Level by level, since the depth of the stack is what is being protected."""
     level = [value]
-    for _ in range(levels + 1):
-        objects = [item.values() for item in level if isinstance(item, dict)]
-        level = [inner for item in (*objects, *(item for item in level if isinstance(item, list))) for inner in item]
+    for _ in range(levels):
+        inside = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [inner for items in inside for inner in items if isinstance(inner, dict | list)]
         if not level:
             return False
     return True

@@ -145,7 +145,8 @@ def _dry_run(wiring: Wiring, target: Target, spec: WorkflowSpec, inputs: Mapping
     from tako.fanout.preview import preview
     from tako.report.preview import preview_data, preview_text
 
-    steps = preview(root_request(wiring, target, spec, inputs), wiring.discovery())
+    strict = wiring.settings.strict
+    steps = preview(root_request(wiring, target, spec, inputs), wiring.discovery(), strict=strict)
     if as_json:
         show(json.dumps(preview_data(target.repo, spec.name, inputs, steps), indent=2) + "\n")
     else:

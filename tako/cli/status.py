@@ -10,6 +10,7 @@ import click
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import StateError, UsageError
+from tako.execution.state import SUSPENDED
 from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
 from tako.fanout.history import History, read_history
 from tako.ids import is_run_id
@@ -17,6 +18,7 @@ from tako.locks import is_held
 from tako.report.data import outcome_data
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import failure_title
+from tako.stdio import say, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,9 +66,9 @@ def status(run_id: str | None, as_json: bool) -> int:
             "duration_seconds": history.seconds,
             "runs": [outcome_data(outcome) for outcome in history.outcomes],
         }
-        click.echo(json.dumps(data, indent=2))
+        show(json.dumps(data, indent=2) + "\n")
         return 0
-    click.echo("\n".join(_tree_text(run_id, history, state)))
+    show("\n".join(_tree_text(run_id, history, state)) + "\n")
     return 0
 
 
@@ -80,9 +82,16 @@ def root_runs(home: str) -> list[str]:
 
 
 def outcome_word(history: History, workspace: Workspace) -> str:
-    """``success``, ``failed``, ``running``, or ``interrupted`` if nobody is left who could end it."""
+    """``success``, ``failed``, ``running``, or ``interrupted``: by a signal, or since nobody is left to end it.
+
+    A child that was run alone may also be ``suspended``: nobody runs what its fan-out would trigger.
+    """
+    if history.interrupted:
+        return "interrupted"
     if history.finished:
         return "success" if history.ok else "failed"
+    if history.outcomes[0].status == SUSPENDED:
+        return SUSPENDED
     return "running" if is_held(workspace.run_lock) else "interrupted"
 
 
@@ -104,12 +113,12 @@ def _list(home: str, *, as_json: bool) -> int:
             }
         )
     if as_json:
-        click.echo(json.dumps(rows, indent=2))
+        show(json.dumps(rows, indent=2) + "\n")
     elif not rows:
-        click.echo(f"no runs in {workspaces_dir(home)}", err=True)
+        say(f"no runs in {workspaces_dir(home)}\n")
     else:
         for row in rows:
-            click.echo(f"{row['run_id']}  {row['status']:<11}  {row['triggered']:>4} triggered  {row['detail']}")
+            show(f"{row['run_id']}  {row['status']:<11}  {row['triggered']:>4} triggered  {row['detail']}\n")
     return 0
 
 

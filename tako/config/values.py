@@ -1,6 +1,7 @@
 """Values against what is said of them: types, limits, allowed values.
 
-Used for the inputs of a workflow and the payload of an event; the child imports it, so it imports nothing.
+Used for the inputs of a workflow and the payload of an event. The child imports it, so it imports nothing
+before it must.
 """
 
 from __future__ import annotations
@@ -15,10 +16,12 @@ _EXACT = 2**53
 
 
 def shown(value: Any) -> str:
-    """A value for a message, as YAML would write it, on one line and cut."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in str(value)[:200])
+    """A value for a message, text as it is and the rest as JSON, on one line and cut."""
+    if not isinstance(value, str):
+        import json
+
+        value = json.dumps(value, default=str)
+    text = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in value[:200])
     return text if len(text) <= 60 else text[:59] + "…"
 
 
@@ -57,7 +60,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
-        return shown(value) if isinstance(value, bool) else str(value)
+        return str(value).lower() if isinstance(value, bool) else str(value)
     raise ValueError(f"value '{shown(value)}' is not text")
 
 

@@ -229,9 +229,11 @@ def take(context: StepContext, result: StepResult) -> Produced:
         artifacts = (made,)
     announced = tuple(
         Announced(
-            type=event.type,
-            schema_version=event.schema_version,
-            payload=templates.render_value(event.payload, context.scope(outputs=outputs), where=where),
+            **templates.render_value(
+                {"type": event.type, "schema_version": event.schema_version, "payload": dict(event.payload)},
+                context.scope(outputs=outputs),
+                where=where,
+            ),
             artifact=produces.artifact,
         )
         for event in produces.events

@@ -38,9 +38,9 @@ def event_of_step(context: StepContext) -> Event:
     if declared is not None:
         version = version or declared.schema_version
         if declared.payload:
-            from tako.config import payload as schema
+            from tako.config.payload import check
 
-            payload = schema.check(declared, payload, where=where)
+            payload = check(declared, payload, where=where)
     size = len(canonical(payload).encode("utf-8", "surrogatepass"))
     if size > MAX_PAYLOAD:
         raise StepError(

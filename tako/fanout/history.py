@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 from tako.execution.failure import failure_from_data
 from tako.execution.request import read_request
+from tako.execution.state import FAILED, SUCCESS, read_state
 from tako.fanout.journal import read_journal
 from tako.fanout.result import PENDING, ChildOutcome
 from tako.records import record, replace
@@ -32,12 +35,19 @@ class History:
     """Event ids to event types."""
     finished: bool
     ok: bool
+    interrupted: bool
+    """Whether a signal ended it."""
     seconds: float | None
 
 
 def read_history(workspace: Workspace) -> History:
-    """Read a root's journal. Raises ``StateError`` if the request or the journal is missing or damaged."""
+    """Read a root's journal, or the state of a child that was run alone, by hand, and so has none.
+
+    Raises ``StateError`` if the request, the journal or the state is missing or damaged.
+    """
     request = read_request(workspace.request)
+    if not os.path.exists(workspace.journal):
+        return _alone(request, workspace)
     tree = _Retold(request, workspace)
     for entry in read_journal(workspace.journal):
         tree.take(entry)
@@ -47,7 +57,33 @@ def read_history(workspace: Workspace) -> History:
         causes=tree.causes,
         finished=tree.finished is not None,
         ok=bool(tree.finished and tree.finished["ok"]),
+        interrupted=bool(tree.finished and tree.finished["interrupted_by"] is not None),
         seconds=tree.finished["seconds"] if tree.finished else None,
+    )
+
+
+def _alone(request: RunRequest, workspace: Workspace) -> History:
+    run = _Retold(request, workspace).runs[request.run_id]
+    finished = False
+    if os.path.exists(workspace.state):
+        state = read_state(workspace.state)
+        finished = state.status in (SUCCESS, FAILED)
+        run = replace(
+            run,
+            status=state.status,
+            seconds=state.seconds,
+            started_at=state.started_at,
+            failure=state.failure,
+            outputs=state.outputs,
+        )
+    return History(
+        request=request,
+        outcomes=(run,),
+        causes={},
+        finished=finished,
+        ok=run.status == SUCCESS,
+        interrupted=False,
+        seconds=run.seconds if finished else None,
     )
 
 

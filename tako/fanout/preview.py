@@ -4,23 +4,26 @@ from __future__ import annotations
 
 from tako.clock import iso
 from tako.config.model import DEFAULT_ARTIFACT
-from tako.errors import ExpressionError
+from tako.errors import ExpressionError, TakoError
 from tako.execution.event import Event
 from tako.execution.request import Ancestor, cause_of
 from tako.expressions import templates
 from tako.fanout.discovery import location
 from tako.fanout.orchestrator import find_cycle, first_of_each_workflow
 from tako.fanout.plan import MAX_DEPTH, PassedOver
-from tako.records import record
+from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from tako.config.model import EventTemplate, StepSpec, WorkflowSpec
+    from tako.config.model import EventSpec, EventTemplate, StepSpec, WorkflowSpec
     from tako.execution.request import RunRequest
     from tako.fanout.discovery import Candidate, DiscoveryManager
+
+    Scope = Mapping[str, Any]
+    Announced = tuple[EventTemplate, str | None]
 
 FAN_OUT = "tako/fan-out@v1"
 
@@ -30,6 +33,8 @@ class StepPreview:
     """One step of a workflow."""
 
     step: StepSpec
+    skipped: bool = False
+    """Whether its condition is known not to hold."""
     fan_out: FanOutPreview | None = None
 
 
@@ -42,10 +47,17 @@ class FanOutPreview:
     payload: Mapping[str, Any]
     """What is known of it."""
     unknown: tuple[str, ...]
-    """Fields of the payload that only a run can fill."""
-    runs: tuple[RunPreview, ...]
-    passed_over: tuple[PassedOver, ...]
-    unreadable: tuple[str, ...]
+    """What only a run can tell: ``payload.version``, ``schema_version``, ``event_type``, ``artifact``."""
+    runs: tuple[RunPreview, ...] = ()
+    passed_over: tuple[PassedOver, ...] = ()
+    unreadable: tuple[str, ...] = ()
+    problem: str = ""
+    """Why the step would fail, as far as that is known: the payload is not of its declared shape."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nothing can be said of the subscribers before a run."""
+        return "event_type" in self.unknown or "artifact" in self.unknown
 
 
 @record
@@ -57,100 +69,189 @@ class RunPreview:
     where: str
     why: str
     certain: bool
-    """False if a filter depends on what only a run can know."""
+    """False if it depends on what only a run can tell."""
     steps: tuple[StepPreview, ...] = ()
     stopped: str = ""
-    """Why its own steps are not followed: a cycle, too many levels."""
+    """Why its own steps are not followed: a cycle, too many levels, inputs that do not fit."""
 
 
-def preview(request: RunRequest, discovery: DiscoveryManager) -> tuple[StepPreview, ...]:
-    """The steps of a run and, below each fan-out, those of the runs that it would start."""
-    return _steps(request.repo, request.workflow, dict(request.inputs), discovery, (request.as_ancestor(),))
+@record
+class _Emitter:
+    """A run whose steps are looked at."""
+
+    repo: str
+    workflow: WorkflowSpec
+    events: tuple[EventSpec, ...]
+    scope: Scope
+    """What its templates and conditions can see already; a name of which not everything is known is not in it."""
+    path: tuple[Ancestor, ...]
+    strict: bool
 
 
-def _steps(
-    repo: str,
-    workflow: WorkflowSpec,
-    inputs: Mapping[str, Any],
-    discovery: DiscoveryManager,
-    path: tuple[Ancestor, ...],
-) -> tuple[StepPreview, ...]:
-    announced: dict[str, tuple[EventTemplate, str | None]] = {}
+def preview(request: RunRequest, discovery: DiscoveryManager, *, strict: bool = False) -> tuple[StepPreview, ...]:
+    """The steps of a run and, below each fan-out, those of the runs that it would start.
+
+    With ``strict``, a repository that cannot be read makes every fan-out fail, as it would in a run.
+    """
+    scope = {"inputs": dict(request.inputs), "repo": request.repo}
+    emitter = _Emitter(request.repo, request.workflow, request.events, scope, (request.as_ancestor(),), strict)
+    return _steps(emitter, discovery)
+
+
+def _steps(emitter: _Emitter, discovery: DiscoveryManager) -> tuple[StepPreview, ...]:
+    announced: dict[str, Announced] = {}
     steps = []
-    for step in workflow.steps:
-        produces = step.produces
-        for event in produces.events if produces else ():
-            announced[event.type] = (event, produces.artifact if produces else None)
-        fan_out = _fan_out(repo, step, inputs, announced, discovery, path) if step.uses == FAN_OUT else None
-        steps.append(StepPreview(step, fan_out))
+    for step in emitter.workflow.steps:
+        skipped = _is_skipped(step, emitter.scope)
+        fan_out = None
+        if not skipped:
+            for event in step.produces.events if step.produces else ():
+                announced[event.type] = (event, step.produces.artifact if step.produces else None)
+            if step.uses == FAN_OUT:
+                fan_out = _fan_out(emitter, step, announced, discovery)
+        steps.append(StepPreview(step, skipped, fan_out))
     return tuple(steps)
 
 
+def _is_skipped(step: StepSpec, scope: Scope) -> bool:
+    if step.condition is None:
+        return False
+    from tako.expressions import cel
+
+    try:
+        return not cel.evaluate(step.condition, scope, where="")
+    except ExpressionError:
+        return False
+
+
 def _fan_out(
-    repo: str,
-    step: StepSpec,
-    inputs: Mapping[str, Any],
-    announced: Mapping[str, tuple[EventTemplate, str | None]],
-    discovery: DiscoveryManager,
-    path: tuple[Ancestor, ...],
+    emitter: _Emitter, step: StepSpec, announced: Mapping[str, Announced], discovery: DiscoveryManager
 ) -> FanOutPreview:
+    event, unknown, problem = _event(emitter, step, announced)
+    nothing = FanOutPreview(event.type, event.artifact, event.payload, unknown, problem=problem)
+    if problem or nothing.is_open:
+        return nothing
+    found = discovery.find_subscribers(event)
+    unreadable = tuple(f"{item.identity}: {item.error}" for item in found.unreadable)
+    if emitter.strict and unreadable:
+        problem = "a repository's tako.yml cannot be read, and --strict was given"
+        return replace(nothing, unreadable=unreadable, problem=problem)
+    chosen, passed_over = first_of_each_workflow(found, undecided_hear=bool(unknown))
+    return replace(
+        nothing,
+        runs=tuple(_run(candidate, event, unknown, discovery, emitter) for candidate in chosen),
+        passed_over=passed_over,
+        unreadable=unreadable,
+    )
+
+
+def _event(emitter: _Emitter, step: StepSpec, announced: Mapping[str, Announced]) -> tuple[Event, tuple[str, ...], str]:
+    """The event as far as it is known, what is not known of it, and why the step would fail."""
     params = step.params
-    type_ = str(params["event_type"])
+    head, missing = known_part({"event_type": params["event_type"]}, emitter.scope)
+    type_ = str(head.get("event_type", params["event_type"]))
     template, produced = announced.get(type_, (None, None))
-    raw = params.get("payload") or (template.payload if template else {})
-    payload, unknown = known_part(raw, {"inputs": inputs, "repo": repo})
+    declared = next((spec for spec in emitter.events if spec.type == type_), None)
     version = params.get("schema_version") or (template.schema_version if template else None)
+    rest = {"artifact": params.get("artifact") or produced or DEFAULT_ARTIFACT, "schema_version": version}
+    known, more = known_part(rest, emitter.scope)
+    raw = params.get("payload")
+    if raw is None:
+        raw = template.payload if template else {}
+    payload, fields = known_part(raw, emitter.scope)
+    problem = ""
+    if declared is not None:
+        if "schema_version" in known:
+            known["schema_version"] = known["schema_version"] or declared.schema_version
+        payload, problem = _checked(declared, payload, fields)
     event = Event(
         id="evt-preview",
         type=type_,
-        source=repo,
-        artifact=str(params.get("artifact") or produced or DEFAULT_ARTIFACT),
-        schema_version=None if version is None or templates.is_template(str(version)) else str(version),
+        source=emitter.repo,
+        artifact=str(known.get("artifact", rest["artifact"])),
+        schema_version=known.get("schema_version"),
         payload=payload,
         timestamp=iso(0),
         run_id="preview",
         step_id=step.id,
     )
-    found = discovery.find_subscribers(event)
-    chosen, passed_over = first_of_each_workflow(found, undecided_hear=bool(unknown))
-    return FanOutPreview(
-        event_type=type_,
-        artifact=event.artifact,
-        payload=payload,
-        unknown=unknown,
-        runs=tuple(_run(candidate, event, discovery, path) for candidate in chosen),
-        passed_over=passed_over,
-        unreadable=tuple(f"{item.identity}: {item.error}" for item in found.unreadable),
+    return event, (*missing, *more, *(f"payload.{name}" for name in fields)), problem
+
+
+def _checked(declared: EventSpec, payload: dict[str, Any], unknown: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """The known part of a payload in its declared shape, and what is wrong with it."""
+    from tako.config import payload as shape
+
+    known = replace(declared, payload=tuple(field for field in declared.payload if field.name not in unknown))
+    try:
+        return shape.check(known, payload, where=""), ""
+    except TakoError as error:
+        return payload, error.what
+
+
+def _run(
+    candidate: Candidate,
+    event: Event,
+    unknown: tuple[str, ...],
+    discovery: DiscoveryManager,
+    emitter: _Emitter,
+) -> RunPreview:
+    path, repository, subscription, verdict = (
+        emitter.path,
+        candidate.repository,
+        candidate.subscription,
+        candidate.verdict,
     )
-
-
-def _run(candidate: Candidate, event: Event, discovery: DiscoveryManager, path: tuple[Ancestor, ...]) -> RunPreview:
-    repository, subscription = candidate.repository, candidate.subscription
-    repo, name = repository.identity, subscription.workflow
-    workflow = repository.config.workflow(name) if repository.config else None
-    stopped = find_cycle(repo, name, event, path)
-    if not stopped and len(path) >= MAX_DEPTH:
-        stopped = f"more than {MAX_DEPTH} fan-outs below each other"
-    steps: tuple[StepPreview, ...] = ()
-    if workflow is not None and not stopped:
-        below = (*path, Ancestor(repo, name, cause_of(event)))
-        steps = _steps(repo, workflow, {}, discovery, below)
-    return RunPreview(
+    repo, name, config = repository.identity, subscription.workflow, repository.config
+    workflow = config.workflow(name) if config else None
+    if config is None or workflow is None:
+        raise AssertionError("a subscription that was read names a workflow of its file")
+    open_range = "schema_version" in unknown and subscription.schema_version is not None
+    run = RunPreview(
         repo=repo,
         workflow=name,
         where=location(repository, subscription),
-        why=candidate.verdict.why,
-        certain=candidate.verdict.hears,
-        steps=steps,
-        stopped=stopped,
+        why=f"its range {subscription.schema_version} is not decided yet" if open_range else verdict.why,
+        certain=verdict.hears and not open_range,
     )
+    loop = find_cycle(repo, name, event, path)
+    if loop:
+        return replace(run, stopped=f"the fan-out would be refused: it comes back to itself: {loop}")
+    if len(path) > MAX_DEPTH:
+        return replace(run, stopped=f"the fan-out would be refused: more than {MAX_DEPTH} are below each other")
+    scope: dict[str, Any] = {"repo": repo} if unknown else {"repo": repo, **_seen(event)}
+    try:
+        inputs = _inputs(candidate, workflow, scope)
+    except TakoError as error:
+        return replace(run, stopped=f"it would fail: its inputs do not fit: {error.what}")
+    if inputs is not None:
+        scope["inputs"] = inputs
+    below = (*path, Ancestor(repo, name, cause_of(event)))
+    started = _Emitter(repo, workflow, config.events, scope, below, emitter.strict)
+    return replace(run, steps=_steps(started, discovery))
 
 
-def known_part(payload: Mapping[str, Any], scope: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """The fields of a payload that can be rendered already, and the names of the others."""
+def _seen(event: Event) -> dict[str, Any]:
+    """What the templates of a run that the event starts see of it, but for what every run has anew."""
+    shown = {name: value for name, value in event.scope().items() if name not in ("id", "timestamp")}
+    return {"event": shown, "payload": dict(event.payload)}
+
+
+def _inputs(candidate: Candidate, workflow: WorkflowSpec, scope: Scope) -> Mapping[str, Any] | None:
+    """What the run's inputs would be, or None where that is not known yet. Raises ``InputError``."""
+    from tako.config import inputs
+
+    mapped, unknown = known_part(candidate.subscription.inputs, scope)
+    if unknown:
+        return None
+    return inputs.bind(workflow, mapped, where="")
+
+
+def known_part(values: Mapping[str, Any], scope: Scope) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """The values that can be rendered already, and the names of the others."""
     known: dict[str, Any] = {}
     unknown = []
-    for name, value in payload.items():
+    for name, value in values.items():
         try:
             known[name] = templates.render_value(value, scope, where="")
         except ExpressionError:

@@ -50,7 +50,8 @@ class PlainReporter:
             return
         how = f": {failure_title(outcome.failure)}" if outcome.failure else ""
         mark = MARKS.get(outcome.status, "?")
-        self._line(f"{mark} {outcome.repo}:{outcome.workflow} {outcome.status} ({duration(outcome.seconds)}){how}")
+        label = f"{outcome.repo}:{outcome.workflow}"
+        self._line(f"{mark} {label} {outcome.status} ({outcome.run_id}, {duration(outcome.seconds)}){how}")
 
     def planned(self, plan: Plan, emitter: RunRequest) -> None:
         for warning in plan.warnings:

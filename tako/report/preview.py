@@ -6,7 +6,7 @@ from tako.records import to_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from tako.fanout.preview import FanOutPreview, StepPreview
@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def preview_text(repo: str, workflow: str, steps: Sequence[StepPreview]) -> str:
     """The plan as indented text."""
-    lines = [f"Would run {repo}:{workflow}", *_steps(steps, "  "), "Nothing was run."]
-    return "\n".join(lines) + "\n"
+    lines = [f"Would run {repo}:{workflow}", *_steps(steps, "  ")]
+    for problem in dict.fromkeys(_unreadable(steps)):
+        lines += ["warning: " + problem.replace("\n", "\n  ")]
+    return "\n".join([*lines, "Nothing was run."]) + "\n"
 
 
 def preview_data(repo: str, workflow: str, inputs: Mapping[str, Any], steps: Sequence[StepPreview]) -> dict[str, Any]:
@@ -34,17 +36,31 @@ def _steps(steps: Sequence[StepPreview], indent: str) -> list[str]:
         step = preview.step
         what = step.uses or (step.run or "").strip().partition("\n")[0]
         condition = f", if {step.condition}" if step.condition else ""
+        if preview.skipped:
+            condition = f", skipped, since this does not hold: {step.condition}"
         lines.append(f"{indent}{step.id}: {what}{condition}")
         if preview.fan_out is not None:
             lines += _fan_out(preview.fan_out, indent + "  ")
     return lines
 
 
+def _unreadable(steps: Sequence[StepPreview]) -> Iterator[str]:
+    """The repositories that cannot be read, as each fan-out met them."""
+    for preview in steps:
+        if preview.fan_out is not None:
+            yield from preview.fan_out.unreadable
+            for run in preview.fan_out.runs:
+                yield from _unreadable(run.steps)
+
+
 def _fan_out(fan_out: FanOutPreview, indent: str) -> list[str]:
     lines = [f"{indent}emits {fan_out.event_type} about the artifact {fan_out.artifact}"]
     if fan_out.unknown:
         lines.append(f"{indent}known only when it runs: {', '.join(fan_out.unknown)}")
-    lines += [f"{indent}warning: {problem}" for problem in fan_out.unreadable]
+    if fan_out.problem:
+        return [*lines, f"{indent}would fail: {fan_out.problem}"]
+    if fan_out.is_open:
+        return [*lines, f"{indent}so nothing can be said of its subscribers"]
     if not fan_out.runs:
         lines.append(f"{indent}no repository would run anything")
     for run in fan_out.runs:
@@ -52,7 +68,7 @@ def _fan_out(fan_out: FanOutPreview, indent: str) -> list[str]:
         lines.append(f"{indent}{verb} {run.repo}:{run.workflow} ({run.where}): {run.why}")
         lines += _steps(run.steps, indent + "  ")
         if run.stopped:
-            lines.append(f"{indent}  not followed further: {run.stopped}")
+            lines.append(f"{indent}  but {run.stopped}")
     lines += [
         f"{indent}would not run {passed.repo}:{passed.workflow} ({passed.where}): {passed.why}"
         for passed in fan_out.passed_over

@@ -176,7 +176,7 @@ def _nearest(owner_name: str, names: list[str]) -> str:
     from difflib import get_close_matches
 
     same_name = [name for name in names if name.split("/")[1] == owner_name.split("/")[1]]
-    alike = list(dict.fromkeys([*same_name, *get_close_matches(owner_name, names, n=3, cutoff=0.5)]))
+    alike = list(dict.fromkeys([*same_name, *get_close_matches(owner_name, names, n=3)]))
     if alike:
         return f"the nearest names in it are {', '.join(alike[:5])}"
     more = f" and {len(names) - 3} more" if len(names) > 3 else ""

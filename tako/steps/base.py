@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from tako.errors import StepError
 from tako.execution.event import artifact_scope
 from tako.expressions import templates
 from tako.records import record
@@ -98,8 +99,11 @@ class StepContext:
 
     @property
     def directory(self) -> str:
-        """Where the step runs."""
-        return os.path.join(self.capabilities.repo_dir, self.spec.working_directory or "").rstrip("/")
+        """Where the step runs. Raises ``ExpressionError``, or ``StepError`` if that is not in the repository."""
+        inside = self.render(self.spec.working_directory or "")
+        if os.path.isabs(inside) or os.path.normpath(inside).split(os.sep)[0] == os.pardir:
+            raise StepError(f"the working directory {inside!r} leads out of the repository", where=self.where)
+        return os.path.join(self.capabilities.repo_dir, inside).rstrip("/")
 
     def scope(self, **more: Any) -> dict[str, Any]:
         """The names that templates and CEL see."""
@@ -133,6 +137,7 @@ class StepContext:
 
     def _own_variables(self) -> dict[str, str]:
         request = self.request
+        cause = request.event.id if request.event is not None else request.run_id
         own = {
             "TAKO_RUN_ID": request.run_id,
             "TAKO_ROOT_RUN_ID": request.root_id,
@@ -140,10 +145,9 @@ class StepContext:
             "TAKO_WORKSPACE": self.capabilities.workspace.path,
             "TAKO_REPO": request.repo,
             "TAKO_OUTPUT": self.output_path,
+            "TAKO_EVENT_ID": request.event.id if request.event is not None else "",
+            "TAKO_IDEMPOTENCY_KEY": f"{cause}:{request.label}:{self.spec.id}",
         }
-        if request.event is not None:
-            own["TAKO_EVENT_ID"] = request.event.id
-            own["TAKO_IDEMPOTENCY_KEY"] = f"{request.event.id}:{request.label}:{self.spec.id}"
         for name, value in request.inputs.items():
             own[f"TAKO_INPUT_{variable_name(name)}"] = _plain(value)
         for artifact in reversed(request.visible_artifacts):

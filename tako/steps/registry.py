@@ -8,9 +8,12 @@ from __future__ import annotations
 from importlib import import_module
 
 from tako.errors import StepError
+from tako.packages import make_available
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from importlib.metadata import EntryPoints
+
     from tako.config.model import StepSpec
     from tako.steps.base import Step
 
@@ -27,11 +30,10 @@ def step_kind(spec: StepSpec) -> Step:
         return _load(SHELL)
     if spec.uses in BUILT_IN:
         return _load(BUILT_IN[spec.uses])
-    from importlib.metadata import entry_points
-
-    for entry in entry_points(group=ENTRY_POINTS, name=spec.uses):
-        made: Step = entry.load()()
-        return made
+    for entry in _entry_points():
+        if entry.name == spec.uses:
+            made: Step = entry.load()()
+            return made
     raise StepError(
         f"unknown kind of step {spec.uses!r}",
         cure=f"use one of {', '.join(known())}, or install the package that provides it",
@@ -40,9 +42,14 @@ def step_kind(spec: StepSpec) -> Step:
 
 def known() -> tuple[str, ...]:
     """All names that ``uses`` may have here."""
+    return tuple(sorted({*BUILT_IN, *_entry_points().names}))
+
+
+def _entry_points() -> EntryPoints:
     from importlib.metadata import entry_points
 
-    return tuple(sorted({*BUILT_IN, *entry_points(group=ENTRY_POINTS).names}))
+    make_available()
+    return entry_points(group=ENTRY_POINTS)
 
 
 def _load(target: str) -> Step:

@@ -206,7 +206,7 @@ def test_main_is_not_replaced_where_it_was_asked_for(cache: RepoCache, add: Add)
 
 
 def test_a_repository_that_is_not_cached_is_told_with_the_nearest_names(cache: RepoCache, add: Add, root: Path) -> None:
-    for name in ("acme/lib", "org/libs", "org/zebra"):
+    for name in ("acme/lib", "org/libs", "zoo/zebra"):
         add(name, "main")
 
     with pytest.raises(NotCachedError, match="org/lib is not in the cache") as caught:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from runner_child import ENTRY
 from tako.errors import MachineError
 from tako.execution.workspace import Workspace
 from tako.logs import logger
@@ -29,7 +30,7 @@ class LocalLauncher:
     def __init__(self, processes: Processes, *, env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
         self._processes = processes
         self._env = {**env, "TAKO_LIFELINE": "1"}
-        self._argv = tuple(argv) or (sys.executable, "-m", "runner_child")
+        self._argv = tuple(argv) or (sys.executable, "-S", ENTRY)
         self._log = logger("launcher")
 
     def launch(self, directory: str, *, on_output: Callable[[bytes], bool], stop_fd: int) -> Exit:
@@ -61,8 +62,8 @@ class LocalLauncher:
                 process, {out_read: take}, stop_fds=(stop_fd, obey.fd), grace=GRACE_SECONDS
             )
             self._log.debug("ended", child=process.pid, how=outcome.exit.describe(), stopped=outcome.stopped)
-            if not outcome.exit.ok:
-                left = self._processes.end_session(process.pid)
+            left = self._processes.end_session(process.pid)
+            if left:
                 self._log.debug("ended what it left", child=process.pid, pids=left)
             return outcome.exit
         finally:

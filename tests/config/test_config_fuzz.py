@@ -1,0 +1,122 @@
+"""Whatever the bytes, there is a configuration or a ConfigError whose problems have places in the file."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tako.config import loader, model
+from tako.errors import ConfigError
+from tako.records import to_data
+
+GOOD = b"""\
+version: 1
+metadata: {name: a/b}
+artifacts: {lib: {path: dist/*, ecosystem: go, command: make}}
+events:
+  built: {schema_version: "1.0.0", payload: {v: {type: integer, min: 1, default: 3}}}
+  produces: [{type: failed}]
+  subscriptions:
+    - {artifact: c/d, events: [{type: e, schema_version: ^1.0.0}], filter: a, workflow: w}
+workflows:
+  w: &w
+    on: exec
+    inputs: {i: {type: number, default: 1, validation: {enum: [1, 2]}}}
+    env: [A=1]
+    steps:
+      - echo
+      - {id: b, run: x, if: y, produces: {artifact: lib, outputs: {o: from_stdout}, artifacts: [{path: p}]}}
+      - {uses: tako/fan-out@v1, with: {event_type: e, payload: {a: [1]}}}
+  x: {<<: *w, on: event}
+subscriptions:
+  - {artifact: c/d:e, events: [f], workflow: x, inputs: {i: 1}, enabled: true, coalesce: false}
+"""
+WORDS = [
+    *"version metadata name artifacts path events payload type workflows steps run uses with if env inputs".split(),
+    *"default validation enum min max pattern subscriptions artifact filters filter produces outputs".split(),
+    *"schema_version timeout coalesce on id exec event string number tako/fan-out@v1 a/b@v1 ../x".split(),
+]
+LINE = re.compile(r"p:(\d+):(\d+): \S")
+
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=5)
+keys = st.sampled_from(WORDS) | st.text(max_size=3)
+
+
+def nested(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=4)
+
+
+data = st.recursive(scalars, nested, max_leaves=12)
+
+
+def answer(content: bytes) -> model.RepoConfig | None:
+    try:
+        config = loader.loads(content, "p")
+    except ConfigError as error:
+        assert "could not unmarshal config" in error.what
+        assert error.problems
+        lines = content.decode("latin-1").count("\n") + content.decode("latin-1").count("\r") + 2
+        for problem in error.problems:
+            place = LINE.match(problem)
+            assert place is not None, problem
+            assert "\n" not in problem
+            # msgspec's own words, where jsonschema-rs found nothing to explain
+            assert "- at `$" not in problem
+            assert 1 <= int(place[1]) <= lines + content.count(b"\xe2\x80") + content.count(b"\xc2\x85")
+        return None
+    for workflow in config.workflows:
+        assert model.workflow_from_data(json.loads(json.dumps(to_data(workflow)))) == workflow
+    return config
+
+
+def test_the_file_that_is_mutated_is_good() -> None:
+    assert answer(GOOD)
+
+
+@given(st.binary(max_size=200))
+@example(b"\xef\xbb\xbf")
+@example(b"&a [*a]")
+@example(b"? ? ? a")
+@example(b"{{{")
+def test_random_bytes(content: bytes) -> None:
+    answer(content)
+    answer(b"version: 1\n" + content)
+
+
+@given(st.data())
+def test_mutated_files(draw: st.DataObject) -> None:
+    content = bytearray(GOOD)
+    for _ in range(draw.draw(st.integers(1, 4))):
+        start = draw.draw(st.integers(0, len(content)))
+        end = draw.draw(st.integers(start, min(len(content), start + 8)))
+        content[start:end] = draw.draw(
+            st.binary(max_size=6) | st.sampled_from([b"\n", b": ", b"[", b"{", b"- ", b"*w"])
+        )
+    answer(bytes(content))
+
+
+@given(data)
+def test_random_data_of_the_words_of_the_language(value: Any) -> None:
+    answer(json.dumps(value).encode())
+    answer(json.dumps({"version": 1, "workflows": {"w": {"steps": [value]}}}).encode())
+
+
+@given(st.sampled_from(WORDS), data, st.data())
+def test_a_good_file_with_one_part_replaced(key: str, value: Any, draw: st.DataObject) -> None:
+    from tako.config.source import parse
+
+    tree: Any = json.loads(json.dumps(parse(GOOD.decode(), "p").data))
+    owner = tree
+    while isinstance(owner, dict | list) and owner:
+        at = draw.draw(st.sampled_from(sorted(owner) if isinstance(owner, dict) else range(len(owner))))
+        if draw.draw(st.integers(0, 2)) == 0:
+            owner[at] = value
+            break
+        owner = owner[at]
+    else:
+        tree[key] = value
+    answer(json.dumps(tree, indent=1).encode())
