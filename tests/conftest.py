@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import configuration, settings
 
+from tako.files import remove_tree
 from tako.process import Completed, Process, Processes, signal_group
 
 settings.register_profile("tako", deadline=None, database=None)
@@ -118,11 +119,20 @@ def start_python(processes: Processes) -> Iterator[Callable[..., Process]]:
 
 
 @pytest.fixture
+def public_path() -> Iterator[Path]:
+    """A directory that every user can reach by its full path, as ``tmp_path`` is not."""
+    path = Path(tempfile.mkdtemp(prefix="tako-test-"))
+    path.chmod(0o755)
+    yield path
+    remove_tree(str(path))
+
+
+@pytest.fixture
 def unprivileged(processes: Processes) -> Callable[[Path, str, str], Completed]:
     """Runs code in a directory as a user who is not root, so that permissions count; the directory becomes theirs.
 
     Takes the directory, the imports (done while everything can still be read) and the code, whose paths must be
-    relative.
+    relative, or lie below ``public_path``.
     """
 
     def run(directory: Path, imports: str, code: str) -> Completed:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from tako.children.base import ChildResult, StepUpdate
 from tako.children.judge import judge
 from tako.children.protocol import Conversation, Hello
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from tako.children.base import ChildListener, ChildRequest
     from tako.children.factory import ChildRunnerFactory
     from tako.children.launchers.base import Launcher
+    from tako.children.protocol import Frame
     from tako.clock import Clock
 
 LOG_TAIL = 20
@@ -72,8 +75,10 @@ class ChildWorkflowExecutor:
                 failure = Failure(kind=PROTOCOL, message=str(error))
                 return replace(result, status="failed", failure=failure, event=None)
         if result.status == "success":
-            remove_tree(request.workspace.repo)
-            remove_tree(request.workspace.temporary)
+            # What a child made that nobody can remove (a container's root did) takes space, not its success.
+            with contextlib.suppress(MachineError):
+                remove_tree(request.workspace.repo)
+                remove_tree(request.workspace.temporary)
         return result
 
 
@@ -91,22 +96,28 @@ class _Hearing:
         """Take some of the child's stdout; False once it has broken a rule, so that it can be ended."""
         if self._violation is not None:
             return False
+        # One line at a time: what was said before a rule was broken counts.
+        *lines, rest = data.split(b"\n")
         try:
-            for frame in self.conversation.feed(data):
-                match frame:
-                    case Hello():
-                        self._listener.child_started(self._request.run.run_id, frame.pid)
-                    case StepUpdate():
-                        self.current_step = frame.id if frame.status == "running" else None
-                        self._listener.child_step(self._request.run.run_id, frame)
-                    case Event() if not frame.waiting:
-                        problem = foreign_claim(self._request, frame)
-                        if problem:
-                            raise ProtocolError(problem)
-                        self._listener.child_event(self._request.run.run_id, frame)
+            for piece in (*(line + b"\n" for line in lines), rest):
+                for frame in self.conversation.feed(piece):
+                    self._hear(frame)
         except ProtocolError as error:
             self._violation = error
         return self._violation is None
+
+    def _hear(self, frame: Frame) -> None:
+        match frame:
+            case Hello():
+                self._listener.child_started(self._request.run.run_id, frame.pid)
+            case StepUpdate():
+                self.current_step = frame.id if frame.status == "running" else None
+                self._listener.child_step(self._request.run.run_id, frame)
+            case Event() if not frame.waiting:
+                problem = foreign_claim(self._request, frame)
+                if problem:
+                    raise ProtocolError(problem)
+                self._listener.child_event(self._request.run.run_id, frame)
 
     def last_lines(self) -> tuple[str, ...]:
         """The end of what the step it was at printed, and of what the child itself said."""

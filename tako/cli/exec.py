@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 import click
@@ -103,7 +104,8 @@ def _run(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -
     with _observer(verbose) as observer:
         result = wiring.execute(request, observer, echo=_echo if verbose else None)
     state_path = root_workspace(wiring.settings.home, request.run_id).state
-    steps = read_state(state_path).steps if result.root.started_at is not None else ()
+    # A run whose checkout could not be made has none.
+    steps = read_state(state_path).steps if os.path.exists(state_path) else ()
     say(failures(result))
     show(json.dumps(result_data(result, request, steps), indent=2) + "\n" if as_json else summary(result, steps))
     return _exit_code(result)

@@ -12,9 +12,10 @@ from tako.clock import duration
 from tako.errors import StateError, UsageError
 from tako.execution.state import SUSPENDED
 from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
-from tako.fanout.history import History, read_history
+from tako.fanout.history import RUNNING, WAITING, History, read_history
 from tako.ids import is_run_id
 from tako.locks import is_held
+from tako.records import replace
 from tako.report.data import outcome_data
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import failure_title
@@ -24,6 +25,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
+    from tako.fanout.result import ChildOutcome
+
 EPILOG = """\b
 Examples:
   tako status
@@ -32,6 +35,7 @@ Examples:
 """
 
 SHOWN_RUNS = 20
+INTERRUPTED = "interrupted"
 
 
 def complete_runs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -47,7 +51,8 @@ def complete_runs(_ctx: click.Context, _param: click.Parameter, incomplete: str)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def status(run_id: str | None, as_json: bool) -> int:
     """Show the latest runs, or the tree of the run RUN_ID with everything that failed in it."""
-    home = make_wiring(cache_dir=None).settings.home
+    wiring = make_wiring(cache_dir=None)
+    home = wiring.settings.home
     if run_id is None:
         return _list(home, as_json=as_json)
     workspace = root_workspace(home, run_id)
@@ -57,6 +62,7 @@ def status(run_id: str | None, as_json: bool) -> int:
         )
     history = read_history(workspace)
     state = outcome_word(history, workspace)
+    history = replace(history, outcomes=tuple(as_of_now(run, state, wiring.clock.now()) for run in history.outcomes))
     if as_json:
         data = {
             "run_id": run_id,
@@ -87,12 +93,21 @@ def outcome_word(history: History, workspace: Workspace) -> str:
     A child that was run alone may also be ``suspended``: nobody runs what its fan-out would trigger.
     """
     if history.interrupted:
-        return "interrupted"
+        return INTERRUPTED
     if history.finished:
         return "success" if history.ok else "failed"
     if history.outcomes[0].status == SUSPENDED:
         return SUSPENDED
-    return "running" if is_held(workspace.run_lock) else "interrupted"
+    return RUNNING if is_held(workspace.run_lock) else INTERRUPTED
+
+
+def as_of_now(run: ChildOutcome, state: str, now: float) -> ChildOutcome:
+    """A run of a tree in that state: nothing of an interrupted tree is at work, and what is at work has taken time."""
+    if run.status not in (RUNNING, WAITING):
+        return run
+    if state == INTERRUPTED:
+        return replace(run, status=INTERRUPTED)
+    return replace(run, seconds=now - run.started_at) if run.status == RUNNING and run.started_at else run
 
 
 def _list(home: str, *, as_json: bool) -> int:

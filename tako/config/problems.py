@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from tako.errors import ConfigError
 from tako.records import record
@@ -14,6 +15,7 @@ Placed = tuple[int, int, str]
 """Line and column, both from 1, and what is wrong there."""
 
 _SHOWN = 60
+_COMPARED = 100
 
 
 @record
@@ -38,10 +40,11 @@ def listed(words: Iterable[object]) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """`` ; did you mean …?`` for a word that is like a known one, else the empty text."""
+    """``; did you mean …?`` for a word that is like one of the first known ones, else the empty text."""
     from difflib import get_close_matches
 
-    close = get_close_matches(word[:_SHOWN], list(known), n=1)
+    # A file may hold thousands of names and as many misspellings of them.
+    close = get_close_matches(word[:_SHOWN], list(islice(known, _COMPARED)), n=1)
     return f"; did you mean {quoted(close[0])}?" if close else ""
 
 

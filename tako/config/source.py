@@ -20,6 +20,7 @@ MAX_DEPTH = 64
 MAX_VALUES = 200_000
 MAX_CHARACTERS = 4 * 1_048_576
 
+_LINE_ENDS = "\r\n\x85\u2028\u2029"
 _MERGE = object()
 _UNUSABLE = object()
 _TAG = "tag:yaml.org,2002:"
@@ -108,6 +109,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self.problems: list[Placed] = []
+        self._text = ""
         self._places: dict[int, dict[str | int, _Place]] = {}
         self._anchors: dict[str, tuple[Any, str | None, int, int, int]] = {}
         self._values = 0
@@ -115,6 +117,7 @@ class _Reader:
         self._deepest = 0
 
     def document(self, text: str) -> Document:
+        self._text = text
         # A PyYAML built without libyaml is slower, but says the same.
         self._next = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text).get_event
         self._next()
@@ -259,19 +262,28 @@ class _Reader:
             self._stop(event, f"more than {MAX_VALUES} values, or {MAX_CHARACTERS} characters, counting aliases")
 
     def _note(self, event: Any, what: str) -> None:
-        mark = event.start_mark
-        self.problems.append((mark.line + 1, mark.column + 1, what))
+        self.problems.append((*_position(event.start_mark, self._text), what))
 
     def _stop(self, event: Any, what: str) -> None:
         self._note(event, what)
         raise _StopReading
 
 
+def _position(mark: yaml.Mark, text: str) -> tuple[int, int]:
+    # libyaml takes the end of a text for the start of a line, even where the last line is not ended.
+    if mark.index >= len(text) and mark.column == 0 and mark.line and text[-1] not in _LINE_ENDS:
+        return mark.line, len(text.splitlines()[-1]) + 1
+    return mark.line + 1, mark.column + 1
+
+
 def _syntax_problem(error: yaml.YAMLError, text: str) -> Placed:
     told = " ".join(str(part) for part in (getattr(error, "problem", ""), getattr(error, "context", "")) if part)
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    mark = getattr(error, "problem_mark", None)
+    if mark is not None and mark.index >= len(text):
+        # What is open at the end of a file is found where it began.
+        mark = getattr(error, "context_mark", None) or mark
     if mark is not None:
-        line, column = mark.line + 1, mark.column + 1
+        line, column = _position(mark, text)
     else:
         told = told or str(getattr(error, "reason", error))
         line, column = byte_position(text.encode(), getattr(error, "position", 0) or 0)

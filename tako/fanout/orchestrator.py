@@ -55,11 +55,11 @@ class Orchestrator:
         """
         path = (*emitter.ancestors, emitter.as_ancestor())
         found = self._discovery.find_subscribers(event)
-        warnings = _warnings(found, len(path))
+        chosen, passed_over = first_of_each_workflow(found)
+        warnings = _warnings(found, len(path) if chosen else 0)
         if self._strict and found.unreadable:
             message = "a repository's tako.yml cannot be read, and --strict was given: " + "; ".join(warnings)
             return _refusal(event, message, warnings)
-        chosen, passed_over = first_of_each_workflow(found)
         if chosen and len(path) > MAX_DEPTH:
             message = f"more than {MAX_DEPTH} fan-outs below each other: {_chain(path)} → {_label(chosen[0])}"
             return _refusal(event, message, warnings)

@@ -54,21 +54,28 @@ class PlainReporter:
         self._line(f"{mark} {label} {outcome.status} ({outcome.run_id}, {duration(outcome.seconds)}){how}")
 
     def planned(self, plan: Plan, emitter: RunRequest) -> None:
-        for warning in plan.warnings:
-            self._line(f"warning: {warning}")
-        what = f"{emitter.label} emitted {plan.event.type}"
-        if plan.refused is not None:
-            self._line(f"{what}; refused: {plan.refused.message}")
-        elif not plan.runs:
-            self._line(f"{what}; no repository subscribed to it ({plan.repositories} looked at)")
-        else:
-            self._line(f"{what}; starts {', '.join(planned.request.label for planned in plan.runs)}")
-        if self._verbose or not plan.runs:
-            for passed in plan.passed_over:
-                self._line(f"  not {passed.repo}:{passed.workflow} ({passed.where}): {passed.why}")
+        for line in plan_lines(plan, emitter, verbose=self._verbose):
+            self._line(line)
 
     def interrupted(self, signal_number: int) -> None:
         self._line(f"{signal.Signals(signal_number).name}: stopping; waiting for what is at work to end")
 
     def _line(self, text: str) -> None:
         self._write(text + "\n")
+
+
+def plan_lines(plan: Plan, emitter: RunRequest, *, verbose: bool) -> list[str]:
+    """What is said of a plan; who does not run, and why, if nobody does or with ``verbose``."""
+    lines = [f"warning: {warning}" for warning in plan.warnings]
+    what = f"{emitter.label} emitted {plan.event.type}"
+    if plan.refused is not None:
+        lines.append(f"{what}; refused: {plan.refused.message}")
+    elif not plan.runs:
+        lines.append(f"{what}; no repository subscribed to it ({plan.repositories} looked at)")
+    else:
+        lines.append(f"{what}; starts {', '.join(planned.request.label for planned in plan.runs)}")
+    if verbose or not plan.runs:
+        lines += [
+            f"  not {passed.repo}:{passed.workflow} ({passed.where}): {passed.why}" for passed in plan.passed_over
+        ]
+    return lines

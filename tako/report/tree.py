@@ -71,6 +71,8 @@ def _render(line: TreeLine, width: int, causes: Mapping[str, str]) -> str:
         parts.append(f"after {causes[outcome.event_id]}")
     if outcome.failure is not None:
         parts.append(outcome.failure.kind)
+    elif outcome.status not in ("success", "failed"):
+        parts.append(outcome.status)
     return "  ".join(parts)
 
 

@@ -11,6 +11,7 @@ MARKS = {
     "failed": "✗",
     "skipped": "–",
     "suspended": "…",
+    "interrupted": "✗",
     "pending": "·",
     "running": "…",
     "waiting": "…",

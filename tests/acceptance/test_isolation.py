@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ def make_root(world: World) -> Path:
     return world.working("root", config(ROOT, fan_out(), step("after", "true")))
 
 
-def hearer(world: World, name: str, *steps: dict[str, Any], git: bool = True, **files: str) -> Path:
+def hearer(
+    world: World, name: str, *steps: dict[str, Any], files: Mapping[str, str] | None = None, git: bool = True
+) -> Path:
     """A cached repository that runs some steps because of the root."""
     return world.cached(name, config(name, *steps, hears=ROOT), files, git=git)
 
@@ -77,7 +80,7 @@ def test_a_child_works_in_a_complete_clone_of_its_own(world: World) -> None:
         "iso/git",
         step("facts", GIT_FACTS),
         step("harm", HARM),
-        **{"kept.txt": "as it was\n", "removed.txt": "here\n", "script.sh": "true\n"},
+        files={"kept.txt": "as it was\n", "removed.txt": "here\n", "script.sh": "true\n"},
     )
     # What nobody committed is nobody's business.
     (cached / "kept.txt").write_text("edited in the cache\n")
@@ -100,7 +103,7 @@ def test_a_child_works_in_a_complete_clone_of_its_own(world: World) -> None:
 
 def test_a_child_of_a_plain_directory_works_in_a_copy(world: World) -> None:
     script = "cat kept.txt; test ! -e .git; echo changed > kept.txt; echo new > new.txt"
-    hearer(world, "iso/plain", step("harm", script), git=False, **{"kept.txt": "as it was\n"})
+    hearer(world, "iso/plain", step("harm", script), files={"kept.txt": "as it was\n"}, git=False)
     before = fingerprint(world.home / "cache" / "repos")
 
     ran = world.tako("exec", WORKFLOW, "--json", cwd=make_root(world))
@@ -197,7 +200,7 @@ kill -%s $PPID
 sleep 1000
 """
 
-CRASHES = {
+CRASHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "iso/killed": (step("die", DIE % "KILL"), {"kind": "killed", "step": "die", "signal": 9, "exit_code": None}),
     "iso/segv": (step("die", DIE % "SEGV"), {"kind": "killed", "step": "die", "signal": 11, "exit_code": None}),
     "iso/exits": (wild("exit 3"), {"kind": "exited", "step": "wild", "signal": None, "exit_code": 3}),
@@ -216,12 +219,13 @@ WORDS = {
     "iso/segv": ("SIGSEGV", "last words"),
     "iso/exits": ("exit code 3", "about to exit 3"),
     "iso/silent": ("without a result", "about to exit 0"),
-    "iso/raises": ("ValueError: a third party's mistake", "about to raise"),
+    "iso/raises": ("ValueError: a third party's mistake", "in _raise"),
     "iso/rubbish": ("this is no result", "about to write rubbish"),
     "iso/endless": ("longer than 1048576", "about to write too much"),
     "iso/liar": ("hello twice", "about to write a foreign event"),
 }
 
+LIVING = ("iso/endless", "iso/liar")
 HEALTHY = ("iso/early", "iso/late")
 
 
@@ -248,7 +252,8 @@ def test_every_way_of_dying_is_told_for_what_it_was_and_leaves_the_others_alone(
         assert any(last_words in line for line in failure["log"]), (name, failure)
         assert run["replay"] == f"python -m runner_child {run['workspace']} --fresh"
         assert run["duration_seconds"] > 0
-        assert not Path(run["workspace"], "logs", "never.log").exists()
+        # One that broke the rules and lives is asked to end, and may get a little further until then.
+        assert name in LIVING or not Path(run["workspace"], "logs", "never.log").exists()
         for told in (f"{name}:{WORKFLOW} failed after ", f"run it again: {run['replay']}", message, last_words):
             assert told in ran.err, (name, told)
     # The steps of those that were killed left `sleep 1000` behind, twice each.

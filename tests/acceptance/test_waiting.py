@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def at_once(lines: Iterable[str]) -> int:
 def make_chain(world: World, length: int) -> Path:
     """A root with a chain of as many repositories below it, each waiting for the next; returns the root's place."""
     names = ["link/0", *(f"link/{number}" for number in range(1, length + 1))]
-    for above, name in zip(names, names[1:], strict=False):
+    for above, name in pairwise(names):
         last = name == names[-1]
         steps = [step("down", write(world, f"down {name}")), *([] if last else [fan_out()])]
         make_plain(world, name, config(name, *steps, step("up", write(world, f"up {name}")), hears=above))

@@ -55,7 +55,7 @@ def _print_everywhere() -> None:
     for descriptor in (1, 2):
         os.write(descriptor, RUBBISH * 20_000)
     # A program started without care gets every descriptor that can be inherited, and writes to each.
-    script = "for fd in /proc/self/fd/*; do (echo '{\"frame\": \"result\"}' >&${fd##*/}) 2>/dev/null; done; true"
+    script = 'for fd in /proc/self/fd/*; do (echo \'{"frame": "result"}\' >&${fd##*/}) 2>/dev/null; done; true'
     subprocess.run(["/bin/sh", "-c", script], check=True, close_fds=False)
 
 

@@ -248,6 +248,7 @@ def test_a_line_that_is_no_frame_is_refused(said: bytes) -> None:
         line(WAITING, event=None),
         line(WAITING, event=[]),
         line(WAITING, more=1),
+        line(WAITING, event=..., message=to_data(WAITING)),
         event_line(id=...),
         event_line(type=1),
         event_line(payload=[]),

@@ -68,7 +68,8 @@ def test_other_step_ids_are_refused(name: str) -> None:
 
 
 def test_step_ids_are_unique_in_a_workflow_also_beside_default_ids() -> None:
-    text = "version: 1\nworkflows:\n  w:\n    steps:\n    - {id: step-3, run: x}\n    - x\n    - run: y\n  v:\n    steps: [x]\n"
+    text = "version: 1\nworkflows:\n  w:\n    steps:\n    - {id: step-3, run: x}\n    - x\n    - run: y\n"
+    text += "  v:\n    steps: [x]\n"
     assert one(text) == "7:7: duplicate step id 'step-3': step 1 of workflow 'w' has it too"
     text = text.replace("- run: y", "- {run: y, id: step-2}")
     assert one(text) == "7:20: duplicate step id 'step-2': step 2 of workflow 'w' has it too"
@@ -157,7 +158,8 @@ def test_the_name_of_the_repository_is_owner_name(name: str) -> None:
 
 
 def test_a_produced_artifact_is_declared_or_the_default() -> None:
-    text = "version: 1\nartifacts: {lib: {path: x}}\nworkflows:\n  w:\n    steps:\n    - {run: x, produces: {artifact: %s}}"
+    text = "version: 1\nartifacts: {lib: {path: x}}\nworkflows:\n  w:\n    steps:\n"
+    text += "    - {run: x, produces: {artifact: %s}}"
     assert one(text % "lob") == "6:37: artifact 'lob' is not declared under 'artifacts'; did you mean 'lib'?"
     for name in ("lib", "default"):
         produces = load(text % name).workflows[0].steps[0].produces
@@ -168,8 +170,9 @@ def test_a_produced_artifact_is_declared_or_the_default() -> None:
 def test_a_fanned_out_artifact_is_declared_or_the_default_or_a_template() -> None:
     text = "uses: tako/fan-out@v1, with: {event_type: e, artifact: %s}"
     assert one(step(text % "lib")) == "4:64: artifact 'lib' is not declared under 'artifacts'"
-    assert load(step(text % "default"))
-    assert load(step(text % "'{{ inputs.x }}'"))
+    for artifact in ("default", "{{ inputs.x }}"):
+        params = load(step(text % f"'{artifact}'")).workflows[0].steps[0].params
+        assert params["artifact"] == artifact
 
 
 def test_event_types_are_not_empty() -> None:
@@ -241,7 +244,9 @@ def test_other_sources_of_outputs_are_refused(source: str, what: str) -> None:
 
 @pytest.mark.filterwarnings("error")
 def test_a_pattern_that_python_warns_of_is_accepted() -> None:
-    assert load(step("run: x, produces: {outputs: {o: '([[a])'}}"))
+    produces = load(step("run: x, produces: {outputs: {o: '([[a])'}}")).workflows[0].steps[0].produces
+    assert produces is not None
+    assert produces.outputs == {"o": "([[a])"}
 
 
 def given(fields: str) -> str:

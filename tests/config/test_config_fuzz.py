@@ -36,9 +36,10 @@ subscriptions:
   - {artifact: c/d:e, events: [f], workflow: x, inputs: {i: 1}, enabled: true, coalesce: false}
 """
 WORDS = [
-    *"version metadata name artifacts path events payload type workflows steps run uses with if env inputs".split(),
-    *"default validation enum min max pattern subscriptions artifact filters filter produces outputs".split(),
-    *"schema_version timeout coalesce on id exec event string number tako/fan-out@v1 a/b@v1 ../x".split(),
+    *("version", "metadata", "name", "artifacts", "path", "events", "payload", "type", "workflows", "steps", "run"),
+    *("uses", "with", "if", "env", "inputs", "default", "validation", "enum", "min", "max", "pattern", "subscriptions"),
+    *("artifact", "filters", "filter", "produces", "outputs", "schema_version", "timeout", "coalesce", "on", "id"),
+    *("exec", "event", "string", "number", "tako/fan-out@v1", "a/b@v1", "../x"),
 ]
 LINE = re.compile(r"p:(\d+):(\d+): \S")
 
@@ -57,20 +58,25 @@ def answer(content: bytes) -> model.RepoConfig | None:
     try:
         config = loader.loads(content, "p")
     except ConfigError as error:
-        assert "could not unmarshal config" in error.what
-        assert error.problems
-        lines = content.decode("latin-1").count("\n") + content.decode("latin-1").count("\r") + 2
-        for problem in error.problems:
-            place = LINE.match(problem)
-            assert place is not None, problem
-            assert "\n" not in problem
-            # msgspec's own words, where jsonschema-rs found nothing to explain
-            assert "- at `$" not in problem
-            assert 1 <= int(place[1]) <= lines + content.count(b"\xe2\x80") + content.count(b"\xc2\x85")
+        told(error, content)
         return None
     for workflow in config.workflows:
         assert model.workflow_from_data(json.loads(json.dumps(to_data(workflow)))) == workflow
     return config
+
+
+def told(error: ConfigError, content: bytes) -> None:
+    assert "could not unmarshal config" in error.what
+    assert error.problems
+    # YAML ends lines in more ways than bytes.splitlines does.
+    lines = 1 + sum(content.count(end) for end in (b"\n", b"\r", b"\xe2\x80", b"\xc2\x85"))
+    for problem in error.problems:
+        place = LINE.match(problem)
+        assert place is not None, problem
+        assert 1 <= int(place[1]) <= lines
+        assert "\n" not in problem
+        # msgspec's own words, where jsonschema-rs found nothing to explain.
+        assert "- at `$" not in problem
 
 
 def test_the_file_that_is_mutated_is_good() -> None:

@@ -305,13 +305,17 @@ def test_loading_is_the_same_from_a_file(tmp_path: Path) -> None:
         ),
         (
             in_step("    - {run: x, produces: {events: [{type: e, name: f}]}}\n"),
-            "5:46: unknown field 'name' in event 1 of 'produces' of step 1 of workflow 'w'; "
-            "known are payload, schema_version, type",
+            (
+                "5:46: unknown field 'name' in event 1 of 'produces' of step 1 of workflow 'w'; "
+                "known are payload, schema_version, type"
+            ),
         ),
         (
             in_step("    - uses: tako/fan-out@v1\n      with: {event_type: e, wait: true}\n"),
-            "6:29: unknown field 'wait' in 'with' of step 1 of workflow 'w'; "
-            "known are artifact, event_type, payload, schema_version, wait_for_children",
+            (
+                "6:29: unknown field 'wait' in 'with' of step 1 of workflow 'w'; "
+                "known are artifact, event_type, payload, schema_version, wait_for_children"
+            ),
         ),
         ("version: 1\nmetadata: {nam: a/b}\n", "2:12: unknown field 'nam' in 'metadata'; did you mean 'name'?"),
         (
@@ -339,8 +343,10 @@ def test_an_unknown_field_is_named_with_the_nearest_known(text: str, problem: st
         (in_workflow("    on: push"), "4:9: 'on' of workflow 'w' must be one of exec, event, not 'push'"),
         (
             in_workflow("    inputs: {i: {type: strng}}"),
-            "4:24: 'type' of input 'i' of workflow 'w' must be one of string, boolean, number, not 'strng'; "
-            "did you mean 'string'?",
+            (
+                "4:24: 'type' of input 'i' of workflow 'w' must be one of string, boolean, number, not 'strng'; "
+                "did you mean 'string'?"
+            ),
         ),
         (
             in_workflow("    inputs: {i: {required: yes}}"),
@@ -381,8 +387,10 @@ def test_an_unknown_field_is_named_with_the_nearest_known(text: str, problem: st
         ),
         (
             "version: 1\nevents: {e: {payload: {f: {type: int}}}}",
-            "2:34: 'type' of field 'f' of event 'e' must be one of string, number, integer, boolean, object, array, "
-            "not 'int'",
+            (
+                "2:34: 'type' of field 'f' of event 'e' must be one of string, number, integer, boolean, "
+                "object, array, not 'int'"
+            ),
         ),
     ],
 )
@@ -437,12 +445,16 @@ subscriptions:
     assert refused(text) == (
         "tako.yml:4:5: unknown field 'stpes' in workflow 'release'; did you mean 'steps'?",
         "tako.yml:5:5: 'timeout' of a workflow is part of the language but not supported by this version of Tako",
-        "tako.yml:9:16: 'shell' of step 1 of workflow 'release' must be one of sh, bash, not 'fish'; "
-        "did you mean 'sh'?",
+        (
+            "tako.yml:9:16: 'shell' of step 1 of workflow 'release' must be one of sh, bash, not 'fish'; "
+            "did you mean 'sh'?"
+        ),
         "tako.yml:10:13: duplicate step id 'a': step 1 of workflow 'release' has it too",
         "tako.yml:14:13: 'events' of subscription 1 must be a list, not 'x'",
-        "tako.yml:15:15: subscription 1 runs workflow 'relaese', which this file does not have; "
-        "did you mean 'release'?",
+        (
+            "tako.yml:15:15: subscription 1 runs workflow 'relaese', which this file does not have; "
+            "did you mean 'release'?"
+        ),
     )
 
 

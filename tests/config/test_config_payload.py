@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from tako.config.model import EventSpec, PayloadField
 from tako.config.payload import check
 from tako.errors import StepError
+from tako.process import Processes
 
 
 def checked(value: Any, **rules: Any) -> Any:
@@ -113,10 +114,11 @@ def test_values_at_the_limits_pass() -> None:
     assert checked("ab", min_length=2, max_length=2, pattern="b", enum=("ab",)) == "ab"
 
 
-def test_importing_it_costs_the_child_no_library() -> None:
+def test_importing_it_costs_the_child_no_library(processes: Processes) -> None:
     code = (
         "import sys; before = set(sys.modules); import tako.config.payload; "
         "print(*sorted(name for name in set(sys.modules) - before if not name.startswith('tako')))"
     )
-    run = subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True, check=True)
-    assert run.stdout.split() == []
+    run = processes.run([sys.executable, "-S", "-c", code], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
+    assert run.ok, run.message()
+    assert run.stdout.split() == [b"__future__"]

@@ -37,7 +37,6 @@ def load(row: Refusal, value: str) -> tuple[str, ...]:
     try:
         loader.loads(FILE[row.where].format(row.field, value).encode(), "tako.yml")
     except ConfigError as error:
-        assert "could not unmarshal config" in error.what
         return error.problems
     return ()
 
@@ -46,8 +45,10 @@ def load(row: Refusal, value: str) -> tuple[str, ...]:
 @pytest.mark.parametrize("value", ["30m", "true", "[x]", "{a: b}", "4"])
 def test_a_refused_field_is_named_with_its_place(row: Refusal, value: str) -> None:
     assert load(row, value) == (
-        f"tako.yml:{PLACE[row.where]}: '{row.field}' {row.where} is part of the language "
-        "but not supported by this version of Tako",
+        (
+            f"tako.yml:{PLACE[row.where]}: '{row.field}' {row.where} is part of the language "
+            "but not supported by this version of Tako"
+        ),
     )
 
 

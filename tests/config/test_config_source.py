@@ -141,7 +141,8 @@ def test_merged_fields_keep_their_place() -> None:
         ("version: 1\na: b: c", "tako.yml:2:5: this is not YAML: mapping values are not allowed"),
         ("version: 1\na: *.tar.gz", "tako.yml:2:5: this is not YAML"),
         ("version: 1\na: @x", "tako.yml:2:4: this is not YAML"),
-        ("version: 1\na: [1", "tako.yml:3:1: this is not YAML"),
+        ("version: 1\na: [1\n", "tako.yml:2:4: this is not YAML: did not find expected ',' or ']'"),
+        ("version: 1\na: 'x", "tako.yml:2:4: this is not YAML: found unexpected end of stream"),
         ("version: 1\na: !x!y z", "tako.yml:2:4: this is not YAML"),
         ("version: 1\na: é \x01", "tako.yml:2:6: this is not YAML: control characters are not allowed"),
         ('version: "a\\0b"', "tako.yml:1:10: a NUL character cannot be used"),
@@ -177,8 +178,10 @@ def test_all_structural_problems_come_together_with_those_of_the_schema() -> Non
     assert refused("version: 1\nversion: 1\n1: x\nfoo: 1\nmetadata: []\n") == (
         "tako.yml:2:1: duplicate key 'version'",
         'tako.yml:3:1: a key must be text; write it in quotes: "1"',
-        "tako.yml:4:1: unknown field 'foo' at the top level; known are artifacts, events, metadata, repos, "
-        "subscriptions, version, workflows",
+        (
+            "tako.yml:4:1: unknown field 'foo' at the top level; known are artifacts, events, metadata, repos, "
+            "subscriptions, version, workflows"
+        ),
         "tako.yml:5:11: 'metadata' must be a mapping, not a list",
     )
 

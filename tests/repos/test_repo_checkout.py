@@ -18,7 +18,7 @@ from tako.repos.git import Git
 from tako.repos.replica import is_plain_config
 
 if TYPE_CHECKING:
-    from conftest import FakeClock
+    from tests.conftest import FakeClock
 
 RunGit = Callable[..., str]
 MakeRepo = Callable[..., Path]
@@ -528,8 +528,9 @@ def test_a_missing_source_is_an_error(take: Take, tmp_path: Path) -> None:
 def test_a_destination_that_cannot_be_made_is_an_error(source: Path, take: Take, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
 
-    with pytest.raises(CheckoutError, match="cannot make a checkout: Not a directory"):
+    with pytest.raises(CheckoutError, match="cannot make a checkout") as caught:
         take(source, to="file/copy")
+    assert str(tmp_path / "file") in caught.value.where
 
 
 def test_directories_above_the_destination_are_made(source: Path, take: Take, tmp_path: Path) -> None:
@@ -641,35 +642,38 @@ def test_a_plain_directory_has_no_commits(take: Take, tmp_path: Path) -> None:
     assert not list(tmp_path.glob("copy*"))
 
 
-def test_a_plain_directory_that_cannot_be_read_is_an_error(tmp_path: Path, unprivileged: Unprivileged) -> None:
-    (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "secret").touch(mode=0)
+def test_a_plain_directory_that_cannot_be_read_is_an_error(public_path: Path, unprivileged: Unprivileged) -> None:
+    (public_path / "source").mkdir()
+    (public_path / "source" / "secret").touch(mode=0)
 
     completed = unprivileged(
-        tmp_path,
+        public_path,
         "from tako.repos.checkout import checkout; import tako.repos.tree_copy, tako.files, shutil",
         "checkout('source', 'copy', commit=None, git=None, lock_path=None, clock=None)",
     )
 
     assert "CheckoutError: " in completed.message()
     assert "source/secret: cannot make a checkout: Permission denied" in completed.message()
-    assert not list(tmp_path.glob("copy*"))
+    assert os.listdir(public_path) == ["source"]
 
 
-def test_a_read_only_source_of_somebody_else_can_be_checked_out(
-    source: Path, tmp_path: Path, unprivileged: Unprivileged
+def test_a_source_without_write_bits_can_be_checked_out(
+    source: Path, public_path: Path, unprivileged: Unprivileged, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    remove_write_bits(source, lambda *_: "")
+    shutil.move(source, public_path / "source")
+    remove_write_bits(public_path / "source", lambda *_: "")
+    for name in ("HOME", "GIT_CONFIG_GLOBAL", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(public_path / "nothing"))
 
     completed = unprivileged(
-        tmp_path,
+        public_path,
         "from tako.repos.checkout import checkout; from tako.repos.git import Git; import tako.repos.tree_copy\n"
         "from tako.process import Processes; from tako.clock import SystemClock; import tako.files, shutil",
         "print(checkout('source', 'copy', commit=None, git=Git(Processes()), lock_path='lock', clock=SystemClock()))",
     )
 
     assert "method='links'" in completed.stdout.decode(), completed.message()
-    assert os.access(tmp_path / "copy" / "README", os.W_OK)
+    assert (public_path / "copy" / "README").stat().st_mode & 0o200
 
 
 @pytest.mark.parametrize(
