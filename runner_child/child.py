@@ -12,11 +12,11 @@ import stat
 import sys
 
 from tako.children.base import StepUpdate
-from tako.children.in_process import step_update
+from tako.children.in_process import checkout_failure, step_update
 from tako.children.protocol import Hello, Result, encode
 from tako.clock import SystemClock
 from tako.errors import CheckoutError, LockTimeoutError, MachineError, ProtocolError, TakoError, UsageError
-from tako.execution.failure import CHECKOUT_FAILED, EXCEPTION, Failure
+from tako.execution.failure import EXCEPTION, Failure
 from tako.execution.request import read_request
 from tako.execution.runner import Runner
 from tako.execution.state import FAILED, RUNNING, SUSPENDED, ExecutionState, read_state, write_state
@@ -27,7 +27,7 @@ from tako.process import Processes, StopSignal
 from tako.records import record, replace
 from tako.repos.checkout import checkout
 from tako.repos.git import Git
-from tako.steps.base import Capabilities, base_environment
+from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock, base_environment
 from tako.steps.registry import step_kind
 
 TYPE_CHECKING = False
@@ -153,7 +153,8 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
 
 def _run(request: RunRequest, workspace: Workspace, options: Options, observer: _Observer) -> ExecutionState:
     clock = SystemClock()
-    stop = _stop_on_signals()
+    stop_fds = (_stop_on_signals().fd, *_lifeline())
+    stoppable = StoppableClock(stop_fds)
     processes = Processes(clock)
     runner = Runner(
         Capabilities(
@@ -163,7 +164,7 @@ def _run(request: RunRequest, workspace: Workspace, options: Options, observer: 
             processes=processes,
             clock=clock,
             base_env=base_environment(os.environ),
-            stop_fds=(stop.fd, *_lifeline()),
+            stop_fds=stop_fds,
         ),
         step_kind=step_kind,
         observer=observer,
@@ -177,12 +178,12 @@ def _run(request: RunRequest, workspace: Workspace, options: Options, observer: 
                 request.source,
                 workspace.repo,
                 commit=request.commit,
-                git=Git(processes),
+                git=Git(processes, stop_fds=stop_fds),
                 lock_path=request.cache_lock,
-                clock=clock,
+                clock=stoppable,
             )
-    except (CheckoutError, LockTimeoutError) as error:
-        failed = replace(state, status=FAILED, failure=Failure(kind=CHECKOUT_FAILED, message=str(error)))
+    except (CheckoutError, LockTimeoutError, RunInterruptedError) as error:
+        failed = replace(state, status=FAILED, failure=checkout_failure(error, stoppable))
         write_state(workspace.state, failed)
         return failed
     return runner.run(state, start=start)

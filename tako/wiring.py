@@ -10,7 +10,7 @@ import signal
 
 from tako.clock import SystemClock
 from tako.execution.workspace import root_workspace
-from tako.process import Processes
+from tako.process import Processes, StopSignal
 from tako.records import record
 from tako.repos.git import Git
 
@@ -122,17 +122,19 @@ class Wiring:
         workspace.make()
         write_request(workspace.request, request)
         env = base_environment(os.environ)
+        stop = StopSignal()
         with exclusive(workspace.run_lock, clock=self.clock, timeout=0.0):
             journal = Journal(workspace.journal, self.clock)
             executor = FanOutExecutor(
                 orchestrator=self.orchestrator(),
                 root_runner=InProcessRunner(
                     step_kind=step_kind,
-                    checkout=self._checkout,
+                    checkout=lambda child, directory: self._checkout(child, directory, stop.fd),
                     processes=self.processes,
                     clock=self.clock,
                     env=env,
                     echo=echo,
+                    stop=stop,
                 ),
                 child_runner=ChildWorkflowExecutor(
                     launcher=LocalLauncher(self.processes, env=env),
@@ -154,12 +156,18 @@ class Wiring:
                     signal.signal(number, handler)
                 journal.close()
 
-    def _checkout(self, child: ChildRequest, directory: str) -> object:
+    def _checkout(self, child: ChildRequest, directory: str, stop_fd: int) -> object:
         from tako.repos.checkout import checkout
+        from tako.steps.base import StoppableClock
 
         run = child.run
         return checkout(
-            run.source, directory, commit=run.commit, git=self.git, lock_path=run.cache_lock, clock=self.clock
+            run.source,
+            directory,
+            commit=run.commit,
+            git=Git(self.processes, stop_fds=(stop_fd,)),
+            lock_path=run.cache_lock,
+            clock=StoppableClock((stop_fd,)),
         )
 
 

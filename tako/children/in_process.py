@@ -6,12 +6,12 @@ import os
 
 from tako.children.base import ChildResult, StepUpdate
 from tako.errors import StateError, TakoError
-from tako.execution.failure import CHECKOUT_FAILED, Failure
+from tako.execution.failure import CHECKOUT_FAILED, INTERRUPTED, Failure
 from tako.execution.runner import Runner
 from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, read_state
 from tako.files import remove_tree
 from tako.process import StopSignal
-from tako.steps.base import Capabilities
+from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ class InProcessRunner:
     """A ``WorkflowRunner`` that runs the steps itself.
 
     ``checkout`` makes the run's private checkout in a directory; it is not called for a run that works in place.
+    ``stop`` is what ``stop()`` sets, so that a checkout can heed it too.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class InProcessRunner:
         clock: Clock,
         env: Mapping[str, str],
         echo: Callable[[str, bytes], object] | None = None,
+        stop: StopSignal | None = None,
     ) -> None:
         self._step_kind = step_kind
         self._checkout = checkout
@@ -48,7 +50,7 @@ class InProcessRunner:
         self._clock = clock
         self._env = env
         self._echo = echo
-        self._stop = StopSignal()
+        self._stop = stop or StopSignal()
 
     def stop(self) -> None:
         """Ask the run to end."""
@@ -63,8 +65,8 @@ class InProcessRunner:
         if run.private and not request.resumed:
             try:
                 self._checkout(request, repo_dir)
-            except TakoError as error:
-                failure = Failure(kind=CHECKOUT_FAILED, message=str(error))
+            except (TakoError, RunInterruptedError) as error:
+                failure = checkout_failure(error, StoppableClock((self._stop.fd,)))
                 return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
         runner = Runner(
             Capabilities(
@@ -102,6 +104,13 @@ class RelayedRun:
     def event(self, event: Event) -> None:
         if not event.waiting:
             self._listener.child_event(self._run_id, event)
+
+
+def checkout_failure(error: Exception, clock: StoppableClock) -> Failure:
+    """Why a run has no checkout: a stop was asked for meanwhile, or it could not be made."""
+    if clock.is_stopped():
+        return Failure(kind=INTERRUPTED, message="stopped before its checkout was made")
+    return Failure(kind=CHECKOUT_FAILED, message=str(error))
 
 
 def step_update(step: StepRecord) -> StepUpdate:

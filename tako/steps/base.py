@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import select
 
+from tako.clock import SystemClock
 from tako.errors import StepError
 from tako.execution.event import artifact_scope
 from tako.expressions import templates
@@ -51,6 +53,25 @@ class StepResult:
 
 class RunInterruptedError(Exception):
     """A stop was asked for while a step ran. Not a failure of the step: it runs again when the run is resumed."""
+
+
+class StoppableClock(SystemClock):
+    """A clock that nobody sleeps through a stop by: for waiting on what others hold."""
+
+    def __init__(self, stop_fds: Sequence[int]) -> None:
+        """``stop_fds`` are descriptors that become readable when a stop is asked for."""
+        self._poll = select.poll()
+        for descriptor in stop_fds:
+            self._poll.register(descriptor, select.POLLIN)
+
+    def sleep(self, seconds: float) -> None:
+        """Return after that many seconds; raises ``RunInterruptedError`` as soon as a stop is asked for."""
+        if self.is_stopped(seconds):
+            raise RunInterruptedError
+
+    def is_stopped(self, seconds: float = 0.0) -> bool:
+        """Whether a stop is asked for within that many seconds."""
+        return bool(self._poll.poll(seconds * 1000))
 
 
 @record
