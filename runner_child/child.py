@@ -120,6 +120,8 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
     frames = Frames(frames_fd)
     reader = reader or _reader_for_terminal()
     workspace = Workspace(os.path.abspath(options.directory))
+    # Before the hello: whoever has heard it may ask to stop.
+    stop_fds = (_stop_on_signals().fd, *_lifeline())
     try:
         request = read_request(workspace.request)
         _require_step(request, options.from_step)
@@ -131,7 +133,7 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
     try:
         workspace.make()
         with own(workspace.run_lock):
-            state = _run(request, workspace, options, _Observer(frames, reader))
+            state = _run(request, workspace, options, _Observer(frames, reader), stop_fds)
     except LockTimeoutError as error:
         return _say(error)
     except Exception as error:  # noqa: BLE001  (whatever it is, the parent is told, and the log has the traceback)
@@ -151,9 +153,10 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
     return EXIT_CODES[state.status]
 
 
-def _run(request: RunRequest, workspace: Workspace, options: Options, observer: _Observer) -> ExecutionState:
+def _run(
+    request: RunRequest, workspace: Workspace, options: Options, observer: _Observer, stop_fds: tuple[int, ...]
+) -> ExecutionState:
     clock = SystemClock()
-    stop_fds = (_stop_on_signals().fd, *_lifeline())
     stoppable = StoppableClock(stop_fds)
     processes = Processes(clock)
     runner = Runner(
@@ -197,14 +200,14 @@ def _where_to_begin(
     A run that waited goes on when its answer is there; every other run begins anew.
     """
     recorded = None
-    if os.path.exists(workspace.state):
+    if os.path.exists(workspace.state) and (options.from_step is not None or not options.fresh):
         recorded = read_state(workspace.state)
     if options.from_step is not None:
         ids = [spec.id for spec in request.workflow.steps]
         start = ids.index(options.from_step)
         kept = tuple(step for step in (recorded.steps if recorded else ()) if step.id in ids[:start])
         return replace(empty, steps=kept), start
-    waited = recorded is not None and recorded.status == SUSPENDED and not options.fresh
+    waited = recorded is not None and recorded.status == SUSPENDED
     if recorded is not None and waited and os.path.exists(workspace.answer(recorded.steps[-1].id)):
         return recorded, None
     return empty, None

@@ -19,7 +19,10 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from runner_child import ENTRY
+
 PYTHON = sys.executable
+ROOT = str(Path(ENTRY).parents[1])
 TAKO = str(Path(PYTHON).parent / "tako")
 
 EMITTER = """\
@@ -142,19 +145,42 @@ def profile(scratch: Path) -> None:
     world = make_world(scratch, 1, "'true'")
     run_tako(world, 1)
     child = next((world / "home" / "workspaces").glob("*/children/*"))
-    command = [PYTHON, "-m", "runner_child", str(child)]
+    source = next((world / "home" / "cache" / "repos" / "bench").glob("*/main"))
+    quick = [PYTHON, "-S", ENTRY, str(child)]
+    subprocess.run(quick, check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     pieces = {
         "python -c pass": [PYTHON, "-c", "pass"],
-        "python -m runner_child, imports only": [PYTHON, "-c", "import runner_child.child"],
-        "one child, checkout included": [*command, "--fresh"],
-        "git reset in a checkout": ["git", "-C", str(world / "emitter"), "status", "--porcelain"],
+        "python -S -c pass": [PYTHON, "-S", "-c", "pass"],
+        "the child's imports": [
+            PYTHON,
+            "-S",
+            "-c",
+            f"import sys; sys.path.insert(0, {ROOT!r}); import runner_child.child",
+        ],
+        "one child, its checkout there already": quick,
+        "git reset --hard of 30 files": ["git", "-C", str(source), "reset", "-q", "--hard"],
         "sh -c true": ["/bin/sh", "-c", "true"],
     }
     for name, argv in pieces.items():
         print(f"{name:40s} {median_time(argv, stdin=subprocess.DEVNULL) * 1000:7.2f} ms")
+    whole = []
+    for _ in range(15):
+        shutil.rmtree(child / "repo")
+        whole.append(median_time(quick, rounds=1, stdin=subprocess.DEVNULL))
+    print(f"{'one child, checkout included':40s} {statistics.median(whole) * 1000:7.2f} ms")
     print("\nslowest imports of the child (own time in microseconds):")
     trace = subprocess.run(
-        [PYTHON, "-X", "importtime", "-c", "import runner_child.child"], capture_output=True, text=True, check=True
+        [
+            PYTHON,
+            "-S",
+            "-X",
+            "importtime",
+            "-c",
+            f"import sys; sys.path.insert(0, {ROOT!r}); import runner_child.child",
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stderr.splitlines()
     rows = [line.removeprefix("import time:").split("|") for line in trace[1:]]
     for row in sorted(rows, key=lambda row: -int(row[0]))[:12]:

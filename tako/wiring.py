@@ -172,7 +172,7 @@ class Wiring:
 
 
 def load_config(path: str) -> RepoConfig:
-    """Read a ``tako.yml``, its expressions included. Raises ``ConfigError``."""
+    """Read a ``tako.yml``; its expressions are not compiled. Raises ``ConfigError``."""
     from tako.config import loader
 
     return loader.load(path)

@@ -289,8 +289,9 @@ def test_what_the_holder_starts_does_not_keep_the_lock(
     with take(kind, path, fake_clock):
         process = processes.spawn(["sleep", "1000"], env=os.environ)
     try:
-        with locks.own(path, clock=fake_clock):
-            assert fake_clock.sleeps == []
+        # In real time: a descriptor that is closed on exec is open a moment longer than posix_spawn takes.
+        with locks.own(path):
+            assert process.poll() is None
     finally:
         signal_group(process.pid, signal.SIGKILL)
         processes.supervise(process, {})

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 PREFIX = "--inputs."
+_AWAITS_VALUE = "tako.input-awaits-value"
 
 
 class InputCommand(click.Command):
@@ -25,6 +26,7 @@ class InputCommand(click.Command):
             # While a shell completes the line, its last word may be the value that is still missing.
             if not ctx.resilient_parsing:
                 raise
+            ctx.meta[_AWAITS_VALUE] = True
             plain = plain_inputs(args[:-1])
         return super().parse_args(ctx, plain)
 
@@ -68,6 +70,8 @@ def complete_workflows(ctx: click.Context, _param: click.Parameter, incomplete: 
 
     from tako.wiring import load_config
 
+    if _AWAITS_VALUE in ctx.meta:
+        return []
     directory = ctx.params.get("root") or "."
     try:
         config = load_config(os.path.join(directory, "tako.yml"))

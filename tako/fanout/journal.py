@@ -115,15 +115,15 @@ def read_journal(path: str) -> tuple[Entry, ...]:
     """
     try:
         with open(path, "rb") as file:
-            lines = file.read().decode("utf-8", "surrogatepass").split("\n")
+            lines = file.read().split(b"\n")
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError) as error:
-        raise StateError(f"cannot read the journal: {error}", where=path) from error
+    except OSError as error:
+        raise StateError(f"cannot read the journal: {error.strerror}", where=path) from error
     entries = []
     for number, line in enumerate(lines[:-1], 1):
         try:
-            outer = json.loads(line)
+            outer = json.loads(line.decode("utf-8", "surrogatepass"))
             if checksum(canonical(outer["entry"])) != outer["sha256"]:
                 raise ValueError("its content does not match its checksum")
             entries.append(Entry(**outer["entry"]))

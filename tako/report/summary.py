@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
+from tako.process import signal_name
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import MARKS, failure_lines
 
@@ -47,13 +48,21 @@ def failures(result: TreeResult) -> str:
         lines += ["", *child_failure(run)]
     if len(own) > MAX_DETAILED:
         lines += ["", f"and {len(own) - MAX_DETAILED} more failed runs; `tako status {result.root.run_id}` lists them"]
+    for fan_out in result.fan_outs:
+        # The failure of a run that waits for a refused fan-out says so itself.
+        if fan_out.refused is not None and not fan_out.event.waiting:
+            event = fan_out.event
+            lines += ["", f"{event.source} emitted {event.type}; refused: {fan_out.refused.message}"]
     failure = result.root.failure
     if failure is not None:
         where = f"step '{failure.step}' failed" if failure.step else failure.kind
         rest = [f"  {line}" for line in failure_lines(failure)[1:]]
         lines += ["", f"execution failed: {where}: {failure.message.splitlines()[0]}", *rest]
-    elif not result.ok and own:
-        lines += ["", f"execution failed: {len(own)} triggered runs failed; nobody waited for them"]
+    elif result.interrupted_by is not None:
+        lines += ["", f"execution interrupted by {signal_name(result.interrupted_by)}"]
+    elif not result.ok:
+        what = f"{len(own)} triggered runs failed" if own else "a fan-out was refused"
+        lines += ["", f"execution failed: {what}; nobody waited for it"]
     return "\n".join(lines).lstrip("\n") + "\n" if lines else ""
 
 

@@ -36,8 +36,8 @@ def copy_tree(source: str, target: str) -> tuple[str, ...]:
                     copy_file(entry.path, path)
                 else:
                     skipped.append(os.path.relpath(entry.path, source))
-    # Last and from the inside out: a directory may be read-only, and its time changes with what is put in it.
-    for directory, made in reversed(directories):
+    # Last: a directory may be read-only, and its time changes with what is put in it.
+    for directory, made in directories:
         _copy_status(os.stat(directory), made)
     return tuple(sorted(skipped))
 

@@ -172,7 +172,7 @@ echo "quiet=no" >> "$TAKO_OUTPUT"
 
 
 def test_nothing_that_a_step_prints_can_pass_for_a_frame(world: World) -> None:
-    world.env["PYTHONPATH"] = wild_steps.install(world.root / "plugins")
+    wild_steps.install(world.root / "plugins", world.env)
     hearer(world, "iso/noisy", step("noise", NOISE), wild("print everywhere"))
     hearer(world, "iso/calm", step("calm", "echo fine"))
 
@@ -230,7 +230,7 @@ HEALTHY = ("iso/early", "iso/late")
 
 
 def test_every_way_of_dying_is_told_for_what_it_was_and_leaves_the_others_alone(world: World) -> None:
-    world.env["PYTHONPATH"] = wild_steps.install(world.root / "plugins")
+    wild_steps.install(world.root / "plugins", world.env)
     for name, (deed, _expected) in CRASHES.items():
         hearer(world, name, deed, step("never", "echo went on"))
     for name in HEALTHY:

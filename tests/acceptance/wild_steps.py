@@ -20,14 +20,15 @@ USES = "acceptance/wild@v1"
 RUBBISH = b"\x00\xff\xfe rubbish {\x9f\x1b[2J"
 
 
-def install(directory: Path) -> str:
-    """Make a package of this module; returns what must be on ``PYTHONPATH``."""
+def install(directory: Path, environment: dict[str, str]) -> None:
+    """Make a package of this module, and have all Pythons of an environment find it."""
     info = directory / "wild_steps-1.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wild-steps\nVersion: 1\n")
     (info / "entry_points.txt").write_text(f"[tako.steps]\n{USES} = wild_steps:WildStep\n")
     (directory / "wild_steps.py").write_bytes(Path(__file__).read_bytes())
-    return str(directory)
+    before = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = f"{directory}{os.pathsep}{before}" if before else str(directory)
 
 
 class WildStep:

@@ -300,6 +300,11 @@ def test_the_rules_and_default_of_an_input_fit_its_type(fields: str, problem: st
     assert one(given(fields)).startswith(problem)
 
 
+def test_a_length_may_be_zero() -> None:
+    (field,) = load("version: 1\nevents: {e: {payload: {f: {min_length: 0, max_length: 0}}}}").events[0].payload
+    assert (field.min_length, field.max_length) == (0, 0)
+
+
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [

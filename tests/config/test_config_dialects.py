@@ -80,6 +80,11 @@ def test_older_spellings_mean_the_same_as_the_present_ones() -> None:
     assert without_lines(load(OLDER)) == without_lines(load(PRESENT))
 
 
+def test_an_empty_list_of_subscriptions_does_not_hide_the_older_ones() -> None:
+    text = OLDER.replace("  - artifact: o/top\n    events: [e]\n    workflow: on_built\n", "", 1)
+    assert [one.repo for one in load(text).subscriptions] == ["o/publisher"]
+
+
 def test_lines_are_those_of_the_older_spelling() -> None:
     config = load(OLDER)
     assert [one.line for one in config.subscriptions] == [10, 19]

@@ -98,6 +98,12 @@ def test_a_missing_required_input_is_told_as_the_go_tool_tells_it() -> None:
     assert error.exit_code == 1
 
 
+def test_the_cure_lists_what_the_workflow_takes_and_what_it_needs() -> None:
+    specs = (InputSpec("a", required=True), InputSpec("b", required=True, default="x"), InputSpec("c", type="number"))
+    assert refused({}, *specs).cure == "workflow 'w' takes a (string, required), b (string), c (number)"
+    assert refused({"x": ""}).cure == "workflow 'w' takes no inputs"
+
+
 def test_a_value_that_is_not_allowed_is_told_with_those_that_are() -> None:
     what = why_not("huge", enum=("major", "minor"))
     assert what == "input 'i': value 'huge' is not in allowed values: major, minor"

@@ -143,6 +143,8 @@ def test_merged_fields_keep_their_place() -> None:
         ("version: 1\na: @x", "tako.yml:2:4: this is not YAML"),
         ("version: 1\na: [1\n", "tako.yml:2:4: this is not YAML: did not find expected ',' or ']'"),
         ("version: 1\na: 'x", "tako.yml:2:4: this is not YAML: found unexpected end of stream"),
+        ("version: 1\na: [", "tako.yml:2:5: this is not YAML"),
+        ("# only a comment", "tako.yml:1:17: the file is empty"),
         ("version: 1\na: !x!y z", "tako.yml:2:4: this is not YAML"),
         ("version: 1\na: é \x01", "tako.yml:2:6: this is not YAML: control characters are not allowed"),
         ('version: "a\\0b"', "tako.yml:1:10: a NUL character cannot be used"),
@@ -219,6 +221,7 @@ def test_nesting_through_aliases_is_bounded() -> None:
 
 def test_bytes_that_are_not_utf_8_are_refused_at_their_place() -> None:
     assert one("version: 1\n# é ".encode() + b"\xff").startswith("tako.yml:2:5: byte 0xff is not UTF-8")
+    assert one(b"\n\xff").startswith("tako.yml:2:1: ")
     assert "save it as UTF-8" in one("version: 1".encode("utf-16"))
     assert "save it as UTF-8" in one("version: 1".encode("utf-32"))
 

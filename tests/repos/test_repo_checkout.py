@@ -427,6 +427,7 @@ def test_hooks_are_neither_copied_nor_run(
             (directory / name).chmod(0o755)
     run_git(tmp_path, "config", "--global", "core.hooksPath", str(home / "hooks"))
     run_git(tmp_path, "config", "--global", "init.templateDir", str(template.parent))
+    run_git(tmp_path, "config", "--global", "core.fsmonitor", str(home / "hooks" / "post-checkout"))
 
     take(source)
     run_git(source, "config", "core.hooksPath", str(home / "hooks"))

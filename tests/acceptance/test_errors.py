@@ -1,0 +1,272 @@
+"""Whatever goes wrong is told: all of it, for what it was, with a way to look closer; and nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tako.clock import SystemClock
+from tako.locks import exclusive
+from tests.acceptance.conftest import World
+from tests.acceptance.observe import children_at_work, entries, marked, wait_for
+from tests.acceptance.recipes import WORKFLOW, config, fan_out, step, subscription
+
+ROOT = "err/root"
+
+
+def make_root(world: World, *before: dict[str, Any], **params: Any) -> Path:
+    """A root that tells all who hear it; the step after that leaves a file."""
+    return world.working("root", config(ROOT, *before, fan_out(**params), step("after", f"touch {world.root}/after")))
+
+
+def hearer(world: World, name: str, *steps: dict[str, Any], hears: str = ROOT) -> None:
+    """A cached repository that runs some steps because of another one."""
+    world.cached(name, config(name, *steps, hears=hears))
+
+
+def run_named(report: Any, name: str) -> Any:
+    """The one run of a repository."""
+    (run,) = [run for run in report["runs"] if run["repository"] == name]
+    return run
+
+
+MANY_LINES = 'i=0; while [ $i -lt 100 ]; do echo "line $i."; i=$((i+1)); done; '
+
+
+def test_two_failures_are_both_told_in_full(world: World) -> None:
+    hearer(world, "err/code", step("good", "true"), step("test", MANY_LINES + "echo oh no >&2; exit 7"))
+    hearer(world, "err/signal", step("die", "echo dying; kill -TERM $$"))
+    hearer(world, "err/fine", step("good", "true"))
+
+    ran = world.tako("exec", WORKFLOW, "--json", cwd=make_root(world))
+
+    assert ran.code == 1, ran.text
+    report = ran.json()
+    assert run_named(report, "err/fine")["status"] == "success"
+    told = {
+        "err/code": ("step_failed at step 'test': exit code 7", "| line 99.", "| oh no"),
+        "err/signal": ("step_killed at step 'die': killed by SIGTERM (signal 15)", "| dying"),
+    }
+    for name, phrases in told.items():
+        run = run_named(report, name)
+        paragraph = ran.err.partition(f"\n{name}:{WORKFLOW} failed after ")[2].partition("\n\n")[0]
+        assert f"({run['run_id']})" in paragraph.splitlines()[0]
+        for phrase in (*phrases, f"logs: {run['workspace']}/logs", f"run it again: {run['replay']}"):
+            assert phrase in paragraph, (name, phrase, paragraph)
+    assert "line 1." not in ran.err, "only the last lines of a log are shown"
+    code, killed = run_named(report, "err/code"), run_named(report, "err/signal")
+    assert facts(code) == {"kind": "step_failed", "step": "test", "exit_code": 7, "signal": None}
+    assert facts(killed) == {"kind": "step_killed", "step": "die", "exit_code": None, "signal": 15}
+    assert code["duration_seconds"] > 0
+    assert "execution failed: step 'announce' failed: 2 of 3 triggered runs failed" in ran.err
+    assert not (world.root / "after").exists()
+    assert [one["status"] for one in report["steps"]] == ["failed"]
+
+
+def facts(run: Any) -> dict[str, Any]:
+    """What is known of how a run failed, without the words."""
+    return {name: run["failure"][name] for name in ("kind", "step", "exit_code", "signal")}
+
+
+def test_the_replay_command_runs_the_same_thing_again(world: World) -> None:
+    # The inputs, the artifact and the earlier step must all be there again for it to come as far as the missing file.
+    cure = world.root / "cure"
+    root = config(ROOT, step("make", "echo goods > goods.txt", produces={"artifact": "goods"}), fan_out())
+    told = json.loads(root)
+    told["artifacts"] = {"goods": {"path": "goods.txt"}}
+    told["workflows"][WORKFLOW]["steps"][1]["with"] |= {"artifact": "goods", "payload": {"word": "it's"}}
+    script = f'[ "$TAKO_INPUT_WORD" = "it\'s" ]; cat "$TAKO_ARTIFACT_GOODS_PATH" fresh.txt; cat {cure}'
+    heard = json.loads(config("err/flaky", step("prepare", "echo fresh > fresh.txt"), step("use", script)))
+    heard["workflows"][WORKFLOW]["inputs"] = {"word": {"required": True}}
+    heard["subscriptions"] = [subscription(ROOT, artifact=f"{ROOT}:goods", inputs={"word": "{{ payload.word }}"})]
+    world.cached("err/flaky", json.dumps(heard))
+    run = world.tako("exec", WORKFLOW, "--json", cwd=world.working("root", json.dumps(told))).json()["runs"][0]
+    assert facts(run) == {"kind": "step_failed", "step": "use", "exit_code": 1, "signal": None}
+
+    again = world.run(["sh", "-c", run["replay"]])
+    assert again.code == 1
+    frames = [json.loads(line) for line in again.out.splitlines()]
+    assert (frames[0]["frame"], frames[0]["run_id"]) == ("hello", run["run_id"])
+    assert (frames[-1]["frame"], frames[-1]["failure"]["kind"]) == ("result", "step_failed")
+
+    cure.write_text("cured\n")
+    cured = world.run(["sh", "-c", run["replay"]])
+    assert cured.code == 0, cured.text
+    assert json.loads(cured.out.splitlines()[-1])["status"] == "success"
+    assert Path(run["workspace"], "logs", "use.log").read_text() == "goods\nfresh\ncured\n"
+
+
+def test_the_deepest_failure_is_told_at_the_root(world: World) -> None:
+    hearer(world, "err/one", fan_out(), step("after", f"touch {world.root}/after"))
+    hearer(world, "err/two", fan_out(), step("after", f"touch {world.root}/after"), hears="err/one")
+    hearer(world, "err/three", step("deep", "echo the very bottom; exit 9"), hears="err/two")
+
+    ran = world.tako("exec", WORKFLOW, "--json", cwd=make_root(world))
+
+    assert ran.code == 1, ran.text
+    report = ran.json()
+    kinds = {run["repository"]: run["failure"]["kind"] for run in report["runs"]}
+    assert kinds == {"err/one": "fan_out_failed", "err/two": "fan_out_failed", "err/three": "step_failed"}
+    assert report["failure"]["kind"] == "fan_out_failed"
+    assert "err/three:work failed after " in ran.err
+    assert "step_failed at step 'deep': exit code 9" in ran.err
+    assert "| the very bottom" in ran.err
+    assert not (world.root / "after").exists(), "a step ran after a fan-out that failed"
+
+
+UNREADABLE = "version: 1\nworkflows:\n  work:\n    stepz: []\n"
+
+
+def test_an_unreadable_repository_is_named_and_the_others_run(world: World) -> None:
+    world.cached("err/broken", UNREADABLE)
+    hearer(world, "err/fine", step("good", "true"))
+
+    ran = world.tako("exec", WORKFLOW, "--json", cwd=make_root(world))
+
+    assert ran.code == 0, ran.text
+    report = ran.json()
+    (warning,) = report["warnings"]
+    assert warning.startswith("err/broken: ")
+    assert "main/tako.yml:4:5: " in warning
+    assert f"warning: {warning.splitlines()[0]}" in ran.err
+    assert run_named(report, "err/fine")["status"] == "success"
+    assert (world.root / "after").exists()
+
+
+def test_strict_makes_an_unreadable_repository_an_error(world: World) -> None:
+    world.cached("err/broken", UNREADABLE)
+    hearer(world, "err/fine", step("good", "true"))
+
+    ran = world.tako("exec", WORKFLOW, "--strict", "--json", cwd=make_root(world))
+
+    assert ran.code == 1, ran.text
+    report = ran.json()
+    assert report["failure"]["kind"] == "plan_refused"
+    assert "err/broken" in report["failure"]["message"]
+    assert "main/tako.yml:4:5: " in ran.err
+    assert report["runs"] == []
+    assert not (world.root / "after").exists()
+
+
+def test_inputs_that_do_not_fit_fail_only_the_run_they_are_for(world: World) -> None:
+    picky = json.loads(config("err/picky", step("never", "true"), hears=ROOT))
+    picky["workflows"][WORKFLOW]["inputs"] = {"count": {"type": "number", "validation": {"max": 3}}}
+    picky["subscriptions"][0]["inputs"] = {"count": "{{ event.payload.count }}"}
+    world.cached("err/picky", json.dumps(picky))
+    hearer(world, "err/fine", step("good", "true"))
+
+    ran = world.tako("exec", WORKFLOW, "--json", cwd=make_root(world, payload={"count": "4"}))
+
+    assert ran.code == 1, ran.text
+    report = ran.json()
+    assert run_named(report, "err/fine")["status"] == "success"
+    run = run_named(report, "err/picky")
+    assert run["failure"]["kind"] == "inputs_invalid"
+    assert "input 'count'" in run["failure"]["message"]
+    assert run["started_at"] is None
+    assert not Path(run["workspace"]).exists()
+    assert "err/picky:work failed" in ran.err
+    assert "run it again" not in ran.err, "what was never started cannot be run again"
+
+
+def test_a_refused_fan_out_that_nobody_waits_for_is_told_and_fails_the_run(world: World) -> None:
+    # It hears what it announced itself: a cycle.
+    world.cached("err/one", config("err/one", fan_out(wait_for_children=False), hears=[ROOT, "err/one"]))
+
+    ran = world.tako("exec", WORKFLOW, cwd=make_root(world, wait_for_children=False))
+
+    assert ran.code == 1, ran.text
+    refused = "err/one emitted made; refused: this fan-out would never end, it comes back to itself: "
+    assert f"{refused}err/one:work → err/one:work\n\nexecution failed: " in ran.err
+    assert (world.root / "after").exists()
+
+
+def start_long_runs(world: World) -> subprocess.Popen[str]:
+    """A tree with two children at work on steps that never end, one that waits, and one that has not begun."""
+    there = f"echo at work; touch {world.root}/$TAKO_STEP_ID; sleep 1000"
+    hearer(world, "err/waits", fan_out(), step("never", "true"))
+    hearer(world, "err/deep", step("deep", there), hears="err/waits")
+    hearer(world, "err/wide", step("wide", there))
+    hearer(world, "err/x-late", step("late", there))
+    hearer(world, "err/y-late", step("later", there))
+    process = world.start("exec", WORKFLOW, "-j", "3", "--json", cwd=make_root(world))
+    wait_for(lambda: all((world.root / name).exists() for name in ("wide", "late", "later")), "three were at work")
+    return process
+
+
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_ends_the_whole_tree_and_says_so(world: World, name: str, code: int) -> None:
+    process = start_long_runs(world)
+
+    process.send_signal(getattr(signal, name))
+    ran = world.finish(process)
+
+    assert ran.code == code, ran.text
+    assert not marked(world.mark), "a process of the tree was still there when the root had ended"
+    assert f"{name}: stopping" in ran.err
+    assert f"execution interrupted by {name}" in ran.err
+    report = ran.json()
+    assert report["success"] is False
+    assert report["interrupted_by"] == getattr(signal, name)
+    kinds = {run["repository"]: (run["failure"] or {}).get("kind") for run in report["runs"]}
+    assert [kinds[one] for one in ("err/wide", "err/x-late", "err/y-late")] == ["interrupted"] * 3
+    assert not (world.root / "after").exists()
+
+
+def test_a_signal_ends_the_step_of_the_root_itself(world: World) -> None:
+    there = world.root / "there"
+    root = world.working("root", config(ROOT, step("long", f"touch {there}; sleep 1000"), step("never", "true")))
+    process = world.start("exec", WORKFLOW, cwd=root)
+    wait_for(there.exists, "the step was at work")
+
+    process.send_signal(signal.SIGINT)
+    ran = world.finish(process)
+
+    assert ran.code == 130, ran.text
+    assert not marked(world.mark)
+    assert "SIGINT: stopping" in ran.err
+    assert "step 'long' failed: stopped before the step had ended" in ran.err
+
+
+def test_nothing_outlives_a_root_that_was_killed(world: World) -> None:
+    process = start_long_runs(world)
+    assert len(children_at_work(process.pid)) == 3
+
+    process.kill()
+    ran = world.finish(process)
+
+    assert ran.code == -signal.SIGKILL
+    wait_for(lambda: not marked(world.mark), "the children and their steps had ended")
+    status = world.tako("status", world.only_workspace().name)
+    assert status.code == 0, status.text
+    assert ": interrupted" in status.out
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
+@pytest.mark.parametrize(("begin", "at_work"), [(("--root", "root"), 2), (("--repo", "err/child"), 1)])
+def test_who_waits_for_the_cache_ends_when_told(world: World, begin: tuple[str, str], at_work: int, name: str) -> None:
+    hearer(world, "err/child", step("never", "true"))
+    make_root(world)
+    lock = world.home / "cache" / "locks" / "err" / "child" / "main.lock"
+    with exclusive(str(lock), clock=SystemClock(), timeout=10):
+        process = world.start("exec", WORKFLOW, *begin)
+        wait_for(lambda: started(world) == at_work, "the run that needs the cache was at work")
+        process.send_signal(getattr(signal, name))
+        ran = world.finish(process)
+        wait_for(lambda: not marked(world.mark), "all had ended, the lock being held still")
+
+    if name == "SIGTERM":
+        assert ran.code == 143, ran.text
+        assert "interrupted: stopped before its checkout was made" in ran.err
+
+
+def started(world: World) -> int:
+    """How many runs of the one tree are known to have started."""
+    if not (world.home / "workspaces").is_dir() or not list((world.home / "workspaces").iterdir()):
+        return 0
+    return len(entries(world.only_workspace(), "started"))

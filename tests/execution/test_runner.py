@@ -1,0 +1,247 @@
+"""The Runner with real shells: order, environment, conditions, what steps leave behind, waiting and going on."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tako.clock import SystemClock
+from tako.config.model import ArtifactSpec, EventTemplate, Produces, StepSpec
+from tako.errors import StateError
+from tako.execution.answer import Answer, write_answer
+from tako.execution.event import ArtifactRef, Event
+from tako.execution.failure import FAN_OUT_FAILED, INTERRUPTED, STEP_ERROR, STEP_FAILED, STEP_KILLED, Failure
+from tako.execution.runner import Runner
+from tako.execution.state import ExecutionState, StepRecord, read_state
+from tako.execution.workspace import Workspace
+from tako.process import Processes, StopSignal
+from tako.steps.base import Capabilities
+from tako.steps.registry import step_kind
+from tests.builders import make_event, make_request, make_workflow
+
+
+class Bench:
+    """A runner for some steps, and what was heard of it."""
+
+    def __init__(self, directory: Path, *steps: StepSpec, stop: StopSignal | None = None, **request: object) -> None:
+        self.workspace = Workspace(str(directory / "workspace"))
+        self.workspace.make()
+        self.repo = directory / "repo"
+        self.repo.mkdir()
+        self.heard: list[str] = []
+        self.events: list[Event] = []
+        self.durable: list[tuple[str, ...]] = []
+        """The steps that were on the disk whenever something was heard."""
+        self.request = make_request(workflow=make_workflow(steps=steps, env=request.pop("env", {})), **request)
+        self.runner = Runner(
+            Capabilities(
+                request=self.request,
+                workspace=self.workspace,
+                repo_dir=str(self.repo),
+                processes=Processes(),
+                clock=SystemClock(),
+                base_env={"PATH": os.environ["PATH"], "MINE": "mine"},
+                stop_fds=(stop.fd,) if stop else (),
+            ),
+            step_kind=step_kind,
+            observer=self,
+        )
+
+    def step_started(self, spec: StepSpec) -> None:
+        self.heard.append(f"{spec.id} started")
+
+    def step_ended(self, step: StepRecord) -> None:
+        self.heard.append(f"{step.id} {step.status}")
+        self.durable.append(tuple(recorded.id for recorded in read_state(self.workspace.state).steps))
+
+    def event(self, event: Event) -> None:
+        self.events.append(event)
+        self.heard.append(f"emitted {event.type}")
+
+    def run(self, state: ExecutionState | None = None) -> ExecutionState:
+        return self.runner.run(state or self.runner.begin())
+
+    def log(self, step_id: str) -> str:
+        return Path(self.workspace.log(step_id)).read_text()
+
+
+def tell(step_id: str = "tell", **params: object) -> StepSpec:
+    return StepSpec(id=step_id, uses="tako/fan-out@v1", params={"event_type": "built", **params})
+
+
+def test_steps_run_one_after_another_and_each_is_on_the_disk_before_it_is_heard_of(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepSpec(id="a", run="echo one > f"), StepSpec(id="b", run="cat f"))
+    state = bench.run()
+    assert state.status == "success"
+    assert bench.heard == ["a started", "a success", "b started", "b success"]
+    assert bench.durable == [("a",), ("a", "b")]
+    assert bench.log("b") == "one\n"
+    assert read_state(bench.workspace.state).status == "success"
+
+
+def test_a_failed_step_ends_the_workflow(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepSpec(id="a", run="echo why >&2; exit 7"), StepSpec(id="b", run="touch ran"))
+    state = bench.run()
+    assert state.failure == Failure(STEP_FAILED, "exit code 7", step="a", exit_code=7, log=("why",))
+    assert [step.id for step in state.steps] == ["a"]
+    assert not (bench.repo / "ran").exists()
+
+
+@pytest.mark.parametrize("script", ["kill -SEGV $$", "sh -c 'kill -SEGV $$'; exit $?"])
+def test_a_killed_step_is_told_from_a_failed_one(tmp_path: Path, script: str) -> None:
+    failure = Bench(tmp_path, StepSpec(id="a", run=script)).run().failure
+    assert failure is not None
+    assert (failure.kind, failure.signal) == (STEP_KILLED, 11)
+    assert "SIGSEGV" in failure.message
+
+
+def test_a_condition_that_does_not_hold_skips_the_step_and_says_so(tmp_path: Path) -> None:
+    bench = Bench(
+        tmp_path,
+        StepSpec(id="a", run="exit 1", condition="inputs.go"),
+        StepSpec(id="b", run="true", condition="!inputs.go"),
+        inputs={"go": False},
+    )
+    assert [(step.id, step.status) for step in bench.run().steps] == [("a", "skipped"), ("b", "success")]
+    assert bench.heard[0] == "a skipped"
+
+
+def test_a_step_sees_the_users_environment_the_declared_one_and_takos(tmp_path: Path) -> None:
+    artifact = ArtifactRef("my-org/go-lib", "go-lib", "/made/lib.tar")
+    farther = ArtifactRef("other/lib", "go-lib", "/made/other.tar")
+    bench = Bench(
+        tmp_path,
+        StepSpec(id="see", run="env", env={"STEP": "{{ env.FLOW }}-step", "MINE": "changed"}),
+        env={"FLOW": "{{ inputs['a-b'] }}-flow"},
+        inputs={"a-b": "x", "fast": True},
+        event=make_event(artifacts=(artifact, farther)),
+    )
+    assert bench.run().status == "success"
+    seen = dict(line.split("=", 1) for line in bench.log("see").splitlines() if "=" in line)
+    expected = {
+        "FLOW": "x-flow",
+        "STEP": "x-flow-step",
+        "MINE": "changed",
+        "TAKO_RUN_ID": bench.request.run_id,
+        "TAKO_STEP_ID": "see",
+        "TAKO_REPO": "my-org/client",
+        "TAKO_WORKSPACE": bench.workspace.path,
+        "TAKO_INPUT_A_B": "x",
+        "TAKO_INPUT_FAST": "true",
+        "TAKO_ARTIFACT_GO_LIB_PATH": "/made/lib.tar",
+        "TAKO_EVENT_ID": make_event().id,
+        "PWD": str(bench.repo),
+    }
+    assert {name: seen.get(name) for name in expected} == expected
+
+
+def test_what_a_step_produces_is_there_for_later_steps_and_for_the_event(tmp_path: Path) -> None:
+    produces = Produces(
+        artifact="lib",
+        outputs={"version": "from_stdout", "twice": "{{ outputs.version }}{{ outputs.version }}"},
+        events=(EventTemplate("built", "1.0.0", {"version": "{{ outputs.version }}"}),),
+    )
+    bench = Bench(
+        tmp_path,
+        StepSpec(
+            id="make", run='mkdir d; echo x > d/lib.txt; echo 1.2.0; echo own=3 >> "$TAKO_OUTPUT"', produces=produces
+        ),
+        StepSpec(id="use", run="echo {{ steps.make.outputs.twice }} {{ steps.make.outputs.own }}"),
+        tell(),
+        artifacts=(ArtifactSpec("lib", "d/*.txt"),),
+    )
+    state = bench.run()
+    assert state.status == "suspended"
+    assert bench.log("use") == "1.2.01.2.0 3\n"
+    (event,) = bench.events
+    assert (event.payload, event.schema_version, event.artifact) == ({"version": "1.2.0"}, "1.0.0", "lib")
+    (artifact,) = event.artifacts
+    assert Path(artifact.path).read_text() == "x\n"
+    assert artifact.path.startswith(bench.workspace.artifacts)
+
+
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (StepSpec(id="a", run="echo {{ inputs.nope }}"), "nope"),
+        (StepSpec(id="a", run="true", condition="inputs.nope"), "nope"),
+        (StepSpec(id="a", run="true", produces=Produces(outputs={"v": "from_file:gone"})), "'v'"),
+        (StepSpec(id="a", run="true", produces=Produces(artifact="lib")), "'lib'"),
+        (StepSpec(id="a", run="true", working_directory="gone"), "gone"),
+        (StepSpec(id="a", uses="nobody/knows@v1"), "nobody/knows@v1"),
+    ],
+)
+def test_a_step_that_cannot_be_carried_out_fails_with_the_reason(tmp_path: Path, spec: StepSpec, said: str) -> None:
+    bench = Bench(tmp_path, spec, artifacts=(ArtifactSpec("lib", "d/*.txt"),))
+    failure = bench.run().failure
+    assert failure is not None
+    assert (failure.kind, failure.step) == (STEP_ERROR, "a")
+    assert said in failure.message
+
+
+def test_an_artifact_that_leads_out_of_the_repository_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s")
+    spec = StepSpec(id="a", run="ln -s ../secret out", produces=Produces(artifact="lib"))
+    failure = Bench(tmp_path, spec, artifacts=(ArtifactSpec("lib", "out"),)).run().failure
+    assert failure is not None
+    assert "leads out of the repository" in failure.message
+
+
+def test_a_waiting_fan_out_suspends_and_the_answer_lets_the_next_step_run(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepSpec(id="a", run="echo a >> ran"), tell(), StepSpec(id="b", run="echo b >> ran"))
+    waiting = bench.run()
+    assert waiting.status == "suspended"
+    assert read_state(bench.workspace.state).steps[-1].emitted == bench.events[0]
+    with pytest.raises(StateError):
+        bench.run(waiting)
+    write_answer(bench.workspace, "tell", Answer(bench.events[0].id, total=3, succeeded=3))
+    state = bench.run(read_state(bench.workspace.state))
+    assert state.status == "success"
+    assert (bench.repo / "ran").read_text() == "a\nb\n"
+    assert state.steps[1].outputs["children"] == "3"
+    assert len(bench.events) == 1
+
+
+def test_a_failed_fan_out_fails_the_step_that_waited(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tell(), StepSpec(id="b", run="touch ran"))
+    bench.run()
+    failure = Failure(FAN_OUT_FAILED, "1 of 2 triggered runs failed")
+    write_answer(bench.workspace, "tell", Answer(bench.events[0].id, total=2, succeeded=1, failure=failure))
+    state = bench.run(read_state(bench.workspace.state))
+    assert state.status == "failed"
+    assert state.failure is not None
+    assert (state.failure.kind, state.failure.step) == (FAN_OUT_FAILED, "tell")
+    assert not (bench.repo / "ran").exists()
+
+
+def test_a_fan_out_that_does_not_wait_is_emitted_once_and_the_workflow_goes_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tell(wait_for_children=False), StepSpec(id="b", run="true"))
+    assert bench.run().status == "success"
+    assert bench.heard == ["tell started", "tell success", "emitted built", "b started", "b success"]
+    assert [event.waiting for event in bench.events] == [False]
+
+
+def test_a_payload_that_is_too_large_fails_the_step(tmp_path: Path) -> None:
+    failure = Bench(tmp_path, tell(payload={"x": "y" * 300_000})).run().failure
+    assert failure is not None
+    assert "payload" in failure.message
+
+
+def test_a_stop_ends_the_step_at_work_which_is_then_not_recorded(tmp_path: Path) -> None:
+    stop = StopSignal()
+    bench = Bench(tmp_path, StepSpec(id="a", run="true"), StepSpec(id="b", run="sleep 600"), stop=stop)
+    started = bench.step_started
+
+    def stop_at_b(spec: StepSpec) -> None:
+        started(spec)
+        if spec.id == "b":
+            stop.set()
+
+    bench.step_started = stop_at_b  # type: ignore[method-assign]
+    state = bench.run()
+    stop.close()
+    assert state.failure is not None
+    assert (state.failure.kind, state.failure.step) == (INTERRUPTED, "b")
+    assert [step.id for step in read_state(bench.workspace.state).steps] == ["a"]
