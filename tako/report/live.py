@@ -179,7 +179,7 @@ class LiveReporter:
         return self._rows[request.run_id]
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _line(row: Row, now: float) -> Text:
