@@ -85,6 +85,13 @@ class Frames:
         except OSError as error:
             raise MachineError(f"cannot write frames to stdout: {error.strerror}") from error
 
+    def step(self, update: StepUpdate) -> None:
+        """A step's frame; outputs that do not fit are left to the result."""
+        try:
+            self.send(update)
+        except ProtocolError:
+            self.send(replace(update, outputs={}))
+
     def result(self, state: ExecutionState) -> None:
         """The last frame; outputs that do not fit are left to ``state.json``."""
         result = Result(status=state.status, failure=state.failure, outputs=state.outputs)
@@ -107,7 +114,7 @@ class _Observer:
             self._reader.step_started(spec)
 
     def step_ended(self, step: StepRecord) -> None:
-        self._frames.send(step_update(step))
+        self._frames.step(step_update(step))
         if self._reader:
             self._reader.step_ended(step)
 
@@ -244,8 +251,7 @@ def _crashed(request: RunRequest, error: Exception) -> ExecutionState:
 def _stop_on_signals() -> StopSignal:
     """Let SIGTERM, SIGINT and SIGHUP end the step at work, then the run, instead of Python in the middle of a write."""
     stop = StopSignal()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda *_: stop.set())
+    stop.set_by((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
     return stop
 
 

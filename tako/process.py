@@ -133,6 +133,16 @@ class StopSignal:
         with contextlib.suppress(OSError):
             os.write(self._write_end, b"!")
 
+    def set_by(self, signals: Iterable[int]) -> None:
+        """Be set by these signals of this process; from its main thread only.
+
+        The descriptor is written to as the signal comes in, not by a Python handler: that one runs only when the
+        main thread runs Python again, so a signal just before a system call would wait for that call to end.
+        """
+        for number in signals:
+            signal.signal(number, lambda *_: self.set())
+        signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+
     def is_set(self) -> bool:
         """Whether ``set`` was called."""
         poll = select.poll()

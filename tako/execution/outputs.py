@@ -9,7 +9,7 @@ from tako.expressions import templates
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 MAX_OUTPUT = 64 * 1024
 """Characters of one output: outputs are for values, artifacts are for data."""
@@ -36,29 +36,31 @@ def parse_output_file(text: str, *, where: str) -> dict[str, str]:
     Raises ``StepError`` for a line that is neither, and for a block without its end.
     """
     outputs: dict[str, str] = {}
-    lines = iter(enumerate(text.splitlines(), 1))
+    # Not splitlines(), which also takes form feeds and other characters of a value for ends of lines.
+    lines = iter(enumerate(text.replace("\r\n", "\n").split("\n"), 1))
     for number, line in lines:
         if not line.strip():
             continue
         name, separator, value = line.partition("=")
         block, opens, end = line.partition("<<")
-        if opens and (not separator or len(block) < len(name)):
-            body: list[str] = []
-            for _, inner in lines:
-                if inner == end.strip():
-                    break
-                body.append(inner)
-            else:
-                raise StepError(
-                    f"line {number} of $TAKO_OUTPUT opens a block that {end.strip()!r} never ends", where=where
-                )
-            name, value = block, "\n".join(body)
-        elif not separator:
+        opens_block = bool(opens) and len(block) < len(name)
+        if not (block if opens_block else name).strip() or not (end.strip() if opens_block else separator):
             raise StepError(
                 f"line {number} of $TAKO_OUTPUT is neither name=value nor name<<END: {line[:80]!r}", where=where
             )
+        if opens_block:
+            name, value = block, _block(lines, end.strip(), number, where)
         outputs[name.strip()] = value
     return outputs
+
+
+def _block(lines: Iterator[tuple[int, str]], end: str, number: int, where: str) -> str:
+    body: list[str] = []
+    for _, line in lines:
+        if line == end:
+            return "\n".join(body)
+        body.append(line)
+    raise StepError(f"line {number} of $TAKO_OUTPUT opens a block that {end!r} never ends", where=where)
 
 
 def collect(
@@ -130,8 +132,9 @@ def _from_regex(name: str, pattern: str, stdout: str, where: str) -> str:
     import re
 
     match = re.search(pattern, stdout, re.MULTILINE)
-    if match is None:
+    value = match.group(min(match.re.groups, 1)) if match is not None else None
+    if value is None:
         raise StepError(
             f"output {name!r} was promised by the pattern {pattern!r}, which matches nothing on stdout", where=where
         )
-    return str(match.group(1) if match.re.groups else match.group(0))
+    return value

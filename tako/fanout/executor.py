@@ -7,7 +7,7 @@ that only waits for it and puts what it hears into one queue.
 from __future__ import annotations
 
 import threading
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from tako.children.base import ChildRequest, ChildResult
 from tako.errors import MachineError
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
         def planned(self, plan: Plan, emitter: RunRequest) -> None: ...
 
         def interrupted(self, signal_number: int) -> None: ...
+
+
+_LOOK_UP_SECONDS = 0.5
 
 
 @record
@@ -138,7 +141,7 @@ class FanOutExecutor:
                     self._start(run_id)
             elif not self._tree.working:
                 return
-            match self._queue.get():
+            match self._next_message():
                 case _Ended(run_id=run_id, result=result):
                     self._child_ended(run_id, result)
                 case _Broken(run_id=run_id, error=error):
@@ -147,6 +150,18 @@ class FanOutExecutor:
                 case _Heard(act=act):
                     act()
             self._answer_settled()
+
+    def _next_message(self) -> _Ended | _Broken | _Heard:
+        """Wait for a message, with a look up now and then.
+
+        Python runs a signal's handler, which may be what puts the message, only between two steps of the main
+        thread. A signal that comes in the instant before the wait begins would be seen when the next child speaks.
+        """
+        while True:
+            try:
+                return self._queue.get(timeout=_LOOK_UP_SECONDS)
+            except Empty:
+                continue
 
     def _start(self, run_id: str) -> None:
         node = self._tree[run_id]
@@ -257,6 +272,6 @@ class FanOutExecutor:
     def _wait_for_the_working(self) -> None:
         """After an error of our own: let the threads see their children end, whatever they have to say."""
         while self._tree.working:
-            message = self._queue.get()
+            message = self._next_message()
             if isinstance(message, _Ended | _Broken):
                 self._tree.working.discard(message.run_id)

@@ -9,6 +9,9 @@ from __future__ import annotations
 import signal
 import threading
 import time
+from io import TextIOBase
+from itertools import chain, islice
+from typing import cast
 
 from rich.console import Console
 from rich.live import Live
@@ -18,12 +21,13 @@ from tako.clock import duration
 from tako.records import record, replace
 from tako.report.plain import plan_lines
 from tako.report.words import MARKS, failure_title
+from tako.stdio import silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from types import TracebackType
-    from typing import TextIO
+    from typing import Any, TextIO
 
     from tako.children.base import StepUpdate
     from tako.execution.request import RunRequest
@@ -36,6 +40,18 @@ WAITING = "waiting"
 PENDING = "pending"
 FAILED = "failed"
 
+SHOWN_FIRST = (WORKING, FAILED, WAITING)
+"""Whom the screen shows when not all fit."""
+
+WORDS = {
+    WORKING: "at work",
+    FAILED: "failed",
+    WAITING: "waiting for what they triggered",
+    "success": "succeeded",
+    PENDING: "waiting to start",
+}
+"""The statuses that a run can have here, and what is said of those that are not shown."""
+
 _STYLES = {"success": "green", FAILED: "bold red", WORKING: "cyan", WAITING: "dim", PENDING: "dim"}
 
 
@@ -45,7 +61,8 @@ class Row:
 
     label: str
     parent_id: str | None
-    depth: int
+    place: tuple[int, ...]
+    """Its place in the tree: its parent's, and its own among its siblings; the root's is empty."""
     status: str = PENDING
     step: str = ""
     since: float = 0.0
@@ -63,23 +80,50 @@ class View:
     """How many runs of each status are not shown."""
 
 
-def visible(rows: Mapping[str, Row], order: Sequence[str], limit: int) -> View:
+def visible(rows: Mapping[str, Mapping[str, Row]], limit: int) -> View:
     """Choose at most ``limit`` runs: all if they fit, else those at work, then the failed, then those that wait.
 
-    ``order`` lists the ids of runs in the order of the tree.
+    ``rows`` holds the runs by status and id. The chosen come in the order of the tree. Takes time in proportion to
+    ``limit``, however many runs there are.
     """
-    if len(order) <= limit:
-        return View(tuple(rows[run_id] for run_id in order), {})
-    by_weight = {WORKING: 0, FAILED: 1, WAITING: 2}
-    worth = [run_id for run_id in order if rows[run_id].status in by_weight]
-    worth.sort(key=lambda run_id: by_weight[rows[run_id].status])
-    chosen = set(worth[:limit])
-    hidden: dict[str, int] = {}
-    for run_id in order:
-        if run_id not in chosen:
-            status = rows[run_id].status
-            hidden[status] = hidden.get(status, 0) + 1
-    return View(tuple(rows[run_id] for run_id in order if run_id in chosen), hidden)
+    everything = sum(len(each) for each in rows.values()) <= limit
+    statuses = tuple(rows) if everything else SHOWN_FIRST
+    chosen = list(islice(chain.from_iterable(rows.get(status, {}).values() for status in statuses), limit))
+    hidden = {status: len(each) for status, each in rows.items()}
+    for row in chosen:
+        hidden[row.status] -= 1
+    chosen.sort(key=lambda row: row.place)
+    return View(tuple(chosen), {status: count for status, count in hidden.items() if count})
+
+
+class Screen(TextIOBase):
+    """A terminal to write to; when it goes away, the run goes on."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._stream.encoding or "utf-8"
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError:
+            silence(self._stream.fileno())
+            return len(text)
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError:
+            silence(self._stream.fileno())
 
 
 class LiveReporter:
@@ -89,10 +133,11 @@ class LiveReporter:
     """
 
     def __init__(self, stream: TextIO) -> None:
-        self._console = Console(file=stream)
+        self._console = Console(file=cast("TextIO", Screen(stream)))
         self._lock = threading.Lock()
-        self._rows: dict[str, Row] = {}
-        self._order: list[str] = []
+        self._rows: dict[str, dict[str, Row]] = {status: {} for status in WORDS}
+        self._status: dict[str, str] = {}
+        self._planned = 0
         self._live = Live(
             console=self._console,
             get_renderable=self.render,
@@ -114,27 +159,27 @@ class LiveReporter:
     def render(self) -> Text:
         """The tree as it is now; called by rich's thread."""
         with self._lock:
-            view = visible(self._rows, self._order, max(3, self._console.height - 4))
+            view = visible(self._rows, max(3, self._console.height - 4))
         now = time.monotonic()
         lines = [_line(row, now) for row in view.rows]
         if view.hidden:
-            hidden = ", ".join(f"{count} {status}" for status, count in sorted(view.hidden.items()))
-            lines.append(Text(f"… and {hidden}", style="dim"))
+            hidden = ", ".join(f"{count} more {WORDS[status]}" for status, count in view.hidden.items())
+            lines.append(Text(f"… {hidden}", style="dim"))
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
     def run_started(self, request: RunRequest, *, resumed: bool) -> None:
         """A run is at work, for the first time or again."""
         del resumed
         with self._lock:
-            row = self._row(request)
-            self._rows[request.run_id] = replace(row, status=WORKING, since=time.monotonic())
+            if request.parent_id is None and request.run_id not in self._status:
+                self._keep(request.run_id, Row(request.label, None, ()))
+            self._change(request.run_id, status=WORKING, since=time.monotonic())
 
     def run_step(self, request: RunRequest, step: StepUpdate) -> None:
         """A step began or ended; those of the root stay on the screen."""
         ended = step.status not in (WORKING, "suspended")
         with self._lock:
-            row = self._rows[request.run_id]
-            self._rows[request.run_id] = replace(row, step="" if ended else step.id)
+            self._change(request.run_id, step="" if ended else step.id)
         if ended and request.parent_id is None:
             mark = MARKS.get(step.status, "?")
             self._print(f"{mark} step '{step.id}' {step.status} ({duration(step.seconds)})")
@@ -142,26 +187,23 @@ class LiveReporter:
     def run_waiting(self, request: RunRequest) -> None:
         """A run has left work until its fan-out has ended."""
         with self._lock:
-            row = self._rows[request.run_id]
-            spent = row.seconds + time.monotonic() - row.since
-            self._rows[request.run_id] = replace(row, status=WAITING, seconds=spent)
+            row = self._row(request.run_id)
+            self._change(request.run_id, status=WAITING, seconds=row.seconds + time.monotonic() - row.since)
 
     def run_ended(self, outcome: ChildOutcome) -> None:
         """A run has ended."""
         with self._lock:
-            row = self._rows[outcome.run_id]
-            self._rows[outcome.run_id] = replace(row, status=outcome.status, step="", seconds=outcome.seconds)
+            row = self._change(outcome.run_id, status=outcome.status, step="", seconds=outcome.seconds)
         if outcome.failure is not None and outcome.parent_id is not None:
             self._print(f"{MARKS[FAILED]} {row.label} ({outcome.run_id}): {failure_title(outcome.failure)}")
 
     def planned(self, plan: Plan, emitter: RunRequest) -> None:
         """An event was planned: its runs come below their emitter."""
         with self._lock:
-            place = self._order.index(emitter.run_id) + 1
-            runs = [planned.request for planned in plan.runs]
-            self._order[place:place] = [request.run_id for request in runs]
-            for request in runs:
-                self._row(request)
+            place = self._row(emitter.run_id).place
+            for request in (planned.request for planned in plan.runs):
+                self._planned += 1
+                self._keep(request.run_id, Row(request.label, request.parent_id, (*place, self._planned)))
         if plan.warnings or not plan.runs:
             for line in plan_lines(plan, emitter, verbose=False):
                 self._print(line)
@@ -170,16 +212,26 @@ class LiveReporter:
         """A signal asked the tree to stop."""
         self._print(f"{signal.Signals(signal_number).name}: stopping; waiting for what is at work to end")
 
-    def _row(self, request: RunRequest) -> Row:
-        """The run's row, made if it is new; with the lock held."""
-        if request.run_id not in self._rows:
-            self._rows[request.run_id] = Row(request.label, request.parent_id, request.depth)
-            if request.parent_id is None:
-                self._order.append(request.run_id)
-        return self._rows[request.run_id]
+    # With the lock held:
+
+    def _row(self, run_id: str) -> Row:
+        return self._rows[self._status[run_id]][run_id]
+
+    def _keep(self, run_id: str, row: Row) -> None:
+        self._status[run_id] = row.status
+        self._rows[row.status][run_id] = row
+
+    def _change(self, run_id: str, **changes: Any) -> Row:
+        row = self._row(run_id)
+        changed = replace(row, **changes)
+        if changed.status != row.status:
+            del self._rows[row.status][run_id]
+        self._keep(run_id, changed)
+        return changed
 
     def _print(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False, soft_wrap=True)
+        # As a Text, in which nothing is taken for markup or an emoji's name.
+        self._console.print(Text(text), soft_wrap=True)
 
 
 def _line(row: Row, now: float) -> Text:
@@ -187,7 +239,7 @@ def _line(row: Row, now: float) -> Text:
     took = f"  {duration(seconds)}" if row.status != PENDING else ""
     step = f"  {row.step}" if row.step else ""
     return Text.assemble(
-        "  " * row.depth,
+        "  " * len(row.place),
         (f"{MARKS.get(row.status, '?')} {row.label}", _STYLES.get(row.status, "")),
         (f"{took}{step}", "dim"),
     )

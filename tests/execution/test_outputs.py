@@ -40,6 +40,11 @@ def test_a_block_may_hold_what_looks_like_an_output() -> None:
     assert parse_output_file("a<<END\nb=2\nEND\n", where="") == {"a": "b=2"}
 
 
+@pytest.mark.parametrize("value", ["a\x0cb", "a\u2028b", "a\x85b", "a\x1cb", "a\rb", " a "])
+def test_only_line_ends_end_a_line(value: str) -> None:
+    assert parse_output_file(f"a={value}\r\nb<<END\r\n{value}\r\nEND\r\n", where="") == {"a": value, "b": value}
+
+
 @given(st.dictionaries(NAMES, LINES))
 def test_whatever_is_written_as_lines_is_read_back(outputs: dict[str, str]) -> None:
     text = "".join(f"{name}={value}\n" for name, value in outputs.items())
@@ -54,7 +59,17 @@ def test_whatever_is_written_as_blocks_is_read_back(outputs: dict[str, list[str]
     assert parse_output_file(text, where="") == {name: "\n".join(lines) for name, lines in outputs.items()}
 
 
-@pytest.mark.parametrize(("text", "said"), [("what\n", "line 1"), ("a=1\nb<<END\nx\n", "'END' never ends")])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("what\n", "line 1"),
+        ("a=1\n=2\n", "line 2"),
+        (" =2\n", "line 1"),
+        ("<<END\nx\nEND\n", "line 1"),
+        ("a<<\nx\n\n", "line 1"),
+        ("a=1\nb<<END\nx\n", "'END' never ends"),
+    ],
+)
 def test_a_line_that_is_neither_is_an_error_that_names_it(text: str, said: str) -> None:
     with pytest.raises(StepError, match=said) as caught:
         parse_output_file(text, where="tako.yml:7")
@@ -94,10 +109,12 @@ def test_a_template_sees_the_outputs_before_it() -> None:
     assert gather({"a": "from_stdout", "b": "v{{ outputs.a }}"}, stdout=b"1\n") == {"a": "1", "b": "v1"}
 
 
-@pytest.mark.parametrize("source", ["from_file:missing", "from_env:MISSING", r"(\d+) passed"])
+@pytest.mark.parametrize(
+    "source", ["from_file:missing", "from_file:.", "from_env:MISSING", r"(\d+) passed", r"(\d+) passed|none"]
+)
 def test_a_promised_output_that_is_missing_is_an_error_that_names_it(source: str, tmp_path: Path) -> None:
     with pytest.raises(StepError, match="'wanted'"):
-        gather({"wanted": source}, tmp_path)
+        gather({"wanted": source}, tmp_path, stdout=b"none")
 
 
 def test_an_output_that_is_too_long_is_an_error_that_names_it() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from tako import locks
 from tako.errors import CheckoutError, LockTimeoutError, MachineError, TakoError
+from tako.files import remove_tree
 from tako.process import Completed, Processes
 from tako.repos.checkout import Checkout, checkout
 from tako.repos.git import Git
@@ -109,6 +110,7 @@ def snapshot(root: Path) -> dict[str, tuple[int, int, int, bytes]]:
 def assert_full_clone(copy: Path, run_git: RunGit, *, origin: str | None = ORIGIN) -> None:
     """All that one can do with a clone works."""
     run_git(copy, "fsck", "--full", "--strict", "--no-dangling")
+    assert not (copy / ".git" / "objects" / "info" / "alternates").exists()
     assert run_git(copy, "status", "--porcelain") == ""
     assert run_git(copy, "remote").split() == ([] if origin is None else ["origin"])
     if origin is not None:
@@ -307,7 +309,7 @@ def test_a_checkout_is_a_full_clone_that_outlives_its_source(
     assert not (tmp_path / "monitor-ran").exists()
     for other in tmp_path.iterdir():
         if other.name not in ("copy", "lock"):
-            shutil.rmtree(other)
+            remove_tree(str(other))
     assert run_git(copy, "rev-parse", "HEAD").strip() == commit
     # A submodule is an empty directory until it is initialised.
     assert sorted([*files_of(copy), *(["vendor/sub"] if prepare is add_submodule else [])]) == sorted(tracked)

@@ -139,6 +139,17 @@ def test_a_repository_without_commits_has_no_commit(git: Git, run_git: RunGit, t
     assert git.head_commit(str(tmp_path / "repo")) is None
 
 
+def test_a_branch_without_commits_is_not_taken_for_one_of_a_longer_name(
+    git: Git, make_repo: MakeRepo, run_git: RunGit, tmp_path: Path
+) -> None:
+    repo = make_repo(tmp_path / "repo")
+    run_git(repo, "branch", "feature-of-mine")
+    run_git(repo, "pack-refs", "--all", "--prune")
+    run_git(repo, "symbolic-ref", "HEAD", "refs/heads/feature")
+
+    assert git.head_commit(str(repo)) is None
+
+
 def test_a_directory_inside_a_repository_is_not_one(
     git: Git, make_repo: MakeRepo, tmp_path: Path, counting: CountingProcesses
 ) -> None:
