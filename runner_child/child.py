@@ -23,10 +23,11 @@ from tako.execution.state import FAILED, RUNNING, SUSPENDED, ExecutionState, rea
 from tako.execution.workspace import Workspace
 from tako.files import remove_tree
 from tako.locks import own
-from tako.process import Processes, StopSignal
+from tako.process import Processes
 from tako.records import record, replace
 from tako.repos.checkout import checkout
 from tako.repos.git import Git
+from tako.signals import StopSignal
 from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock, base_environment
 from tako.steps.registry import step_kind
 

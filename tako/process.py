@@ -18,10 +18,12 @@ import signal
 from tako.clock import SystemClock
 from tako.errors import MachineError
 from tako.records import record
+from tako.signals import Exit, exit_from_status, is_alive, session_members, signal_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any
 
     from tako.clock import Clock
 
@@ -38,28 +40,9 @@ _DRAIN_LIMIT = 1 << 20
 _LONGEST_POLL = 86400.0
 _RESTORED_SIGNALS = tuple(
     number
-    for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT")
+    for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGCHLD")
     if (number := getattr(signal, name, None)) is not None
 )
-
-
-@record
-class Exit:
-    """How a process ended: exactly one of ``code`` and ``signal`` is set."""
-
-    code: int | None = None
-    signal: int | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether it ended with exit code 0."""
-        return self.code == 0
-
-    def describe(self) -> str:
-        """``exit code 3`` or ``killed by SIGSEGV (signal 11)``."""
-        if self.signal is not None:
-            return f"killed by {signal_name(self.signal)} (signal {self.signal})"
-        return f"exit code {self.code}"
 
 
 @record
@@ -106,7 +89,7 @@ class Process:
         if self._exit is None:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                self._exit = _exit_from_status(status)
+                self._exit = exit_from_status(status)
                 self.close()
         return self._exit
 
@@ -121,46 +104,15 @@ class Process:
             self._pidfd = -1
 
 
-class StopSignal:
-    """Tells everyone who waits that it is time to stop: ``fd`` becomes readable once ``set`` was called."""
-
-    def __init__(self) -> None:
-        self.fd, self._write_end = os.pipe()
-        os.set_blocking(self._write_end, False)
-
-    def set(self) -> None:
-        """Ask to stop; safe in a signal handler, and more than once."""
-        with contextlib.suppress(OSError):
-            os.write(self._write_end, b"!")
-
-    def set_by(self, signals: Iterable[int]) -> None:
-        """Be set by these signals of this process; from its main thread only.
-
-        The descriptor is written to as the signal comes in, not by a Python handler: that one runs only when the
-        main thread runs Python again, so a signal just before a system call would wait for that call to end.
-        """
-        for number in signals:
-            signal.signal(number, lambda *_: self.set())
-        signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
-
-    def is_set(self) -> bool:
-        """Whether ``set`` was called."""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return bool(poll.poll(0))
-
-    def close(self) -> None:
-        """Give the descriptors back, when nobody waits any more."""
-        os.close(self.fd)
-        os.close(self._write_end)
-
-
 class Processes:
-    """Starts and supervises processes; pass it to whoever needs one."""
+    """Starts and supervises processes; pass it to whoever needs one. To be made in the main thread."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
         _keep_inherited_descriptors()
+        if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
+            # Whoever started us so would have the kernel forget how our children ended (wait(2)).
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
     def spawn(
         self,
@@ -183,27 +135,17 @@ class Processes:
                 actions.append((os.POSIX_SPAWN_OPEN, target, os.devnull, os.O_RDWR, 0))
             else:
                 actions.append((os.POSIX_SPAWN_DUP2, source, target))
+        leads: dict[str, Any] = {"setsid": True} if session else {"setpgroup": 0}
         try:
-            if session:
-                pid = os.posix_spawnp(
-                    argv[0],
-                    list(argv),
-                    dict(env),
-                    file_actions=actions,
-                    setsid=True,
-                    setsigmask=[],
-                    setsigdef=_RESTORED_SIGNALS,
-                )
-            else:
-                pid = os.posix_spawnp(
-                    argv[0],
-                    list(argv),
-                    dict(env),
-                    file_actions=actions,
-                    setpgroup=0,
-                    setsigmask=[],
-                    setsigdef=_RESTORED_SIGNALS,
-                )
+            pid = os.posix_spawnp(
+                argv[0],
+                list(argv),
+                dict(env),
+                file_actions=actions,
+                setsigmask=[],
+                setsigdef=_RESTORED_SIGNALS,
+                **leads,
+            )
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else str(error)
             raise MachineError(f"cannot start {argv[0]!r}: {reason}", where=argv[0]) from error
@@ -322,7 +264,7 @@ class Processes:
         deadline = self._clock.monotonic() + grace
         pause = 0.002
         while self._clock.monotonic() < deadline:
-            if not _is_alive(group):
+            if not is_alive(group):
                 return
             self._clock.sleep(pause)
             pause *= 2
@@ -425,61 +367,3 @@ def _keep_inherited_descriptors() -> None:
         with contextlib.suppress(OSError):
             if int(name) > 2:
                 os.set_inheritable(int(name), False)
-
-
-def _is_alive(group: int) -> bool:
-    """Whether a process group has a member that is more than a zombie.
-
-    A zombie waits for its parent, and where that is a container's first process, often for ever.
-    """
-    if not signal_group(group, 0):
-        return False
-    try:
-        pids = [name for name in os.listdir("/proc") if name.isdecimal()]
-    except OSError:
-        return True
-    for pid in pids:
-        # proc_pid_stat(5): pid (name) state parent group …; the name may hold spaces and parentheses.
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
-            state, _parent, member_of = file.read().rpartition(b")")[2].split()[:3]
-            if int(member_of) == group and state not in (b"Z", b"X"):
-                return True
-    return not pids
-
-
-def signal_group(group: int, number: int) -> bool:
-    """Send a signal to a process group; False if there is no such group (any more)."""
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        # macOS answers so for a group of zombies; elsewhere a member has changed its user.
-        return True
-    return True
-
-
-def session_members(session: int) -> tuple[int, ...]:
-    """The pids of a session's living processes, zombies aside."""
-    import psutil
-
-    members = []
-    for pid in psutil.pids():
-        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.Error):
-            if os.getsid(pid) == session and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                members.append(pid)
-    return tuple(members)
-
-
-def signal_name(number: int) -> str:
-    """``SIGKILL`` for 9."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _exit_from_status(status: int) -> Exit:
-    if os.WIFSIGNALED(status):
-        return Exit(signal=os.WTERMSIG(status))
-    return Exit(code=os.WEXITSTATUS(status))

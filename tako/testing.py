@@ -8,7 +8,8 @@ from tako.children.protocol import Hello, Result, encode
 from tako.execution.request import read_request
 from tako.execution.workspace import Workspace
 from tako.files import make_dirs
-from tako.process import Exit, Processes
+from tako.process import Processes
+from tako.signals import Exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ import signal
 
 from tako.clock import SystemClock
 from tako.execution.workspace import root_workspace
-from tako.process import Processes, StopSignal
+from tako.process import Processes
 from tako.records import record
 from tako.repos.git import Git
+from tako.signals import StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

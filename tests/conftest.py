@@ -15,7 +15,8 @@ import pytest
 from hypothesis import configuration, settings
 
 from tako.files import remove_tree
-from tako.process import Completed, Process, Processes, signal_group
+from tako.process import Completed, Process, Processes
+from tako.signals import signal_group
 
 settings.register_profile("tako", deadline=None, database=None)
 settings.load_profile("tako")

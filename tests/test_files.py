@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from tako import files
 from tako.errors import MachineError, StateError
-from tako.process import Completed, Exit, Process, Processes, signal_group
+from tako.process import Completed, Process, Processes
+from tako.signals import Exit, signal_group
 
 Start = Callable[..., Process]
 Unprivileged = Callable[[Path, str, str], Completed]

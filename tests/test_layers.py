@@ -22,6 +22,7 @@ FLOORS = {
     "tako.stdio": 0,
     "tako.files": 1,
     "tako.process": 1,
+    "tako.signals": 1,
     "tako.locks": 1,
     "tako.logs": 1,
     "tako.config": 2,

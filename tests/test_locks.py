@@ -15,7 +15,8 @@ import pytest
 from tako import locks
 from tako.clock import SystemClock, iso
 from tako.errors import LockTimeoutError, MachineError
-from tako.process import Completed, Exit, Process, Processes, signal_group
+from tako.process import Completed, Process, Processes
+from tako.signals import Exit, signal_group
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock

@@ -10,17 +10,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tako.errors import MachineError
-from tako.process import (
-    Completed,
-    Exit,
-    Outcome,
-    Process,
-    Processes,
-    StopSignal,
-    session_members,
-    signal_group,
-    signal_name,
-)
+from tako.process import Completed, Outcome, Process, Processes
+from tako.signals import Exit, StopSignal, session_members, signal_group, signal_name
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock

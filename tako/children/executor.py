@@ -13,8 +13,8 @@ from tako.execution.failure import NOT_STARTED, PROTOCOL, Failure
 from tako.execution.state import read_state
 from tako.files import remove_tree, tail
 from tako.ids import event_id
-from tako.process import StopSignal
 from tako.records import replace
+from tako.signals import StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,12 +96,9 @@ class _Hearing:
         """Take some of the child's stdout; False once it has broken a rule, so that it can be ended."""
         if self._violation is not None:
             return False
-        # One line at a time: what was said before a rule was broken counts.
-        *lines, rest = data.split(b"\n")
         try:
-            for piece in (*(line + b"\n" for line in lines), rest):
-                for frame in self.conversation.feed(piece):
-                    self._hear(frame)
+            for frame in self.conversation.feed(data):
+                self._hear(frame)
         except ProtocolError as error:
             self._violation = error
         return self._violation is None
@@ -111,6 +108,8 @@ class _Hearing:
             case Hello():
                 self._listener.child_started(self._request.run.run_id, frame.pid)
             case StepUpdate():
+                if frame.id not in {step.id for step in self._request.run.workflow.steps}:
+                    raise ProtocolError(f"the child tells of a step that its workflow does not have: {frame.id!r}")
                 self.current_step = frame.id if frame.status == "running" else None
                 self._listener.child_step(self._request.run.run_id, frame)
             case Event() if not frame.waiting:

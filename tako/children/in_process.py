@@ -10,7 +10,7 @@ from tako.execution.failure import CHECKOUT_FAILED, INTERRUPTED, Failure
 from tako.execution.runner import Runner
 from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, read_state
 from tako.files import remove_tree
-from tako.process import StopSignal
+from tako.signals import StopSignal
 from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False

@@ -10,7 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tako.children.protocol import Conversation
     from tako.errors import ProtocolError
-    from tako.process import Exit
+    from tako.signals import Exit
 
 
 def judge(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from io import TextIOBase
 from itertools import chain, islice
 from typing import cast
 
@@ -96,14 +95,14 @@ def visible(rows: Mapping[str, Mapping[str, Row]], limit: int) -> View:
     return View(tuple(chosen), {status: count for status, count in hidden.items() if count})
 
 
-class Screen(TextIOBase):
+class Screen:
     """A terminal to write to; when it goes away, the run goes on."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:
         return self._stream.encoding or "utf-8"
 
     def isatty(self) -> bool:
@@ -163,7 +162,7 @@ class LiveReporter:
         now = time.monotonic()
         lines = [_line(row, now) for row in view.rows]
         if view.hidden:
-            hidden = ", ".join(f"{count} more {WORDS[status]}" for status, count in view.hidden.items())
+            hidden = ", ".join(f"{count} more {WORDS.get(status, status)}" for status, count in view.hidden.items())
             lines.append(Text(f"… {hidden}", style="dim"))
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
@@ -219,7 +218,7 @@ class LiveReporter:
 
     def _keep(self, run_id: str, row: Row) -> None:
         self._status[run_id] = row.status
-        self._rows[row.status][run_id] = row
+        self._rows.setdefault(row.status, {})[run_id] = row
 
     def _change(self, run_id: str, **changes: Any) -> Row:
         row = self._row(run_id)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
-from tako.process import signal_name
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import MARKS, failure_lines
+from tako.signals import signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

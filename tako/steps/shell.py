@@ -9,14 +9,14 @@ from tako.errors import StepError
 from tako.execution.failure import STEP_FAILED, STEP_KILLED, Failure
 from tako.execution.outputs import needed_streams
 from tako.files import open_log, tail
-from tako.process import signal_name
+from tako.signals import signal_name
 from tako.steps.base import RunInterruptedError, StepResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from tako.process import Exit
+    from tako.signals import Exit
     from tako.steps.base import StepContext
 
 KEPT_OUTPUT = 1 << 20

@@ -19,8 +19,8 @@ from tako.execution.failure import KILLED, NOT_STARTED, PROTOCOL, STEP_FAILED, F
 from tako.execution.request import read_request
 from tako.execution.state import ExecutionState, StepRecord, write_state
 from tako.execution.workspace import Workspace
-from tako.process import Exit
 from tako.records import replace
+from tako.signals import Exit
 from tako.testing import FakeClock
 from tests.builders import CHILD_ID, LIBRARY, make_event, make_request, make_workflow
 
@@ -205,6 +205,18 @@ def test_a_child_that_breaks_a_rule_is_to_be_ended_and_not_listened_to(child: Ch
     assert result.failure.kind == PROTOCOL
     assert "Segmentation fault" in result.failure.message
     assert result.failure.step == "build"
+
+
+@pytest.mark.parametrize("step", ["deploy", "", "../../../elsewhere", "build\x1b[2J"])
+def test_a_step_that_the_workflow_does_not_have_is_not_believed(child: ChildRequest, step: str) -> None:
+    listener = Listener()
+
+    result = run(child, SayingLauncher(HELLO, StepUpdate(id=step, status="running"), SUCCESS), listener)
+
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.step) == (PROTOCOL, None)
+    assert repr(step) in result.failure.message
+    assert listener.heard == [(CHILD_ID, 4711)]
 
 
 @pytest.mark.parametrize("after", [b"bye", b"bye\n", encode(DONE), encode(FAILED)])

@@ -8,8 +8,8 @@ from tako.children.judge import judge
 from tako.children.protocol import Conversation, Frame, Hello, Result, encode
 from tako.errors import ProtocolError
 from tako.execution.failure import EXITED, KILLED, NO_RESULT, PROTOCOL, STEP_FAILED, Failure
-from tako.process import Exit
 from tako.records import replace
+from tako.signals import Exit
 from tests.builders import CHILD_ID, make_event
 
 FAILURE = Failure(kind=STEP_FAILED, message="exit code 1", step="build", exit_code=1)

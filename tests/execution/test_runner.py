@@ -16,7 +16,8 @@ from tako.execution.failure import FAN_OUT_FAILED, INTERRUPTED, STEP_ERROR, STEP
 from tako.execution.runner import Runner
 from tako.execution.state import ExecutionState, StepRecord, read_state
 from tako.execution.workspace import Workspace
-from tako.process import Processes, StopSignal
+from tako.process import Processes
+from tako.signals import StopSignal
 from tako.steps.base import Capabilities
 from tako.steps.registry import step_kind
 from tests.builders import make_event, make_request, make_workflow

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
+import re
+import signal
+from collections.abc import Callable
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,35 +17,63 @@ from tako.children.base import StepUpdate
 from tako.execution.failure import EXITED, Failure
 from tako.fanout.plan import Plan, PlannedRun
 from tako.fanout.result import ChildOutcome
+from tako.records import replace
 from tako.report.live import LiveReporter, Row, visible
-from tests.builders import CHILD_ID, make_event, make_request, make_root
+from tests.builders import CHILD_ID, make_event, make_request, make_root, make_workflow
 
 STATUSES = ("running", "waiting", "pending", "success", "failed")
 
 
-def rows_of(statuses: list[str]) -> dict[str, Row]:
-    return {str(number): Row(f"a/{number}:w", None, 0, status) for number, status in enumerate(statuses)}
+def rows_of(statuses: list[str]) -> dict[str, dict[str, Row]]:
+    """Siblings in these statuses, by status."""
+    rows: dict[str, dict[str, Row]] = {status: {} for status in STATUSES}
+    for number, status in enumerate(statuses):
+        rows[status][str(number)] = Row(f"a/{number}:w", "root", (number,), status)
+    return rows
 
 
 @given(statuses=st.lists(st.sampled_from(STATUSES), max_size=60), limit=st.integers(3, 40))
 def test_every_run_is_shown_or_counted_and_the_limit_holds(statuses: list[str], limit: int) -> None:
-    rows = rows_of(statuses)
-    view = visible(rows, list(rows), limit)
+    view = visible(rows_of(statuses), limit)
+
     assert len(view.rows) <= limit
     shown = [row.status for row in view.rows]
     for status in STATUSES:
         assert shown.count(status) + view.hidden.get(status, 0) == statuses.count(status)
-    assert list(view.rows) == [row for row in rows.values() if row in view.rows]
+    assert [row.place for row in view.rows] == sorted(row.place for row in view.rows)
+    if len(statuses) <= limit:
+        assert not view.hidden
+        assert shown == statuses
 
 
 @given(statuses=st.lists(st.sampled_from(STATUSES), min_size=41, max_size=60))
-def test_who_is_at_work_is_hidden_last(statuses: list[str]) -> None:
-    rows = rows_of(statuses)
-    view = visible(rows, list(rows), 10)
+def test_who_is_at_work_is_hidden_last_and_then_who_has_failed(statuses: list[str]) -> None:
+    view = visible(rows_of(statuses), 10)
+
+    shown = {row.status for row in view.rows}
+    assert not shown & {"pending", "success"}
     if view.hidden.get("running"):
-        assert {row.status for row in view.rows} == {"running"}
+        assert shown == {"running"}
     elif view.hidden.get("failed"):
-        assert {row.status for row in view.rows} <= {"running", "failed"}
+        assert shown <= {"running", "failed"}
+    assert len(view.rows) == min(10, sum(status not in ("pending", "success") for status in statuses))
+
+
+def test_what_is_not_shown_is_not_looked_at() -> None:
+    class Counted(dict[str, Row]):
+        looked_at = 0
+
+        def values(self) -> Any:
+            for row in super().values():
+                Counted.looked_at += 1
+                yield row
+
+    for count in (100, 10_000):
+        rows = Counted({str(n): Row(f"a/{n}:w", "root", (n,), "running") for n in range(count)})
+        Counted.looked_at = 0
+        view = visible({"running": rows}, 20)
+        assert Counted.looked_at <= 21
+        assert view.hidden == {"running": count - 20}
 
 
 def outcome(status: str, failure: Failure | None = None) -> ChildOutcome:
@@ -100,3 +134,105 @@ def test_an_event_that_nobody_hears_is_said_on_the_screen() -> None:
         reporter.planned(Plan(make_event(), warnings=("a/b: unreadable",), repositories=4), make_root())
     assert "no repository subscribed to it (4 looked at)" in stream.getvalue()
     assert "warning: a/b: unreadable" in stream.getvalue()
+
+
+def test_children_stand_below_their_parents_in_the_order_of_planning() -> None:
+    root = make_root()
+    first, second, third, below = (make_request(run_id=f"run-{n}", repo=f"o/{n}") for n in range(4))
+    reporter = LiveReporter(Terminal())
+    reporter.run_started(root, resumed=False)
+    reporter.planned(Plan(make_event(), tuple(PlannedRun(each, "") for each in (first, second))), root)
+    reporter.planned(Plan(make_event(step_id="again"), (PlannedRun(third, ""),)), root)
+    reporter.planned(Plan(make_event(run_id="run-0"), (PlannedRun(below, ""),)), first)
+
+    lines = [line.split(":")[0] for line in reporter.render().plain.splitlines()]
+    assert lines == ["… my-org/go-lib", "  · o/0", "    · o/3", "  · o/1", "  · o/2"]
+
+
+def test_more_runs_than_lines_are_counted_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINES", "14")
+    monkeypatch.setenv("COLUMNS", "80")
+    children = [make_request(run_id=f"run-{number}", repo=f"o/{number}") for number in range(500)]
+    reporter = LiveReporter(Terminal())
+    reporter.run_started(make_root(), resumed=False)
+    reporter.planned(Plan(make_event(), tuple(PlannedRun(child, "") for child in children)), make_root())
+    for child in children[:30]:
+        reporter.run_started(child, resumed=False)
+    for child in children[:25]:
+        reporter.run_ended(replace(outcome("success"), run_id=child.run_id))
+
+    *lines, rest = reporter.render().plain.splitlines()
+    assert [line.split(":")[0].split("/")[1] for line in lines] == ["go-lib", *(str(n) for n in range(25, 30))]
+    assert rest == "… 25 more succeeded, 470 more waiting to start"
+
+
+def test_time_at_work_is_counted_and_waiting_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    reporter = LiveReporter(Terminal())
+    shown = []
+    acts: list[Callable[[], None]] = [
+        lambda: reporter.run_started(make_root(), resumed=False),
+        lambda: reporter.run_waiting(make_root()),
+        lambda: reporter.run_started(make_root(), resumed=True),
+        lambda: None,
+    ]
+    for act in acts:
+        act()
+        now += 2
+        shown.append(reporter.render().plain.split()[-1])
+
+    assert shown == ["2.0s", "2.0s", "4.0s", "6.0s"]
+
+
+def test_names_are_taken_neither_for_markup_nor_for_emoji() -> None:
+    stream = Terminal()
+    root = make_root(repo="o/[red]:bug:", workflow=make_workflow(":bug:"))
+    with LiveReporter(stream) as reporter:
+        reporter.run_started(root, resumed=False)
+        reporter.planned(Plan(make_event()), root)
+        reporter.run_step(root, StepUpdate(id="[bold]x", status="success", seconds=1))
+
+    written = stream.getvalue()
+    assert "o/[red]:bug::" in written
+    assert "✓ step '[bold]x' success (1.0s)" in written
+    assert "🐛" not in written
+
+
+def test_the_tree_is_gone_at_the_end_also_after_an_error() -> None:
+    stream = Terminal()
+
+    def break_off() -> None:
+        with LiveReporter(stream) as reporter:
+            reporter.run_started(make_root(), resumed=False)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        break_off()
+    written = stream.getvalue()
+    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
+    assert written.endswith("\x1b[2K")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_no_colour_where_none_is_wanted(monkeypatch: pytest.MonkeyPatch, wanted: bool) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if not wanted:
+        monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    with LiveReporter(stream) as reporter:
+        reporter.run_started(make_root(), resumed=False)
+
+    assert bool(re.search(r"\x1b\[[0-9;]*3[0-7]", stream.getvalue())) == wanted
+
+
+def test_a_terminal_that_goes_away_does_not_end_the_run() -> None:
+    controller, terminal = os.openpty()
+    stream = open(terminal, "w", encoding="utf-8")  # noqa: SIM115  (closed below, when it is no terminal any more)
+    with LiveReporter(stream) as reporter:
+        reporter.run_started(make_root(), resumed=False)
+        os.close(controller)
+        reporter.planned(Plan(make_event()), make_root())
+        reporter.interrupted(signal.SIGHUP)
+    stream.close()

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.errors import CheckoutError, MachineError
-from tako.process import Completed, Processes, StopSignal
+from tako.process import Completed, Processes
 from tako.repos.git import Git, environment, find_git_dir, is_commit, owner_and_name
+from tako.signals import StopSignal
 
 RunGit = Callable[..., str]
 MakeRepo = Callable[..., Path]

@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from tako.process import Exit
+    from tako.signals import Exit
 
     class Launcher(Protocol):
         """Runs ``python -m runner_child DIR`` somewhere, from its start to its end."""

@@ -9,13 +9,14 @@ from runner_child import ENTRY
 from tako.errors import MachineError
 from tako.execution.workspace import Workspace
 from tako.logs import logger
-from tako.process import StopSignal
+from tako.signals import StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from tako.process import Exit, Processes
+    from tako.process import Processes
+    from tako.signals import Exit
 
 GRACE_SECONDS = 10.0
 """Longer than a step's own grace, so that a child that is asked to stop can end its step first."""
