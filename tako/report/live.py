@@ -18,7 +18,7 @@ from rich.text import Text
 
 from tako.clock import duration
 from tako.records import record, replace
-from tako.report.plain import plan_lines
+from tako.report.plain import plan_lines, warning_lines
 from tako.report.words import MARKS, failure_title
 from tako.stdio import silence
 
@@ -137,6 +137,7 @@ class LiveReporter:
         self._rows: dict[str, dict[str, Row]] = {status: {} for status in WORDS}
         self._status: dict[str, str] = {}
         self._planned = 0
+        self._warned: set[str] = set()
         self._live = Live(
             console=self._console,
             get_renderable=self.render,
@@ -203,9 +204,9 @@ class LiveReporter:
             for request in (planned.request for planned in plan.runs):
                 self._planned += 1
                 self._keep(request.run_id, Row(request.label, request.parent_id, (*place, self._planned)))
-        if plan.warnings or not plan.runs:
-            for line in plan_lines(plan, emitter, verbose=False):
-                self._print(line)
+        said = () if plan.runs else plan_lines(plan, emitter, verbose=False)
+        for line in (*warning_lines(plan, self._warned), *said):
+            self._print(line)
 
     def interrupted(self, signal_number: int) -> None:
         """A signal asked the tree to stop."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tako.fanout.result import ChildOutcome
 
 
+MAX_NAMED = 20
+"""Runs of one plan that are named in its line; each has a line of its own when it starts."""
+
+
 class PlainReporter:
     """A ``TreeObserver`` that writes lines.
 
@@ -26,6 +30,7 @@ class PlainReporter:
     def __init__(self, write: Callable[[str], object], *, verbose: bool = False) -> None:
         self._write = write
         self._verbose = verbose
+        self._warned: set[str] = set()
 
     def run_started(self, request: RunRequest, *, resumed: bool) -> None:
         if request.parent_id and (self._verbose or not resumed):
@@ -54,7 +59,7 @@ class PlainReporter:
         self._line(f"{mark} {label} {outcome.status} ({outcome.run_id}, {duration(outcome.seconds)}){how}")
 
     def planned(self, plan: Plan, emitter: RunRequest) -> None:
-        for line in plan_lines(plan, emitter, verbose=self._verbose):
+        for line in (*warning_lines(plan, self._warned), *plan_lines(plan, emitter, verbose=self._verbose)):
             self._line(line)
 
     def interrupted(self, signal_number: int) -> None:
@@ -64,16 +69,24 @@ class PlainReporter:
         self._write(text + "\n")
 
 
+def warning_lines(plan: Plan, known: set[str]) -> list[str]:
+    """The warnings of a plan that are not ``known`` yet, which then are: most plans of a tree have the same ones."""
+    new = [warning for warning in dict.fromkeys(plan.warnings) if warning not in known]
+    known.update(new)
+    return [f"warning: {warning}" for warning in new]
+
+
 def plan_lines(plan: Plan, emitter: RunRequest, *, verbose: bool) -> list[str]:
-    """What is said of a plan; who does not run, and why, if nobody does or with ``verbose``."""
-    lines = [f"warning: {warning}" for warning in plan.warnings]
+    """What is said of a plan, its warnings aside; who does not run, and why, if nobody does or with ``verbose``."""
     what = f"{emitter.label} emitted {plan.event.type}"
     if plan.refused is not None:
-        lines.append(f"{what}; refused: {plan.refused.message}")
+        lines = [f"{what}; refused: {plan.refused.message}"]
     elif not plan.runs:
-        lines.append(f"{what}; no repository subscribed to it ({plan.repositories} looked at)")
+        lines = [f"{what}; no repository subscribed to it ({plan.repositories} looked at)"]
     else:
-        lines.append(f"{what}; starts {', '.join(planned.request.label for planned in plan.runs)}")
+        named = ", ".join(planned.request.label for planned in plan.runs[:MAX_NAMED])
+        more = f" and {len(plan.runs) - MAX_NAMED} more" if len(plan.runs) > MAX_NAMED else ""
+        lines = [f"{what}; starts {named}{more}"]
     if verbose or not plan.runs:
         lines += [
             f"  not {passed.repo}:{passed.workflow} ({passed.where}): {passed.why}" for passed in plan.passed_over

@@ -236,3 +236,15 @@ def test_a_terminal_that_goes_away_does_not_end_the_run() -> None:
         reporter.planned(Plan(make_event()), make_root())
         reporter.interrupted(signal.SIGHUP)
     stream.close()
+
+
+def test_warnings_are_said_once_and_a_plan_that_starts_runs_is_seen_in_the_tree() -> None:
+    stream = Terminal()
+    with LiveReporter(stream) as reporter:
+        reporter.run_started(make_root(), resumed=False)
+        for number in range(3):
+            planned = PlannedRun(make_request(run_id=f"run-{number}"), "")
+            reporter.planned(Plan(make_event(), (planned,), warnings=("a/b: unreadable",)), make_root())
+
+    assert stream.getvalue().count("warning: a/b: unreadable") == 1
+    assert "emitted" not in stream.getvalue()
