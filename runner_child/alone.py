@@ -34,5 +34,5 @@ def say_who_would_run(request: RunRequest, workspace: Workspace) -> None:
         for planned in plan.runs:
             lines.append(f"  would trigger {planned.request.label}: {planned.why}")
             if planned.failure is not None:
-                lines.append(f"    but it would fail: {planned.failure.message.splitlines()[0]}")
+                lines.append(f"    but it would fail: {planned.failure.headline}")
     sys.stderr.write("\n".join(lines) + "\n")

@@ -55,6 +55,11 @@ class Failure:
     log: tuple[str, ...] = ()
     """The last lines of the log that shows it."""
 
+    @property
+    def headline(self) -> str:
+        """The first line of the message; empty if a child said nothing."""
+        return (self.message.splitlines() or [""])[0]
+
 
 def failure_from_data(data: Mapping[str, Any] | None) -> Failure | None:
     """A failure out of its plain data; raises ``KeyError`` or ``TypeError`` if it is not one."""

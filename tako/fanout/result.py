@@ -96,7 +96,7 @@ def _summary(children: Iterable[ChildOutcome]) -> str:
     if not failed:
         return "a run further down failed"
     named = "; ".join(
-        f"{child.repo}:{child.workflow}: {child.failure.message.splitlines()[0] if child.failure else child.status}"
+        f"{child.repo}:{child.workflow}: {child.failure.headline if child.failure else child.status}"
         for child in failed[:5]
     )
     more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""

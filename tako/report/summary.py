@@ -57,7 +57,7 @@ def failures(result: TreeResult) -> str:
     if failure is not None:
         where = f"step '{failure.step}' failed" if failure.step else failure.kind
         rest = [f"  {line}" for line in failure_lines(failure)[1:]]
-        lines += ["", f"execution failed: {where}: {failure.message.splitlines()[0]}", *rest]
+        lines += ["", f"execution failed: {where}: {failure.headline}", *rest]
     elif result.interrupted_by is not None:
         lines += ["", f"execution interrupted by {signal_name(result.interrupted_by)}"]
     elif not result.ok:

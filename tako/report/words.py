@@ -21,7 +21,7 @@ MARKS = {
 def failure_title(failure: Failure) -> str:
     """One line: the kind, the step, the first line of the message."""
     step = f" at step '{failure.step}'" if failure.step else ""
-    return f"{failure.kind}{step}: {failure.message.splitlines()[0] if failure.message else ''}"
+    return f"{failure.kind}{step}: {failure.headline}"
 
 
 def failure_lines(failure: Failure) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tako.children.protocol import Conversation, Hello, Result
-from tests.acceptance.conftest import World
+from tests.acceptance.conftest import Ran, World
 from tests.acceptance.observe import wait_for
 
 PARENT = """\
@@ -258,43 +258,30 @@ def test_progress_goes_to_a_terminal_and_nowhere_else(world: World, failed: Path
     assert lines[6:] == ["  step_failed at step 'second': exit code 1", "  last lines of its log:", "    | told"]
 
 
-@pytest.mark.parametrize(
-    ("damage", "told"),
-    [
-        ("no directory", "cannot read the request file: No such file or directory"),
-        ("no request", "cannot read the request file: No such file or directory"),
-        ("half", "the request file is damaged: it is not a complete JSON document"),
-        ("changed", "the request file is damaged: its content does not match its checksum"),
-        ("binary", "the request file is damaged"),
-        ("other kind", "this is not a request file but says it is 'state'"),
-        ("later", "the request file has schema version 99, this Tako reads 1"),
-    ],
-)
-def test_a_directory_that_cannot_be_run_is_a_clear_error(world: World, app: Path, damage: str, told: str) -> None:
+def test_a_directory_that_cannot_be_run_is_a_clear_error(world: World, app: Path) -> None:
     assert world.child("--repo", str(app), "--workflow", "waits").code == 0
     directory = lone(world)
     request = directory / "request.json"
-    text = request.read_text()
-    match damage:
-        case "no directory":
-            directory = world.root / "nowhere"
-        case "no request":
-            request.unlink()
-        case "half":
-            request.write_text(text[: len(text) // 2])
-        case "changed":
-            request.write_text(text.replace("before", "behind"))
-        case "binary":
-            request.write_bytes(b"\xff\0\x80")
-        case "other kind":
-            request.write_text(text.replace('"kind":"request"', '"kind":"state"'))
-        case "later":
-            request.write_text(text.replace('"schema":1', '"schema":99'))
-    ran = world.child(str(directory))
-    assert (ran.code, ran.out) == (3, "")
-    assert ran.err.startswith(f"error: {directory}/request.json: ")
-    assert told in ran.err
-    assert "Traceback" not in ran.err
+    good = request.read_bytes()
+    missing = "cannot read the request file: No such file or directory"
+    damaged = "the request file is damaged: "
+    for content, told in (
+        (None, missing),
+        (good[: len(good) // 2], f"{damaged}it is not a complete JSON document"),
+        (good.replace(b"before", b"behind"), f"{damaged}its content does not match its checksum"),
+        (b"\xff\0\x80", damaged),
+        (good.replace(b'"kind":"request"', b'"kind":"state"'), "this is not a request file but says it is 'state'"),
+        (good.replace(b'"schema":1', b'"schema":99'), "the request file has schema version 99, this Tako reads 1"),
+    ):
+        request.unlink()
+        if content is not None:
+            request.write_bytes(content)
+        ran = world.child(str(directory))
+        request.touch()
+        assert (ran.code, ran.out) == (3, ""), told
+        assert ran.err.startswith(f"error: {request}: {told}")
+        assert "Traceback" not in ran.err
+    assert missing in world.child(str(world.root / "nowhere")).err
 
 
 def begin_waiting(world: World, stdin: int) -> tuple[subprocess.Popen[str], Path, Path]:
@@ -349,30 +336,16 @@ def test_a_child_ends_with_the_holder_of_its_lifeline(world: World, wait_until: 
     wait_until(lambda: is_gone(int(pid_file.read_text())))
 
 
-@pytest.mark.parametrize(
-    ("line", "code"),
-    [
-        ("{} <&-", 1),
-        ("true | {}", 1),
-        ("{} < request.json", 1),
-        ("{} >&-", 1),
-        ("{} 2>&-", 1),
-        ("{} <&- >&- 2>&-", 1),
-        ("{} > /dev/full", 3),
-        ("{} | true", 1),
-    ],
-)
-def test_whatever_its_streams_are_a_child_runs_and_says_how_it_ended(
-    world: World, failed: Path, line: str, code: int
-) -> None:
-    command = f"cd {failed}; {line.format(f'{sys.executable} -m runner_child {failed}')}; echo ${{PIPESTATUS[@]}}"
-    ran = world.run(["bash", "-c", command])
-    assert str(code) in ran.out.splitlines()[-1].split()
-    assert "Traceback" not in ran.text
-    if code == 3:
-        assert "error: cannot write frames to stdout: No space left on device" in ran.err
-    else:
-        assert trace(failed) == ["first", "second t-1"] * 2
+def test_whatever_its_streams_are_a_child_runs_and_says_how_it_ended(world: World, failed: Path) -> None:
+    lines = ("{} <&-", "true | {}", "{} < request.json", "{} >&-", "{} 2>&-", "{} <&- >&- 2>&-", "{} | true")
+    for times, line in enumerate(lines, 2):
+        command = line.format(f"{sys.executable} -m runner_child {failed}")
+        ran = world.run(["bash", "-c", f"cd {failed}; {command}; echo ${{PIPESTATUS[@]}}"])
+        assert "1" in ran.out.splitlines()[-1].split(), line
+        assert "Traceback" not in ran.text
+        assert trace(failed) == ["first", "second t-1"] * times
+    full = world.run(["bash", "-c", f"{sys.executable} -m runner_child {failed} > /dev/full"])
+    assert full == Ran(3, "", "error: cannot write frames to stdout: No space left on device\n")
 
 
 def test_help_and_wrong_usage(world: World, failed: Path) -> None:

@@ -195,8 +195,14 @@ def start_long_runs(world: World) -> subprocess.Popen[str]:
     hearer(world, "err/x-late", step("late", there))
     hearer(world, "err/y-late", step("later", there))
     process = world.start("exec", WORKFLOW, "-j", "3", "--json", cwd=make_root(world))
-    wait_for(lambda: all((world.root / name).exists() for name in ("wide", "late", "later")), "three were at work")
+    wait_for(lambda: process.poll() is not None or at_work(world), "three were at work")
+    assert process.poll() is None, world.finish(process).text
     return process
+
+
+def at_work(world: World) -> bool:
+    """Whether the three long runs have come to their steps."""
+    return all((world.root / name).exists() for name in ("wide", "late", "later"))
 
 
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])

@@ -1,0 +1,80 @@
+"""What a run that waited is told of its fan-out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tako.execution.answer import Answer
+from tako.execution.failure import FAN_OUT_FAILED, PLAN_REFUSED, STEP_FAILED, Failure
+from tako.fanout.result import ChildOutcome, FanOutResult
+from tests.builders import ROOT_ID, make_event
+
+EVENT = make_event()
+
+
+def run(name: str, **changes: Any) -> ChildOutcome:
+    fields: dict[str, Any] = {
+        "run_id": name,
+        "parent_id": ROOT_ID,
+        "event_id": EVENT.id,
+        "repo": f"o/{name}",
+        "workflow": "verify",
+        "depth": 1,
+        "status": "failed" if changes.get("failure") else "success",
+        "seconds": 1.5,
+        "started_at": 1.0,
+        "ended_at": 2.5,
+        "workspace": "/w",
+    }
+    return ChildOutcome(**{**fields, **changes})
+
+
+def answer(*runs: ChildOutcome, refused: Failure | None = None, failed_below: bool | None = None) -> Answer:
+    failed = any(not each.ok for each in runs) if failed_below is None else failed_below
+    return FanOutResult(EVENT, runs, failed_below=failed, refused=refused).answer()
+
+
+def test_success_is_told_in_numbers() -> None:
+    assert answer(run("a"), run("b")) == Answer(EVENT.id, total=2, succeeded=2)
+
+
+def test_nobody_subscribed_is_a_success() -> None:
+    assert answer() == Answer(EVENT.id, total=0, succeeded=0)
+    assert FanOutResult(EVENT, (), failed_below=False).ok
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"), [("exit code 3\nmore", "exit code 3"), ("", ""), ("\n", ""), ("\x1c", "")]
+)
+def test_each_failure_is_told_in_a_line_whatever_its_message(message: str, shown: str) -> None:
+    told = answer(run("a"), run("b", failure=Failure(STEP_FAILED, message)))
+
+    assert (told.total, told.succeeded) == (2, 1)
+    assert told.failure == Failure(FAN_OUT_FAILED, f"1 of 2 triggered runs failed: o/b:verify: {shown}")
+
+
+def test_many_failures_are_told_up_to_five() -> None:
+    told = answer(*(run(str(number), failure=Failure(STEP_FAILED, "exit code 1")) for number in range(8)))
+
+    assert told.failure is not None
+    assert told.failure.message.startswith("8 of 8 triggered runs failed: o/0:verify: exit code 1; o/1:verify: ")
+    assert told.failure.message.endswith("o/4:verify: exit code 1; and 3 more")
+
+
+def test_a_failure_further_down_fails_the_fan_out_of_which_all_runs_succeeded() -> None:
+    told = answer(run("a"), failed_below=True)
+
+    assert told.succeeded == 1
+    assert told.failure == Failure(FAN_OUT_FAILED, "a run further down failed")
+
+
+def test_a_refusal_is_told_as_it_was_said() -> None:
+    refusal = Failure(PLAN_REFUSED, "a cycle")
+
+    assert answer(refused=refusal, failed_below=True).failure == refusal
+
+
+def test_a_run_is_replayed_from_its_directory_whatever_that_is_called() -> None:
+    assert run("a", workspace="/my runs/$x").replay == "python -m runner_child '/my runs/$x' --fresh"

@@ -1,0 +1,288 @@
+"""The end of a run in words: the tree, the counts, every failure in full, the phrases that scripts look for."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tako.execution.failure import FAN_OUT_FAILED, KILLED, PLAN_REFUSED, STEP_FAILED, Failure
+from tako.execution.state import StepRecord
+from tako.fanout.result import ChildOutcome, FanOutResult, TreeResult
+from tako.report.data import result_data
+from tako.report.summary import MAX_DETAILED, failures, summary
+from tako.report.tree import count_by_status, counts, render_tree, tree_lines
+from tako.report.words import failure_lines, failure_title
+from tests.builders import LIBRARY, ROOT_ID, make_event, make_root
+
+EVENT = make_event()
+BROKEN = Failure(STEP_FAILED, "exit code 1\nand more", step="test", exit_code=1, log=("E assert 1 == 2", "1 failed"))
+
+
+def run(name: str, parent: str | None = "root", **changes: Any) -> ChildOutcome:
+    """A run whose id is its name; a child of the root by default."""
+    fields: dict[str, Any] = {
+        "run_id": name,
+        "parent_id": parent,
+        "event_id": EVENT.id if parent else None,
+        "repo": f"o/{name}",
+        "workflow": "verify",
+        "depth": 0 if parent is None else 1,
+        "status": "failed" if changes.get("failure") else "success",
+        "seconds": 1.5,
+        "started_at": 1.0,
+        "ended_at": 2.5,
+        "workspace": f"/home/my runs/{name}",
+    }
+    return ChildOutcome(**{**fields, **changes})
+
+
+ROOT = run("root", None)
+
+
+def tree(*runs: ChildOutcome, root: ChildOutcome = ROOT, **changes: Any) -> TreeResult:
+    event = FanOutResult(EVENT, runs, failed_below=any(not each.ok for each in runs))
+    fields: dict[str, Any] = {
+        "root": root,
+        "runs": runs,
+        "fan_outs": (event,),
+        "warnings": (),
+        "ok": root.ok and all(each.ok for each in runs),
+        "seconds": 62.0,
+    }
+    return TreeResult(**{**fields, **changes})
+
+
+# The tree.
+
+
+def test_each_run_stands_below_the_one_that_triggered_it() -> None:
+    runs = (ROOT, run("a"), run("b"), run("a1", "a"), run("a2", "a"), run("b1", "b"), run("a11", "a1"))
+
+    drawn = [f"{line.branch}{line.label}" for line in tree_lines(runs)]
+    assert drawn == [
+        "o/root:verify",
+        "├─ o/a:verify",
+        "│  ├─ o/a1:verify",
+        "│  │  └─ o/a11:verify",
+        "│  └─ o/a2:verify",
+        "└─ o/b:verify",
+        "   └─ o/b1:verify",
+    ]
+
+
+def test_a_run_whose_parent_is_not_there_stands_at_the_top() -> None:
+    assert [line.branch for line in tree_lines((run("a", "gone"), run("b", "a")))] == ["", "└─ "]
+
+
+def test_the_lines_are_aligned_and_say_what_is_known() -> None:
+    runs = (
+        ROOT,
+        run("tested", outputs={"unit": {"passed": "900"}, "more": {"passed": "9", "version": "1"}}),
+        run("broken", failure=BROKEN, seconds=0.25),
+        run("never", status="pending", seconds=0.0, started_at=None),
+    )
+
+    assert render_tree(runs, {EVENT.id: "library_built"}) == [
+        "✓ o/root:verify          1.5s",
+        "✓ ├─ o/tested:verify     1.5s  909 passed  after library_built",
+        "✗ ├─ o/broken:verify    250ms  after library_built  step_failed",
+        "· └─ o/never:verify       0ms  after library_built  pending",
+    ]
+
+
+def test_no_runs_are_no_lines() -> None:
+    assert render_tree((), {}) == []
+
+
+@given(parents=st.lists(st.integers(0, 100), max_size=60))
+def test_every_run_of_any_tree_is_drawn_once_and_below_its_parent(parents: list[int]) -> None:
+    runs = [ROOT]
+    for number, parent in enumerate(parents):
+        above = runs[parent % len(runs)]
+        runs.append(run(f"r{number}", above.run_id, depth=above.depth + 1))
+
+    lines = tree_lines(runs)
+    assert sorted(line.outcome.run_id for line in lines) == sorted(each.run_id for each in runs)
+    drawn: dict[str, int] = {}
+    for position, line in enumerate(lines):
+        drawn[line.outcome.run_id] = position
+        assert len(line.branch) == 3 * line.outcome.depth
+        if line.outcome.parent_id:
+            assert drawn[line.outcome.parent_id] < position
+
+
+def test_a_very_deep_tree_is_drawn() -> None:
+    runs = [ROOT]
+    for number in range(3_000):
+        runs.append(run(str(number), runs[-1].run_id))
+
+    assert len(tree_lines(runs)) == 3_001
+
+
+@pytest.mark.parametrize(
+    ("outputs", "shown"),
+    [
+        ({}, ""),
+        ({"a": {"passed": "3"}, "b": {"passed": "4"}}, "7"),
+        ({"a": {"passed": "some"}}, ""),
+        ({"a": {"passed": "-3"}, "b": {"passed": "²"}}, ""),
+        ({"a": {"failed": "3"}}, ""),
+    ],
+)
+def test_only_numbers_are_counted(outputs: dict[str, dict[str, str]], shown: str) -> None:
+    assert counts(run("a", outputs=outputs)) == shown
+
+
+def test_runs_are_counted_by_how_they_ended() -> None:
+    runs = (run("a"), run("b", failure=BROKEN), run("c"), run("d", status="pending"))
+
+    assert count_by_status(runs) == {"success": 2, "failed": 1, "pending": 1}
+
+
+# The summary.
+
+STEPS = (
+    StepRecord("build", "success", 1.0, 1.25),
+    StepRecord("maybe", "skipped", 2.0, 0.0),
+    StepRecord("tell", "failed", 2.0, 60.0),
+)
+
+
+def test_the_summary_says_what_scripts_look_for() -> None:
+    text = summary(tree(run("a")), STEPS)
+
+    assert text.splitlines() == [
+        "Execution completed: root",
+        "Success: true",
+        "Duration: 1m02s",
+        "  ✓ build (1.2s)",
+        "  – maybe (0ms)",
+        "  ✗ tell (1m00s)",
+        "",
+        "Triggered runs: 1 (1 success)",
+        "  ✓ o/root:verify     1.5s",
+        "  ✓ └─ o/a:verify     1.5s  after library_built",
+    ]
+    assert text.endswith("\n")
+
+
+def test_a_run_that_triggered_nothing_has_no_tree() -> None:
+    text = summary(tree(ok=False), ())
+
+    assert text == "Execution completed: root\nSuccess: false\nDuration: 1m02s\n"
+
+
+def test_success_has_no_failures_to_tell() -> None:
+    assert failures(tree(run("a"))) == ""
+
+
+def test_a_failed_run_is_told_with_kind_step_log_and_how_to_replay_it() -> None:
+    root = run("root", None, failure=Failure(FAN_OUT_FAILED, "1 of 1 triggered runs failed", step="tell"))
+
+    assert failures(tree(run("a", failure=BROKEN), root=root)).splitlines() == [
+        "o/a:verify failed after 1.5s (a)",
+        "  step_failed at step 'test': exit code 1",
+        "  and more",
+        "  last lines of its log:",
+        "    | E assert 1 == 2",
+        "    | 1 failed",
+        "  logs: /home/my runs/a/logs",
+        "  run it again: python -m runner_child '/home/my runs/a' --fresh",
+        "",
+        "execution failed: step 'tell' failed: 1 of 1 triggered runs failed",
+    ]
+
+
+def test_a_run_that_was_never_started_has_no_logs_and_no_replay() -> None:
+    text = failures(tree(run("a", failure=Failure("inputs_invalid", "no input"), started_at=None)))
+
+    assert "inputs_invalid: no input" in text
+    assert "logs:" not in text
+    assert "run it again" not in text
+
+
+def test_runs_that_failed_since_others_did_are_not_told_again() -> None:
+    between = run("a", failure=Failure(FAN_OUT_FAILED, "1 of 1 triggered runs failed", step="tell"))
+    text = failures(tree(between, run("b", "a", failure=BROKEN)))
+
+    assert "o/a:verify failed" not in text
+    assert text.count("o/b:verify failed") == 1
+    assert text.endswith("execution failed: 1 triggered runs failed; nobody waited for it\n")
+
+
+def test_hundreds_of_failures_are_told_up_to_a_limit() -> None:
+    text = failures(tree(*(run(f"r{number}", failure=BROKEN) for number in range(MAX_DETAILED + 7))))
+
+    assert text.count("failed after") == MAX_DETAILED
+    assert "and 7 more failed runs; `tako status root` lists them" in text
+
+
+@pytest.mark.parametrize("waiting", [True, False])
+def test_a_refused_fan_out_that_nobody_waited_for_is_told(waiting: bool) -> None:
+    event = make_event(waiting=waiting)
+    refused = FanOutResult(event, (), failed_below=True, refused=Failure(PLAN_REFUSED, "a cycle: a → a"))
+    text = failures(tree(fan_outs=(refused,), ok=False))
+
+    assert (f"{LIBRARY} emitted library_built; refused: a cycle: a → a" in text) is not waiting
+    assert "execution failed: a fan-out was refused" in text
+
+
+def test_an_interruption_is_told() -> None:
+    text = failures(tree(run("a", status="pending"), ok=False, interrupted_by=15))
+
+    assert text == "execution interrupted by SIGTERM\n"
+
+
+@pytest.mark.parametrize(
+    ("failure", "title"),
+    [
+        (BROKEN, "step_failed at step 'test': exit code 1"),
+        (Failure(KILLED, "killed by SIGKILL (signal 9)", signal=9), "killed: killed by SIGKILL (signal 9)"),
+        (Failure(KILLED, ""), "killed: "),
+    ],
+)
+def test_the_title_of_a_failure_is_one_line(failure: Failure, title: str) -> None:
+    assert failure_title(failure) == title
+    assert failure_lines(failure)[0] == title
+
+
+@given(message=st.text(max_size=30), step=st.none() | st.text(min_size=1, max_size=5))
+def test_no_message_breaks_a_report(message: str, step: str | None) -> None:
+    failure = Failure(STEP_FAILED, message, step=step)
+    root = run("root", None, failure=failure)
+
+    assert "\n" not in failure_title(Failure(STEP_FAILED, message))
+    assert "execution failed" in failures(tree(run("a", failure=failure), root=root))
+
+
+# The same for programs.
+
+
+def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
+    root = run("root", None, failure=Failure(FAN_OUT_FAILED, "1 of 1 failed", step="tell"))
+    result = tree(run("a", failure=BROKEN), root=root, warnings=("o/x: unreadable",))
+    data = json.loads(json.dumps(result_data(result, make_root(inputs={"bump": "minor"}), STEPS)))
+
+    assert (data["run_id"], data["success"], data["duration_seconds"]) == ("root", False, 62.0)
+    assert (data["repository"], data["workflow"], data["inputs"]) == (LIBRARY, "release", {"bump": "minor"})
+    assert [step["status"] for step in data["steps"]] == ["success", "skipped", "failed"]
+    (child,) = data["runs"]
+    assert (child["run_id"], child["parent_id"], child["event_id"]) == ("a", "root", EVENT.id)
+    assert child["failure"]["exit_code"] == 1
+    assert child["replay"] == "python -m runner_child '/home/my runs/a' --fresh"
+    assert child["started_at"] == "1970-01-01T00:00:01.000Z"
+    (fan_out,) = data["fan_outs"]
+    assert fan_out == {
+        "event_id": EVENT.id,
+        "type": "library_built",
+        "source": LIBRARY,
+        "emitted_by": ROOT_ID,
+        "success": False,
+        "children": ["a"],
+        "refused": None,
+    }
+    assert data["warnings"] == ["o/x: unreadable"]
