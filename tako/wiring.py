@@ -115,6 +115,7 @@ class Wiring:
         from tako.execution.request import write_request
         from tako.fanout.executor import FanOutExecutor
         from tako.fanout.journal import Journal
+        from tako.guard import GuardedProcesses
         from tako.locks import exclusive
         from tako.steps.base import base_environment
         from tako.steps.registry import step_kind
@@ -131,7 +132,7 @@ class Wiring:
                 root_runner=InProcessRunner(
                     step_kind=step_kind,
                     checkout=lambda child, directory: self._checkout(child, directory, stop.fd),
-                    processes=self.processes,
+                    processes=GuardedProcesses(self.clock),
                     clock=self.clock,
                     env=env,
                     echo=echo,

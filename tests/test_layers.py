@@ -21,6 +21,7 @@ FLOORS = {
     "tako.packages": 0,
     "tako.stdio": 0,
     "tako.files": 1,
+    "tako.guard": 1,
     "tako.process": 1,
     "tako.signals": 1,
     "tako.locks": 1,

@@ -12,10 +12,11 @@ from queue import Empty, SimpleQueue
 from tako.children.base import ChildRequest, ChildResult
 from tako.errors import MachineError
 from tako.execution.answer import write_answer
+from tako.execution.failure import PROTOCOL, Failure
 from tako.fanout.result import FanOutResult, TreeResult
 from tako.fanout.scheduler import Scheduler
 from tako.fanout.tree import Tree
-from tako.records import record
+from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -201,12 +202,15 @@ class FanOutExecutor:
 
     def child_event(self, run_id: str, event: Event) -> None:
         """A child emitted an event and goes on."""
-        self._queue.put(_Heard(lambda: self._plan(run_id, event)))
+        self._queue.put(_Heard(lambda: None if self._tree.is_planned(event.id) else self._plan(run_id, event)))
 
     def _child_ended(self, run_id: str, result: ChildResult) -> None:
         node = self._tree[run_id]
         self._tree.working.discard(run_id)
         node.seconds += result.seconds
+        if result.event is not None and self._tree.is_planned(result.event.id):
+            message = f"the child waits for the event {result.event.id} again, which has been dealt with"
+            result = replace(result, status="failed", event=None, failure=Failure(kind=PROTOCOL, message=message))
         if result.event is not None:
             self._journal.waiting(run_id, result.event.id)
             self._observer.run_waiting(node.request)

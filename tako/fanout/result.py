@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 
 from tako.execution.answer import Answer
 from tako.execution.event import Event
@@ -42,8 +43,8 @@ class ChildOutcome:
 
     @property
     def replay(self) -> str:
-        """The command that runs it again, alone."""
-        return f"python -m runner_child {shlex.quote(self.workspace)} --fresh"
+        """The command that runs it again, alone: with this Python, since another may not have Tako."""
+        return f"{shlex.quote(sys.executable)} -m runner_child {shlex.quote(self.workspace)} --fresh"
 
 
 @record

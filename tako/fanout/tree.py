@@ -50,6 +50,10 @@ class Tree:
             request = planned.request
             self.add(request, emitter.workspace.child(request.run_id), plan.event.id)
 
+    def is_planned(self, event_id: str) -> bool:
+        """Whether an event has its plan already."""
+        return event_id in self._plans
+
     def plan(self, event_id: str) -> Plan:
         """The plan of an event."""
         return self._plans[event_id]

@@ -253,6 +253,18 @@ def test_nothing_outlives_a_root_that_was_killed(world: World) -> None:
     assert ": interrupted" in status.out
 
 
+def test_a_step_of_the_root_does_not_outlive_it(world: World) -> None:
+    ready = world.root / "ready"
+    world.working("root", config("err/root", step("long", f"trap '' TERM; (sleep 1000 &); touch {ready}; sleep 1000")))
+    process = world.start("exec", WORKFLOW, "--root", "root")
+    wait_for(ready.exists, "the step was at work")
+
+    process.kill()
+    world.finish(process)
+
+    wait_for(lambda: not marked(world.mark), "the step had ended, though it ignores SIGTERM")
+
+
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
 @pytest.mark.parametrize(("begin", "at_work"), [(("--root", "root"), 2), (("--repo", "err/child"), 1)])
 def test_who_waits_for_the_cache_ends_when_told(world: World, begin: tuple[str, str], at_work: int, name: str) -> None:

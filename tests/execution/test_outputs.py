@@ -121,3 +121,8 @@ def test_an_output_that_is_too_long_is_an_error_that_names_it() -> None:
     assert len(gather({"o": "from_stdout"}, stdout=b"x" * MAX_OUTPUT)["o"]) == MAX_OUTPUT
     with pytest.raises(StepError, match="'o'"):
         gather({"o": "from_stdout"}, stdout=b"x" * (MAX_OUTPUT + 1))
+
+
+def test_what_the_step_wrote_itself_is_kept_and_what_is_declared_wins() -> None:
+    written = {"own": "1", "version": "written"}
+    assert gather({"version": "from_stdout"}, written=written, stdout=b"2\n") == {"own": "1", "version": "2"}

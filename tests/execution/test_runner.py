@@ -9,7 +9,7 @@ import pytest
 
 from tako.clock import SystemClock
 from tako.config.model import ArtifactSpec, EventTemplate, Produces, StepSpec
-from tako.errors import StateError
+from tako.errors import MachineError, StateError
 from tako.execution.answer import Answer, write_answer
 from tako.execution.event import ArtifactRef, Event
 from tako.execution.failure import FAN_OUT_FAILED, INTERRUPTED, STEP_ERROR, STEP_FAILED, STEP_KILLED, Failure
@@ -246,3 +246,35 @@ def test_a_stop_ends_the_step_at_work_which_is_then_not_recorded(tmp_path: Path)
     assert state.failure is not None
     assert (state.failure.kind, state.failure.step) == (INTERRUPTED, "b")
     assert [step.id for step in read_state(bench.workspace.state).steps] == ["a"]
+
+
+def test_a_fan_out_at_the_end_is_heard_of_once_and_its_event_too(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tell())
+    bench.run()
+    write_answer(bench.workspace, "tell", Answer(bench.events[0].id, total=0, succeeded=0))
+    assert bench.run(read_state(bench.workspace.state)).status == "success"
+    assert bench.heard == ["tell started", "tell suspended", "emitted built", "tell success"]
+
+
+def test_a_settled_fan_out_is_on_the_disk_and_heard_of_before_the_next_step_starts(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tell(), StepSpec(id="b", run="true"))
+    bench.run()
+    write_answer(bench.workspace, "tell", Answer(bench.events[0].id, total=0, succeeded=0))
+    bench.heard.clear()
+    bench.run(read_state(bench.workspace.state))
+    assert bench.heard == ["tell success", "b started", "b success"]
+
+
+def test_an_answer_about_another_event_is_refused(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tell())
+    waiting = bench.run()
+    write_answer(bench.workspace, "tell", Answer("evt-other", total=0, succeeded=0))
+    with pytest.raises(StateError, match="evt-other"):
+        bench.run(waiting)
+
+
+def test_what_the_machine_refuses_is_no_failure_of_the_step(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepSpec(id="a", run="true"))
+    Path(bench.workspace.log("a")).mkdir()
+    with pytest.raises(MachineError):
+        bench.run()

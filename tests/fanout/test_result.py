@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
@@ -77,4 +78,4 @@ def test_a_refusal_is_told_as_it_was_said() -> None:
 
 
 def test_a_run_is_replayed_from_its_directory_whatever_that_is_called() -> None:
-    assert run("a", workspace="/my runs/$x").replay == "python -m runner_child '/my runs/$x' --fresh"
+    assert run("a", workspace="/my runs/$x").replay == f"{sys.executable} -m runner_child '/my runs/$x' --fresh"

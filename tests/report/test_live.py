@@ -248,3 +248,13 @@ def test_warnings_are_said_once_and_a_plan_that_starts_runs_is_seen_in_the_tree(
 
     assert stream.getvalue().count("warning: a/b: unreadable") == 1
     assert "emitted" not in stream.getvalue()
+
+
+def test_the_steps_of_children_are_seen_in_the_tree_only() -> None:
+    stream = Terminal()
+    with LiveReporter(stream) as reporter:
+        reporter.run_started(make_root(), resumed=False)
+        reporter.planned(Plan(make_event(), (PlannedRun(make_request(), ""),)), make_root())
+        reporter.run_step(make_request(), StepUpdate(id="test", status="success", seconds=1))
+
+    assert "step 'test'" not in stream.getvalue()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from tako.fanout.result import ChildOutcome, FanOutResult, TreeResult
 from tako.report.data import result_data
 from tako.report.summary import MAX_DETAILED, failures, summary
 from tako.report.tree import count_by_status, counts, render_tree, tree_lines
-from tako.report.words import failure_lines, failure_title
+from tako.report.words import failure_lines, failure_title, printable
 from tests.builders import LIBRARY, ROOT_ID, make_event, make_root
 
 EVENT = make_event()
@@ -191,7 +192,7 @@ def test_a_failed_run_is_told_with_kind_step_log_and_how_to_replay_it() -> None:
         "    | E assert 1 == 2",
         "    | 1 failed",
         "  logs: /home/my runs/a/logs",
-        "  run it again: python -m runner_child '/home/my runs/a' --fresh",
+        f"  run it again: {sys.executable} -m runner_child '/home/my runs/a' --fresh",
         "",
         "execution failed: step 'tell' failed: 1 of 1 triggered runs failed",
     ]
@@ -273,7 +274,7 @@ def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
     (child,) = data["runs"]
     assert (child["run_id"], child["parent_id"], child["event_id"]) == ("a", "root", EVENT.id)
     assert child["failure"]["exit_code"] == 1
-    assert child["replay"] == "python -m runner_child '/home/my runs/a' --fresh"
+    assert child["replay"] == f"{sys.executable} -m runner_child '/home/my runs/a' --fresh"
     assert child["started_at"] == "1970-01-01T00:00:01.000Z"
     (fan_out,) = data["fan_outs"]
     assert fan_out == {
@@ -286,3 +287,7 @@ def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
         "refused": None,
     }
     assert data["warnings"] == ["o/x: unreadable"]
+
+
+def test_a_log_line_cannot_move_the_readers_cursor() -> None:
+    assert printable("\x1b[31mred\x1b[0m\tplain\x1b]0;title\x07\x00") == "red\tplain�]0;title��"
