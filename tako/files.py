@@ -11,6 +11,7 @@ import contextlib
 import errno
 import json
 import os
+import sys
 
 from tako.errors import MachineError, StateError
 
@@ -138,18 +139,28 @@ def remove_tree(path: str) -> None:
 
     Raises ``MachineError`` naming what could not be removed.
     """
+    if os.path.islink(path):
+        raise MachineError(f"cannot remove {path}: it is a symbolic link", where=path)
+    with _machine_errors("remove", path):
+        try:
+            _remove(path)
+        except PermissionError:
+            _open_directories(path)
+            _remove(path)
+
+
+def _remove(path: str) -> None:
     from shutil import rmtree
 
     def ignore_missing(_function: Any, _name: str, error: Any) -> None:
-        if not isinstance(error[1], FileNotFoundError):
-            raise error[1]
+        cause = error[1] if isinstance(error, tuple) else error
+        if not isinstance(cause, FileNotFoundError):
+            raise cause
 
-    with _machine_errors("remove", path):
-        try:
-            rmtree(path, onerror=ignore_missing)
-        except PermissionError:
-            _open_directories(path)
-            rmtree(path, onerror=ignore_missing)
+    if sys.version_info >= (3, 12):
+        rmtree(path, onexc=ignore_missing)
+    else:
+        rmtree(path, onerror=ignore_missing)
 
 
 def _open_directories(path: str) -> None:
