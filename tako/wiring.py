@@ -5,6 +5,7 @@ Whatever only some commands need is imported where it is built.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
@@ -17,14 +18,14 @@ from tako.signals import StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
     from tako.children.base import ChildRequest
     from tako.config.model import RepoConfig, WorkflowSpec
     from tako.execution.request import RunRequest
     from tako.fanout.discovery import DiscoveryManager
-    from tako.fanout.executor import TreeObserver
+    from tako.fanout.executor import FanOutExecutor, TreeObserver
     from tako.fanout.orchestrator import Orchestrator
     from tako.fanout.result import TreeResult
     from tako.repos.cache import RepoCache
@@ -148,14 +149,10 @@ class Wiring:
                 clock=self.clock,
                 observer=observer,
             )
-            previous = {
-                number: signal.signal(number, lambda got, _: executor.interrupt(got)) for number in STOP_SIGNALS
-            }
             try:
-                return executor.run(request, workspace)
+                with _interrupts(executor):
+                    return executor.run(request, workspace)
             finally:
-                for number, handler in previous.items():
-                    signal.signal(number, handler)
                 journal.close()
 
     def _checkout(self, child: ChildRequest, directory: str, stop_fd: int) -> object:
@@ -171,6 +168,17 @@ class Wiring:
             lock_path=run.cache_lock,
             clock=StoppableClock((stop_fd,)),
         )
+
+
+@contextlib.contextmanager
+def _interrupts(executor: FanOutExecutor) -> Iterator[None]:
+    """Let the signals that end a program stop the tree instead."""
+    previous = {number: signal.signal(number, lambda got, _: executor.interrupt(got)) for number in STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def load_config(path: str) -> RepoConfig:

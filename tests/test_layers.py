@@ -24,6 +24,7 @@ FLOORS = {
     "tako.guard": 1,
     "tako.process": 1,
     "tako.signals": 1,
+    "tako.watch": 1,
     "tako.locks": 1,
     "tako.logs": 1,
     "tako.config": 2,
