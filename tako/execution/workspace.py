@@ -6,7 +6,7 @@
     state.json            how far it came; written by the run itself only
     journal.jsonl         a root's record of its whole tree
     answers/<step>.json   how a fan-out ended, written by the root for a suspended run
-    logs/<step>.log       what a step printed; logs/child.log what the child process itself said
+    logs/<step>.log       what a step printed; logs/child.stderr what the child process itself said
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to
     locks/run.lock        held while the run is at work
@@ -60,7 +60,8 @@ class Workspace:
 
     @property
     def child_log(self) -> str:
-        return self.log("child")
+        """What the child process itself says; no step can have this name."""
+        return os.path.join(self.path, "logs", "child.stderr")
 
     def log(self, step_id: str) -> str:
         """The log file of a step."""
