@@ -26,8 +26,24 @@ def preview_data(repo: str, workflow: str, inputs: Mapping[str, Any], steps: Seq
         "repository": repo,
         "workflow": workflow,
         "inputs": dict(inputs),
-        "steps": [to_data(step) for step in steps],
+        "steps": [_step_data(step) for step in steps],
     }
+
+
+def _step_data(preview: StepPreview) -> dict[str, Any]:
+    """A step in the words of ``tako.yml``, with what its fan-out would start."""
+    step = preview.step
+    said = {"id": step.id, "name": step.name, "run": step.run, "uses": step.uses, "if": step.condition}
+    data: dict[str, Any] = {name: value for name, value in said.items() if value}
+    if step.uses:
+        data["with"] = to_data(step.params)
+    data["skipped"] = preview.skipped
+    if preview.fan_out is not None:
+        fan_out = to_data(preview.fan_out)
+        for run, run_data in zip(preview.fan_out.runs, fan_out["runs"], strict=True):
+            run_data["steps"] = [_step_data(below) for below in run.steps]
+        data["fan_out"] = fan_out
+    return data
 
 
 def _steps(steps: Sequence[StepPreview], indent: str) -> list[str]:
