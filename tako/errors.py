@@ -58,12 +58,6 @@ class StepError(WorkflowError):
     code = "TAKO_E103"
 
 
-class PlanError(WorkflowError):
-    """A fan-out was refused: a cycle, or too many levels."""
-
-    code = "TAKO_E104"
-
-
 class ExpressionError(WorkflowError):
     """A template or a CEL expression does not compile, or cannot be evaluated."""
 
@@ -131,13 +125,3 @@ class ProtocolError(TakoError):
     """A child said something that is not in the protocol."""
 
     code = "TAKO_E305"
-
-
-class InterruptedRunError(TakoError):
-    """The run was stopped by a signal."""
-
-    code = "TAKO_E130"
-
-    def __init__(self, signal_number: int, signal_name: str) -> None:
-        super().__init__(f"interrupted by {signal_name}")
-        self.exit_code = 128 + signal_number

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 
 from tako.process import GRACE_SECONDS, Processes
+from tako.signals import signal_group
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,9 +38,14 @@ class GuardedProcesses(Processes):
     ) -> Outcome:
         """Wait for a process, with a guard beside it; see ``Processes.supervise``."""
         lifeline, keep = os.pipe()
+        argv = ["/bin/sh", "-c", _WATCH, "tako-guard", str(process.pid)]
         try:
-            argv = ["/bin/sh", "-c", _WATCH, "tako-guard", str(process.pid)]
             guard = self.spawn(argv, env={"PATH": os.defpath}, stdin=lifeline)
+        except BaseException:
+            os.close(keep)
+            signal_group(process.pid, signal.SIGKILL)
+            super().supervise(process, {})
+            raise
         finally:
             os.close(lifeline)
         try:

@@ -9,7 +9,7 @@ from tako.children.judge import judge
 from tako.children.protocol import Conversation, Hello
 from tako.errors import MachineError, ProtocolError, StateError
 from tako.execution.event import Event
-from tako.execution.failure import NOT_STARTED, PROTOCOL, Failure
+from tako.execution.failure import LOG_TAIL, NOT_STARTED, PROTOCOL, Failure
 from tako.execution.state import read_state
 from tako.files import remove_tree, tail
 from tako.ids import event_id
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tako.children.launchers.base import Launcher
     from tako.children.protocol import Frame
     from tako.clock import Clock
-
-LOG_TAIL = 20
 
 
 class ChildWorkflowExecutor:

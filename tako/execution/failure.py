@@ -24,6 +24,9 @@ PROTOCOL = "protocol"
 NOT_STARTED = "not_started"
 INTERRUPTED = "interrupted"
 
+LOG_TAIL = 20
+"""Lines of a log that a failure shows."""
+
 KINDS: Mapping[str, str] = {
     STEP_FAILED: "a step ended with a non-zero exit code",
     STEP_KILLED: "a step was killed by a signal",

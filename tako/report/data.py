@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     from tako.execution.request import RunRequest
     from tako.execution.state import StepRecord
-    from tako.fanout.plan import Plan
     from tako.fanout.result import ChildOutcome, TreeResult
 
 
@@ -76,25 +75,4 @@ def outcome_data(run: ChildOutcome) -> dict[str, Any]:
         "failure": to_data(run.failure),
         "outputs": to_data(run.outputs),
         "replay": run.replay if run.failure is not None else None,
-    }
-
-
-def plan_data(plan: Plan) -> dict[str, Any]:
-    """What an event would cause."""
-    return {
-        "event": {"type": plan.event.type, "source": plan.event.source, "artifact": plan.event.artifact},
-        "would_run": [
-            {
-                "repository": planned.request.repo,
-                "ref": planned.request.ref,
-                "workflow": planned.request.workflow.name,
-                "inputs": dict(planned.request.inputs),
-                "why": planned.why,
-                "failure": to_data(planned.failure),
-            }
-            for planned in plan.runs
-        ],
-        "passed_over": [to_data(passed) for passed in plan.passed_over],
-        "warnings": list(plan.warnings),
-        "refused": to_data(plan.refused),
     }

@@ -6,7 +6,7 @@ import contextlib
 import os
 
 from tako.errors import StepError
-from tako.execution.failure import STEP_FAILED, STEP_KILLED, Failure
+from tako.execution.failure import LOG_TAIL, STEP_FAILED, STEP_KILLED, Failure
 from tako.execution.outputs import needed_streams
 from tako.files import open_log, tail
 from tako.signals import signal_name
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 KEPT_OUTPUT = 1 << 20
 """Bytes of a stream that are kept for ``produces``."""
-
-LOG_TAIL = 20
-"""Lines of the log that an error shows."""
 
 _ARGV = {"sh": ("/bin/sh", "-e", "-c"), "bash": ("bash", "-e", "-o", "pipefail", "-c")}
 

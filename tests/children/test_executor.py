@@ -9,13 +9,13 @@ import pytest
 
 from tako.children import executor as module
 from tako.children.base import ChildRequest, ChildResult, StepUpdate
-from tako.children.executor import LOG_TAIL, ChildWorkflowExecutor, foreign_claim
+from tako.children.executor import ChildWorkflowExecutor, foreign_claim
 from tako.children.factory import ChildRunnerFactory
 from tako.children.protocol import Frame, Hello, Result, encode
 from tako.config.model import StepSpec
 from tako.errors import MachineError
 from tako.execution.event import ArtifactRef, Event
-from tako.execution.failure import KILLED, NOT_STARTED, PROTOCOL, STEP_FAILED, Failure
+from tako.execution.failure import KILLED, LOG_TAIL, NOT_STARTED, PROTOCOL, STEP_FAILED, Failure
 from tako.execution.request import read_request
 from tako.execution.state import ExecutionState, StepRecord, write_state
 from tako.execution.workspace import Workspace
