@@ -97,10 +97,33 @@ class NotCachedError(TakoError):
     exit_code = 2
 
 
+class DriftError(TakoError):
+    """What a run depends on has changed since it was planned."""
+
+    code = "TAKO_E203"
+    exit_code = 2
+
+
 class MachineError(TakoError):
     """The machine refused something: no process, no space, no permission."""
 
     code = "TAKO_E301"
+
+
+class SpawnError(MachineError):
+    """A process could not be started.
+
+    ``number`` is the system's error number. ``passing`` says that it is about what the machine lacks at the moment
+    (processes, memory, descriptors), not about the program.
+    """
+
+    code = "TAKO_E306"
+
+    def __init__(self, what: str, *, where: str = "", number: int | None = None, passing: bool = False) -> None:
+        cure = "close other programs, or raise the limits (`ulimit -n`, `ulimit -u`) and try again" if passing else ""
+        super().__init__(what, where=where, cure=cure)
+        self.number = number
+        self.passing = passing
 
 
 class StateError(TakoError):

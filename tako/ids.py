@@ -52,9 +52,14 @@ def child_run_id(root_id: str, event_id: str, repo: str, workflow: str, taken: C
         salt += 1
 
 
-def event_id(run_id: str, step_id: str) -> str:
-    """The id of the event that a step of a run emits."""
-    return f"evt-{_digest(run_id, step_id)[:24]}"
+def event_id(run_id: str, step_id: str, generation: int = 1) -> str:
+    """The id of the event that a step of a run emits: the same each time the run comes to it.
+
+    ``generation`` counts how often somebody asked for the step to be run again although it had succeeded: that is
+    another event, with runs of its own.
+    """
+    again = (str(generation),) if generation > 1 else ()
+    return f"evt-{_digest(run_id, step_id, *again)[:24]}"
 
 
 def _digest(*parts: str) -> str:

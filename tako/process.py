@@ -3,9 +3,10 @@
 Everything starts through ``posix_spawn``: it is safe beside threads, takes the signal dispositions and the process
 group with it, and spares the child the import of ``subprocess`` (25 ms). Python ignores SIGPIPE and SIGXFSZ; what we
 start gets the defaults back, and no descriptor but 0, 1 and 2: Python's own are close-on-exec (PEP 446), and
-``Processes`` marks those that were inherited.
+``Processes`` marks those that were inherited. What the user had ignored when Tako was started stays ignored.
 
-A process leads a group or a session of its own, so that it can be ended together with its descendants.
+A process leads a group or a session of its own, so that it can be ended together with its descendants. What left both
+is found as a descendant (``tako.family``), if this process adopts orphans.
 """
 
 from __future__ import annotations
@@ -14,32 +15,41 @@ import contextlib
 import os
 import signal
 
+from tako import family
 from tako.clock import SystemClock
-from tako.errors import MachineError
+from tako.errors import SpawnError
+from tako.household import adopted, end_all, freeze, household, is_alone, kill_all, thaw
+from tako.patience import ASK, FORCE, Awake, Patience
 from tako.records import record
-from tako.signals import Exit, exit_from_status, is_alive, session_members, signal_group
+from tako.shortage import TRIED, is_shortage, patiently
+from tako.signals import Exit, Stops, exit_from_status, signal_group
 from tako.watch import Watch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
     from tako.clock import Clock
+    from tako.family import Relative
 
     Sink = Callable[[bytes], object]
 
 GRACE_SECONDS = 5.0
 """Between asking a process to end (SIGTERM) and forcing it (SIGKILL)."""
 
-LEFTOVER_GRACE_SECONDS = 0.5
-"""The same for what a finished process left running."""
+NO_STOPS = Stops()
 
-_RESTORED_SIGNALS = tuple(
-    number
-    for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ", "SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGCHLD")
-    if (number := getattr(signal, name, None)) is not None
+_LOOKS = 10
+"""In a row, that find nothing, where it cannot be certain that nothing is there."""
+
+REAP_SECONDS = 2.0
+"""How often a process that waits takes note of adopted ones that have ended."""
+
+_PYTHONS_OWN = tuple(
+    number for name in ("SIGPIPE", "SIGXFSZ", "SIGXFZ") if (number := getattr(signal, name, None)) is not None
 )
+"""What Python ignores, whatever the user wants."""
 
 
 @record
@@ -50,6 +60,9 @@ class Outcome:
     stopped: bool = False
     """True if it was ended because a stop was asked for."""
     timed_out: bool = False
+    """True if it was ended because its time was up."""
+    forced: bool = False
+    """True if SIGKILL was needed, or wanted."""
 
 
 @record
@@ -75,9 +88,11 @@ class Completed:
 class Process:
     """A started process. Only the thread that started it waits for it."""
 
-    def __init__(self, pid: int, argv: Sequence[str]) -> None:
+    def __init__(self, pid: int, argv: Sequence[str], *, session: bool = False) -> None:
         self.pid = pid
         self.argv = tuple(argv)
+        self.session = session
+        """Whether it leads a session, not only a group."""
         self._exit: Exit | None = None
         self._pidfd = _pidfd(pid)
 
@@ -87,6 +102,7 @@ class Process:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
                 self._exit = exit_from_status(status)
+                household.left(self.pid)
                 self.close()
         return self._exit
 
@@ -102,10 +118,18 @@ class Process:
 
 
 class Processes:
-    """Starts and supervises processes; pass it to whoever needs one. To be made in the main thread."""
+    """Starts and supervises processes; pass it to whoever needs one. To be made in the main thread.
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    With ``adopts`` this whole process becomes the parent of all that lose theirs below it, and ends them when what
+    started them has ended. For the composition roots: in a process that has other children of its own it is not safe.
+    """
+
+    def __init__(self, clock: Clock | None = None, *, adopts: bool = False) -> None:
         self._clock = clock or SystemClock()
+        self._adopts = adopts and family.adopt_orphans()
+        self._reap_at = 0.0
+        if self._adopts:
+            household.open()
         _keep_inherited_descriptors()
         if signal.getsignal(signal.SIGCHLD) is signal.SIG_IGN:
             # Whoever started us so would have the kernel forget how our children ended (wait(2)).
@@ -123,8 +147,8 @@ class Processes:
     ) -> Process:
         """Start a command as leader of its own process group, or session.
 
-        ``argv[0]`` is looked up in this process's PATH. Descriptors that are None become ``/dev/null``.
-        Raises ``MachineError`` if it cannot be started.
+        ``argv[0]`` is looked up in this process's PATH. Descriptors that are None become ``/dev/null``. What the
+        machine lacks at the moment is waited for, some seconds. Raises ``SpawnError`` if it cannot be started.
         """
         actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = []
         for target, source in enumerate((stdin, stdout, stderr)):
@@ -133,20 +157,25 @@ class Processes:
             else:
                 actions.append((os.POSIX_SPAWN_DUP2, source, target))
         leads: dict[str, Any] = {"setsid": True} if session else {"setpgroup": 0}
-        try:
-            pid = os.posix_spawnp(
+
+        def start() -> int:
+            return os.posix_spawnp(
                 argv[0],
                 list(argv),
                 dict(env),
                 file_actions=actions,
                 setsigmask=[],
-                setsigdef=_RESTORED_SIGNALS,
+                setsigdef=_PYTHONS_OWN,
                 **leads,
             )
-        except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise MachineError(f"cannot start {argv[0]!r}: {reason}", where=argv[0]) from error
-        return Process(pid, argv)
+
+        with _spawn_errors(f"cannot start {argv[0]!r}", where=argv[0]):
+            return Process(patiently(lambda: household.start(start), self._clock), argv, session=session)
+
+    def pipe(self, what: str) -> tuple[int, int]:
+        """A pipe: the end to read from, the end to write to. Raises ``SpawnError``, naming what it was for."""
+        with _spawn_errors(f"cannot make a pipe for {what}"):
+            return patiently(os.pipe, self._clock)
 
     def run(
         self,
@@ -154,12 +183,12 @@ class Processes:
         *,
         env: Mapping[str, str],
         timeout: float | None = None,
-        stop_fds: Sequence[int] = (),
+        stops: Stops = NO_STOPS,
         limit: int = 16 << 20,
     ) -> Completed:
         """Run a command to its end and return what it printed, at most ``limit`` bytes of each stream.
 
-        Raises ``MachineError`` if it cannot be started.
+        Raises ``SpawnError`` if it cannot be started.
         """
         captured = {1: bytearray(), 2: bytearray()}
 
@@ -169,9 +198,7 @@ class Processes:
 
             return sink
 
-        outcome = self.run_piped(
-            argv, env=env, on_stdout=keep(1), on_stderr=keep(2), stop_fds=stop_fds, timeout=timeout
-        )
+        outcome = self.run_piped(argv, env=env, on_stdout=keep(1), on_stderr=keep(2), stops=stops, timeout=timeout)
         return Completed(
             exit=outcome.exit,
             stdout=bytes(captured[1]),
@@ -186,24 +213,38 @@ class Processes:
         env: Mapping[str, str],
         on_stdout: Sink,
         on_stderr: Sink,
-        stop_fds: Sequence[int] = (),
+        stops: Stops = NO_STOPS,
         timeout: float | None = None,
+        grace: float = GRACE_SECONDS,
+        stdin: int | None = None,
+        session: bool = False,
+        whole_tree: bool = True,
     ) -> Outcome:
-        """Run a command to its end, giving what it prints to two functions as it comes.
+        """Run a command to its end, giving what it prints to two functions as it comes; see ``supervise``.
 
-        What it leaves running is ended with it. Raises ``MachineError`` if it cannot be started.
+        What it leaves running is ended with it. Raises ``SpawnError`` if it cannot be started.
         """
-        out_read, out_write = os.pipe()
-        err_read, err_write = os.pipe()
-        try:
+        with self._two_pipes(argv[0]) as (out_read, out_write, err_read, err_write):
             try:
-                process = self.spawn(argv, env=env, stdout=out_write, stderr=err_write)
+                process = self.spawn(argv, env=env, stdin=stdin, stdout=out_write, stderr=err_write, session=session)
             finally:
                 os.close(out_write)
                 os.close(err_write)
-            return self.supervise(
-                process, {out_read: on_stdout, err_read: on_stderr}, stop_fds=stop_fds, timeout=timeout
-            )
+            sinks = {out_read: on_stdout, err_read: on_stderr}
+            return self.supervise(process, sinks, stops=stops, timeout=timeout, grace=grace, whole_tree=whole_tree)
+
+    @contextlib.contextmanager
+    def _two_pipes(self, what: str) -> Iterator[tuple[int, int, int, int]]:
+        """Two pipes, of which the caller closes the ends to write to."""
+        out_read, out_write = self.pipe(what)
+        try:
+            err_read, err_write = self.pipe(what)
+        except BaseException:
+            os.close(out_read)
+            os.close(out_write)
+            raise
+        try:
+            yield out_read, out_write, err_read, err_write
         finally:
             os.close(out_read)
             os.close(err_read)
@@ -213,80 +254,110 @@ class Processes:
         process: Process,
         outputs: Mapping[int, Sink],
         *,
-        stop_fds: Sequence[int] = (),
+        stops: Stops = NO_STOPS,
         timeout: float | None = None,
+        due: Callable[[], float | None] = lambda: None,
+        closed: Callable[[int], object] = lambda _descriptor: None,
         grace: float = GRACE_SECONDS,
+        whole_tree: bool = True,
     ) -> Outcome:
         """Wait for a process, passing on what comes out of it.
 
-        ``outputs`` maps descriptors to read to the functions that get the bytes. A descriptor of ``stop_fds``
-        that becomes readable, or ``timeout`` seconds, end the process with its group: SIGTERM, after ``grace``
-        seconds SIGKILL. What a finished process left in its group is ended too. A descendant that keeps a pipe
-        open does not delay the return.
+        ``outputs`` maps descriptors to read to the functions that get the bytes; one that returns False wants the
+        process to end. So do ``stops``, ``timeout`` seconds, or the moment that ``due`` tells, on the clock's
+        ``monotonic``: the process is asked to (SIGTERM) and after ``grace`` seconds forced (SIGKILL). Time in which
+        this process was stopped itself does not count. ``closed`` is called with a descriptor that ends early.
+
+        With ``whole_tree`` all that it started is asked too, not only its group. What a finished process left running
+        is ended in any case. A descendant that keeps a pipe open does not delay the return.
         """
-        stopped = timed_out = False
-        deadline = None if timeout is None else self._clock.monotonic() + timeout
-        watch = Watch(process, outputs, stop_fds)
+        awake = Awake(self._clock)
+        patience = Patience(awake.now(), timeout=timeout, grace=grace)
+        watch = Watch(process, outputs, stops, closed)
         try:
             while (exit_ := process.poll()) is None:
-                remaining = None if deadline is None else max(0.0, deadline - self._clock.monotonic())
-                stop_seen = watch.turn(remaining)
-                expired = deadline is not None and self._clock.monotonic() >= deadline
-                if not (stop_seen or expired):
-                    continue
-                if stopped or timed_out:
-                    signal_group(process.pid, signal.SIGKILL)
-                    deadline = None
-                    continue
-                stopped, timed_out = stop_seen, not stop_seen
-                watch.ignore_stops()
-                signal_group(process.pid, signal.SIGTERM)
-                deadline = self._clock.monotonic() + grace
-            self.end_group(process.pid)
+                wait = patience.wait(awake.now(), due())
+                watch.turn(self._until(wait))
+                if wait is None:
+                    awake.skip()
+                action = patience.decide(awake.now(), watch.seen(due()))
+                if action is not None and process.poll() is None:
+                    self._urge(process, action, whole_tree=whole_tree)
+            if exit_.signal is not None and not patience.stopped:
+                # A signal to our own group, by which we are asked to stop, meets one that has not left it yet.
+                watch.turn(0.0)
+                seen = watch.seen(None)
+                if seen.stop or seen.lost or seen.force:
+                    patience.decide(awake.now(), seen)
+            self.end_leftovers(process, force=patience.forced, in_order=exit_.code in (0, 1))
             watch.drain()
         except BaseException:
-            signal_group(process.pid, signal.SIGKILL)
+            if process.poll() is None:
+                self._urge(process, FORCE, whole_tree=whole_tree)
             # Whoever raised this may raise it again if given more to read.
-            watch.ignore_outputs()
-            watch.ignore_stops()
+            watch.ignore_all()
             while process.poll() is None:
                 watch.turn(None)
+            self.end_leftovers(process, force=True)
             raise
-        return Outcome(exit=exit_, stopped=stopped, timed_out=timed_out)
+        return Outcome(exit=exit_, stopped=patience.stopped, timed_out=patience.timed_out, forced=patience.forced)
 
-    def end_group(self, group: int, grace: float = LEFTOVER_GRACE_SECONDS) -> None:
-        """End what is left of a process group: SIGTERM, after ``grace`` seconds SIGKILL."""
-        if not signal_group(group, signal.SIGTERM):
-            return
-        deadline = self._clock.monotonic() + grace
-        pause = 0.002
-        while self._clock.monotonic() < deadline:
-            if not is_alive(group):
-                return
-            self._clock.sleep(pause)
-            pause *= 2
-        signal_group(group, signal.SIGKILL)
+    def _until(self, seconds: float | None) -> float | None:
+        """How long to wait, so that adopted processes that end do not pile up where only one thread waits."""
+        if not self._adopts or len(household.at_work()) > 1:
+            return seconds
+        now = self._clock.monotonic()
+        if now >= self._reap_at:
+            self._reap_at = now + REAP_SECONDS
+            household.orphans()
+        return REAP_SECONDS if seconds is None else min(seconds, REAP_SECONDS)
 
-    def end_session(self, session: int, grace: float = LEFTOVER_GRACE_SECONDS) -> tuple[int, ...]:
-        """End every process of a session, in whatever group; return the pids that were found.
+    def _urge(self, process: Process, action: str, *, whole_tree: bool) -> None:
+        """Ask or force a process; one that is stopped can only be forced, so it is woken when it is asked."""
+        number = signal.SIGTERM if action == ASK else signal.SIGKILL
+        below = family.descendants([process.pid]) if whole_tree and self._adopts else []
+        signal_group(process.pid, number)
+        signal_group(process.pid, signal.SIGCONT)
+        for relative in below:
+            if family.group_of(relative.pid) != process.pid and family.send(relative, number):
+                family.send(relative, signal.SIGCONT)
 
-        For a child that died without ending its own steps. Looks again until none is left, since a process
-        may be born while others are being ended.
+    def end_leftovers(self, process: Process, *, force: bool = False, in_order: bool = False) -> int:
+        """End what an ended process left running, and return how many processes that were; see ``end_all``.
+
+        One that ended ``in_order`` is believed to have left nothing if nothing is seen.
         """
-        found: set[int] = set()
-        deadline = self._clock.monotonic() + grace
-        while alive := session_members(session):
-            force = self._clock.monotonic() >= deadline
-            for pid in alive:
-                # Asked once only: many programs take a second SIGTERM as leave to skip their cleaning up.
-                if force or pid not in found:
-                    with contextlib.suppress(ProcessLookupError, PermissionError):
-                        os.kill(pid, signal.SIGKILL if force else signal.SIGTERM)
-            found.update(alive)
-            if self._clock.monotonic() >= deadline + GRACE_SECONDS:
-                break
-            self._clock.sleep(0.01)
-        return tuple(sorted(found))
+        if self._adopts:
+            looks = 1 if in_order else _LOOKS
+            return end_all(adopted, self._clock, force=force, none_left=is_alone, looks=looks)
+        return end_all(lambda: _members(process), self._clock, force=force)
+
+    def kill_all(self) -> None:
+        """Kill everything below this process: for one that is about to end itself."""
+        kill_all(self._clock)
+
+    def freeze(self) -> None:
+        """Stop everything that was started here, with all below (SIGSTOP), until ``thaw``."""
+        if self._adopts:
+            freeze(self._clock)
+
+    def thaw(self) -> None:
+        """Let everything go on that was started here."""
+        if self._adopts:
+            thaw()
+
+
+@contextlib.contextmanager
+def _spawn_errors(what: str, *, where: str = "") -> Iterator[None]:
+    """Turn what keeps a process from being started, tried patiently, into a ``SpawnError``."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        number = error.errno if isinstance(error, OSError) else None
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        passing = is_shortage(error)
+        tried = f" ({TRIED})" if passing else ""
+        raise SpawnError(f"{what}: {reason}{tried}", where=where, number=number, passing=passing) from error
 
 
 def _pidfd(pid: int) -> int:
@@ -295,6 +366,11 @@ def _pidfd(pid: int) -> int:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return -1
+
+
+def _members(process: Process) -> list[Relative]:
+    """What is left of a process's group or session; psutil is asked only if there may be something."""
+    return family.members(process.pid) if process.session or signal_group(process.pid, 0) else []
 
 
 def _keep_inherited_descriptors() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import Any, TypeVar, dataclass_transform
 
     T = TypeVar("T")
@@ -24,25 +25,31 @@ class FrozenRecordError(AttributeError):
 
 
 class _Record:
-    """The methods of every record; ``_fields`` and ``_required`` are set by the decorator."""
+    """The methods of every record; ``_fields``, ``_names`` and ``_defaults`` are set by the decorator."""
 
     _fields: tuple[str, ...] = ()
-    _required: frozenset[str] = frozenset()
+    _names: frozenset[str] = frozenset()
+    _defaults: Mapping[str, Any] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
+        # Reading the journal of a large tree makes tens of thousands: what is wrong is only looked for if something is.
+        values = self.__dict__
+        values.update(self._defaults)
+        values.update(zip(self._fields, args, strict=False))
+        values.update(kwargs)
+        if values.keys() != self._names or (args and (kwargs or len(args) > len(self._fields))):
+            self._refuse_wrong(args, kwargs)
+
+    def _refuse_wrong(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
         if len(args) > len(self._fields):
             raise TypeError(f"{type(self).__name__} takes {len(self._fields)} values, got {len(args)}")
         positional = self._fields[: len(args)]
         doubled = [name for name in positional if name in kwargs]
-        unknown = [name for name in kwargs if name not in self._fields]
-        missing = [name for name in self._required if name not in kwargs and name not in positional]
+        unknown = [name for name in kwargs if name not in self._names]
+        given = (*positional, *kwargs, *self._defaults)
+        missing = [name for name in self._fields if name not in given]
         if doubled or unknown or missing:
             raise TypeError(f"{type(self).__name__}: missing {missing}, unknown {unknown}, given twice {doubled}")
-        for name in self._fields:
-            if name not in self._required:
-                self.__dict__[name] = getattr(type(self), name)
-        self.__dict__.update(zip(positional, args, strict=True))
-        self.__dict__.update(kwargs)
 
     def __setattr__(self, name: str, _value: Any) -> None:
         raise FrozenRecordError(f"{type(self).__name__}.{name} is frozen; use replace()")
@@ -75,8 +82,8 @@ def record(cls: type[T]) -> type[T]:
     """
     fields = tuple(cls.__annotations__)
     body = {name: value for name, value in cls.__dict__.items() if name not in ("__dict__", "__weakref__")}
-    required = frozenset(name for name in fields if name not in body)
-    body.update(_fields=fields, _required=required, __match_args__=fields)
+    defaults = {name: body[name] for name in fields if name in body}
+    body.update(_fields=fields, _names=frozenset(fields), _defaults=defaults, __match_args__=fields)
     made: type[T] = type(cls.__name__, (_Record,), body)
     return made
 

@@ -33,6 +33,22 @@ class Exit:
         return f"exit code {self.code}"
 
 
+@record
+class Stops:
+    """Descriptors that become readable when something is to end; a pipe's reading end whose writer is gone is."""
+
+    ask: tuple[int, ...] = ()
+    """When somebody wants that it ends."""
+    lost: tuple[int, ...] = ()
+    """When whoever it is done for is gone: it is asked to end, and has less time for that."""
+    force: tuple[int, ...] = ()
+    """When it must end at once."""
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        return (*self.ask, *self.lost, *self.force)
+
+
 class StopSignal:
     """Tells everyone who waits that it is time to stop: ``fd`` becomes readable once ``set`` was called."""
 
@@ -67,6 +83,11 @@ class StopSignal:
         os.close(self._write_end)
 
 
+def is_ignored(number: int) -> bool:
+    """Whether this process ignores a signal: whoever started it may have wanted so (nohup(1), a shell's ``&``)."""
+    return signal.getsignal(number) is signal.SIG_IGN
+
+
 def signal_group(group: int, number: int) -> bool:
     """Send a signal to a process group; False if there is no such group (any more)."""
     try:
@@ -77,38 +98,6 @@ def signal_group(group: int, number: int) -> bool:
         # macOS answers so for a group of zombies; elsewhere a member has changed its user.
         return True
     return True
-
-
-def is_alive(group: int) -> bool:
-    """Whether a process group has a member that is more than a zombie.
-
-    A zombie waits for its parent, and where that is a container's first process, often for ever.
-    """
-    if not signal_group(group, 0):
-        return False
-    try:
-        pids = [name for name in os.listdir("/proc") if name.isdecimal()]
-    except OSError:
-        return True
-    for pid in pids:
-        # proc_pid_stat(5): pid (name) state parent group …; the name may hold spaces and parentheses.
-        with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", "rb") as file:
-            state, _parent, member_of = file.read().rpartition(b")")[2].split()[:3]
-            if int(member_of) == group and state not in (b"Z", b"X"):
-                return True
-    return not pids
-
-
-def session_members(session: int) -> tuple[int, ...]:
-    """The pids of a session's living processes, zombies aside."""
-    import psutil
-
-    members = []
-    for pid in psutil.pids():
-        with contextlib.suppress(ProcessLookupError, PermissionError, psutil.Error):
-            if os.getsid(pid) == session and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-                members.append(pid)
-    return tuple(members)
 
 
 def signal_name(number: int) -> str:

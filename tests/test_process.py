@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import errno
 import os
+import resource
 import select
 import signal
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tako.errors import MachineError
+from tako.errors import MachineError, SpawnError
 from tako.process import Completed, Outcome, Process, Processes
-from tako.signals import Exit, StopSignal, session_members, signal_group, signal_name
+from tako.signals import Exit, Stops, StopSignal, signal_group, signal_name
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock
@@ -131,7 +133,7 @@ def stop_when_ready(processes: Processes, script: str, *, grace: float) -> tuple
             printed.extend(data)
             stop.set()
 
-        outcome = processes.supervise(process, {read: ready}, stop_fds=[stop.fd], grace=grace)
+        outcome = processes.supervise(process, {read: ready}, stops=Stops(ask=(stop.fd,)), grace=grace)
     finally:
         os.close(read)
         stop.close()
@@ -159,7 +161,7 @@ def test_stop_kills_a_process_that_ignores_it(processes: Processes) -> None:
 
     outcome, _ = stop_when_ready(processes, script, grace=0.05)
 
-    assert outcome == Outcome(Exit(signal=signal.SIGKILL), stopped=True)
+    assert outcome == Outcome(Exit(signal=signal.SIGKILL), stopped=True, forced=True)
 
 
 def test_a_closed_lifeline_is_a_stop(processes: Processes) -> None:
@@ -167,7 +169,7 @@ def test_a_closed_lifeline_is_a_stop(processes: Processes) -> None:
     os.close(other_end)
     try:
         outcome = processes.run_piped(
-            ["sleep", "1000"], env=os.environ, on_stdout=discard, on_stderr=discard, stop_fds=[lifeline]
+            ["sleep", "1000"], env=os.environ, on_stdout=discard, on_stderr=discard, stops=Stops(lost=(lifeline,))
         )
     finally:
         os.close(lifeline)
@@ -227,21 +229,132 @@ def test_what_a_finished_process_left_in_its_group_is_ended(
     wait_until(lambda: is_gone(int(completed.stdout)))
 
 
-def test_what_is_started_has_default_signals_and_none_blocked(
-    processes: Processes, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    previous = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+def test_what_python_ignores_is_not_ignored_in_what_is_started_and_nothing_is_blocked(processes: Processes) -> None:
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     try:
         completed = processes.run(["grep", "-E", "SigIgn|SigBlk", "/proc/self/status"], env=os.environ)
     finally:
-        signal.signal(signal.SIGTERM, previous)
         signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
-    masks = {name.decode(): int(mask, 16) for name, mask in (line.split() for line in completed.stdout.splitlines())}
+    masks = masks_of(completed)
     assert masks["SigBlk:"] == 0
-    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):
         assert not masks["SigIgn:"] & (1 << (number - 1)), number
+
+
+def test_what_the_user_ignores_is_ignored_in_what_is_started(processes: Processes) -> None:
+    # As nohup(1) does, before it starts Tako.
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        completed = processes.run(["grep", "-E", "SigIgn", "/proc/self/status"], env=os.environ)
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+    assert masks_of(completed)["SigIgn:"] & (1 << (signal.SIGHUP - 1))
+
+
+def masks_of(completed: Completed) -> dict[str, int]:
+    return {name.decode(): int(mask, 16) for name, mask in (line.split() for line in completed.stdout.splitlines())}
+
+
+def test_what_the_machine_lacks_for_a_moment_is_waited_for(
+    fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refusals = [errno.EAGAIN, errno.EMFILE, errno.ENOMEM]
+    spawn = os.posix_spawnp
+
+    def refuse(*arguments: Any, **options: Any) -> int:
+        if refusals:
+            raise OSError(refusals.pop(), "not now")
+        return spawn(*arguments, **options)
+
+    monkeypatch.setattr(os, "posix_spawnp", refuse)
+
+    assert Processes(fake_clock).run(["true"], env=os.environ).ok
+    assert fake_clock.sleeps[:3] == [0.05, 0.1, 0.2]
+
+
+def test_what_the_machine_goes_on_lacking_is_told(fake_clock: FakeClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: Any, **_options: Any) -> int:
+        raise OSError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(os, "posix_spawnp", refuse)
+
+    with pytest.raises(
+        SpawnError, match=r"cannot start 'true': Resource temporarily unavailable \(tried for 3"
+    ) as caught:
+        Processes(fake_clock).run(["true"], env=os.environ)
+    assert caught.value.passing
+    assert "ulimit" in caught.value.cure
+
+
+def test_a_full_table_of_descriptors_is_told_and_leaves_none_open(fake_clock: FakeClock) -> None:
+    processes = Processes(fake_clock)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    before = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before + 2, hard))
+    try:
+        with pytest.raises(SpawnError, match="Too many open files"):
+            processes.run(["true"], env=os.environ)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert len(os.listdir("/proc/self/fd")) == before
+    assert processes.run(["true"], env=os.environ).ok
+
+
+def test_a_stopped_process_is_woken_to_be_asked(processes: Processes, wait_until: Wait) -> None:
+    outcome, printed = stop_when_ready(
+        processes, "trap 'echo bye; exit 7' TERM; echo ready; kill -STOP $$; while :; do sleep 0.01; done", grace=10
+    )
+
+    assert outcome == Outcome(Exit(code=7), stopped=True)
+    assert printed == b"ready\nbye\n"
+
+
+def test_a_process_can_be_forced_at_once(processes: Processes) -> None:
+    force = StopSignal()
+    force.set()
+    try:
+        outcome = processes.run_piped(
+            ["sh", "-c", "trap '' TERM; while :; do sleep 1; done"],
+            env=os.environ,
+            on_stdout=discard,
+            on_stderr=discard,
+            stops=Stops(force=(force.fd,)),
+        )
+    finally:
+        force.close()
+
+    assert outcome == Outcome(Exit(signal=signal.SIGKILL), stopped=True, forced=True)
+
+
+def test_a_sink_that_has_had_enough_ends_the_process(processes: Processes) -> None:
+    outcome = processes.run_piped(
+        ["sh", "-c", "echo line; exec sleep 1000"],
+        env=os.environ,
+        on_stdout=lambda _data: False,
+        on_stderr=discard,
+        timeout=60,
+    )
+
+    assert outcome == Outcome(Exit(signal=signal.SIGTERM), stopped=True)
+
+
+def test_an_output_that_ends_early_is_told(processes: Processes) -> None:
+    closed: list[int] = []
+    read, write = os.pipe()
+    process = processes.spawn(["sh", "-c", "exec >&-; exec sleep 1000"], env=os.environ, stdout=write)
+    os.close(write)
+    try:
+        outcome = processes.supervise(
+            process, {read: discard}, closed=closed.append, due=lambda: 0.0 if closed else None
+        )
+    finally:
+        os.close(read)
+
+    assert closed == [read]
+    assert outcome == Outcome(Exit(signal=signal.SIGTERM), timed_out=True)
 
 
 def test_no_descriptor_leaks_into_what_is_started(tmp_path: Path) -> None:
@@ -323,61 +436,6 @@ def test_supervision_works_where_there_is_no_pidfd(processes: Processes, monkeyp
     assert sh(processes, "echo out; exit 4") == Completed(exit=Exit(code=4), stdout=b"out\n", stderr=b"")
 
 
-# Starts a process in a group of its own, tells its pid, and dies without ending it.
-_DIES_WITH_A_STEP = """
-import os, signal, sys
-pid = os.posix_spawnp(sys.argv[1], sys.argv[1:], os.environ, setpgroup=0)
-print(pid, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-_COUNTS_REQUESTS = 'trap \'echo asked >>"$0"\' TERM; echo started >"$0"; while :; do sleep 0.01; done'
-
-
-def dead_leader(processes: Processes, start_python: Start, *command: object) -> tuple[int, int]:
-    """A session whose leader was killed, and the pid of what it left behind."""
-    read, write = os.pipe()
-    leader = start_python(_DIES_WITH_A_STEP, *command, stdout=write, session=True)
-    os.close(write)
-    with os.fdopen(read) as pipe:
-        step = int(pipe.readline())
-    assert processes.supervise(leader, {}).exit == Exit(signal=signal.SIGKILL)
-    return leader.pid, step
-
-
-def test_the_end_of_a_session_finds_its_other_groups(
-    processes: Processes, start_python: Start, wait_until: Wait, is_gone: Gone
-) -> None:
-    session, step = dead_leader(processes, start_python, "sleep", "1000")
-    assert not is_gone(step), "the leader's group is not the step's"
-
-    assert processes.end_session(session) == (step,)
-
-    wait_until(lambda: is_gone(step))
-    assert session_members(session) == ()
-
-
-def test_the_end_of_a_session_asks_once_and_then_forces(
-    start_python: Start, wait_until: Wait, is_gone: Gone, tmp_path: Path, fake_clock: FakeClock
-) -> None:
-    log = tmp_path / "log"
-    session, step = dead_leader(Processes(), start_python, "sh", "-c", _COUNTS_REQUESTS, log)
-    wait_until(log.exists)
-    fake_clock.on_sleep = lambda: wait_until(lambda: "asked" in log.read_text() or is_gone(step))
-
-    assert step in Processes(fake_clock).end_session(session, grace=0.1)
-
-    wait_until(lambda: is_gone(step))
-    assert len(fake_clock.sleeps) > 5
-    assert log.read_text() == "started\nasked\n"
-
-
-def test_the_end_of_an_empty_session_finds_nothing(processes: Processes) -> None:
-    process = processes.spawn(["true"], env=os.environ, session=True)
-    assert processes.supervise(process, {}).exit.ok
-
-    assert processes.end_session(process.pid) == ()
-
-
 def test_a_group_that_is_no_more_cannot_be_signalled(processes: Processes) -> None:
     process = processes.spawn(["true"], env=os.environ)
     assert processes.supervise(process, {}).exit.ok
@@ -402,7 +460,7 @@ def test_a_stop_that_was_set_before_stops_at_once(processes: Processes) -> None:
     stop.set()
     try:
         outcome = processes.run_piped(
-            ["sleep", "1000"], env=os.environ, on_stdout=discard, on_stderr=discard, stop_fds=[stop.fd]
+            ["sleep", "1000"], env=os.environ, on_stdout=discard, on_stderr=discard, stops=Stops(ask=(stop.fd,))
         )
     finally:
         stop.close()

@@ -55,6 +55,15 @@ class RepoCache:
         check(wanted)
         return os.path.join(self.root, "locks", *wanted.owner_name.split("/"), f"{encode_ref(wanted.ref)}.lock")
 
+    def moved(self, path: str) -> str | None:
+        """Where something of a cache is that lay at ``path`` before the cache was moved; None if it is not there."""
+        for part in ("repos", "locks"):
+            _, found, rest = path.rpartition(f"/{part}/")
+            here = os.path.join(self.root, part, rest)
+            if found and (part == "locks" or os.path.exists(here)):
+                return here
+        return None
+
     def entries(self) -> tuple[CacheEntry, ...]:
         """Every repository in the cache, by name, each at one ref: see ``choose_ref``.
 

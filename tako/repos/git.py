@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 
 from tako.errors import CheckoutError, MachineError
+from tako.process import NO_STOPS
 from tako.repos import gitconfig
 from tako.repos.names import is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from tako.process import Completed, Processes
+    from tako.signals import Stops
 
 # What `git rev-parse --local-env-vars` lists: they belong to one repository, and are set when Tako is started by a
 # hook, an alias or `git rebase --exec`, where they would turn every command of ours on that repository. Not
@@ -51,10 +53,10 @@ _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", 
 class Git:
     """Runs git, never on another repository than the one named."""
 
-    def __init__(self, processes: Processes, *, stop_fds: Sequence[int] = ()) -> None:
-        """``stop_fds`` are descriptors that become readable when git is to be stopped."""
+    def __init__(self, processes: Processes, *, stops: Stops = NO_STOPS) -> None:
+        """``stops`` tell when git is to end."""
         self._processes = processes
-        self._stop_fds = tuple(stop_fds)
+        self._stops = stops
 
     def run(self, *arguments: str) -> Completed:
         """Run ``git`` with arguments that say where (``-C``, ``--git-dir``); no hook runs, no prompt appears.
@@ -62,9 +64,7 @@ class Git:
         Raises ``MachineError`` if there is no git.
         """
         try:
-            return self._processes.run(
-                ("git", *_QUIET, *arguments), env=environment(os.environ), stop_fds=self._stop_fds
-            )
+            return self._processes.run(("git", *_QUIET, *arguments), env=environment(os.environ), stops=self._stops)
         except MachineError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tako.errors import CheckoutError, MachineError
 from tako.process import Completed, Processes
 from tako.repos.git import Git, environment, find_git_dir, is_commit, owner_and_name
-from tako.signals import StopSignal
+from tako.signals import Stops, StopSignal
 
 RunGit = Callable[..., str]
 MakeRepo = Callable[..., Path]
@@ -242,7 +242,9 @@ def test_git_is_stopped_when_asked(make_repo: MakeRepo, tmp_path: Path) -> None:
     stop = StopSignal()
     stop.set()
     try:
-        completed = Git(Processes(), stop_fds=[stop.fd]).run("-C", str(repo), "-c", "alias.wait=!sleep 1000", "wait")
+        completed = Git(Processes(), stops=Stops(ask=(stop.fd,))).run(
+            "-C", str(repo), "-c", "alias.wait=!sleep 1000", "wait"
+        )
     finally:
         stop.close()
 

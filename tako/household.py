@@ -1,0 +1,174 @@
+"""Which processes below this one are whose, and how those are ended, or stopped for a while, that are nobody's.
+
+A child of this process was started by the gateway, which waits for it; or was there before, or was started past the
+gateway by a library; or it is an orphan that was adopted (``tako.family``): what a process left behind that has ended.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+# Not threading's: importing that would take every child 10 ms.
+from _thread import allocate_lock
+
+from tako import family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tako.clock import Clock
+    from tako.family import Relative
+
+LEFTOVER_GRACE_SECONDS = 0.5
+"""Between asking what was left running to end (SIGTERM) and forcing it (SIGKILL)."""
+
+UNKILLABLE_SECONDS = 5.0
+"""After which a process that SIGKILL does not end is left to the kernel: it waits for a disk or a network."""
+
+_FREEZING_SECONDS = 1.0
+
+_HURRIED_ROUNDS = 200
+"""Of SIGKILL without a pause, since what forks again and again is met only by who is as quick."""
+
+
+class Household:
+    """Which of this process's children are whose: those that were started here have somebody who waits for them."""
+
+    def __init__(self) -> None:
+        self._lock = allocate_lock()
+        self._started: set[int] = set()
+        self._strangers: frozenset[int] | None = None
+
+    def open(self) -> None:
+        """Children that are there at first are somebody else's, as after ``exec`` in a shell with jobs."""
+        if self._strangers is None:
+            self._strangers = frozenset(family.own_children())
+
+    def start(self, spawn: Callable[[], int]) -> int:
+        """Start a process; nobody can take it for an orphan in between."""
+        with self._lock:
+            pid = spawn()
+            self._started.add(pid)
+        return pid
+
+    def left(self, pid: int) -> None:
+        """A process was waited for."""
+        with self._lock:
+            self._started.discard(pid)
+
+    def at_work(self) -> list[int]:
+        """The processes that were started here and have not been waited for."""
+        with self._lock:
+            return list(self._started)
+
+    def orphans(self) -> list[int]:
+        """The children that were adopted; those that have ended are taken note of.
+
+        One of our own process group was started past this gateway, by a library, which waits for it itself.
+        """
+        with self._lock:
+            children = family.own_children()
+            spared = self._started | (self._strangers or frozenset())
+        if not children:
+            return []
+        group = os.getpgrp()
+        spared |= {pid for pid in children if pid not in spared and family.group_of(pid) == group}
+        return family.reap(children, spared)
+
+
+household = Household()
+"""That of this process; there is one, as there is one set of children."""
+
+
+def is_alone() -> bool:
+    """Whether this process certainly has no child of any kind, and so nothing below it that it would adopt."""
+    try:
+        os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return True
+    return False
+
+
+def adopted() -> list[Relative]:
+    """The orphans with all below them."""
+    return family.descendants(household.orphans())
+
+
+def end_all(
+    find: Callable[[], Sequence[Relative]],
+    clock: Clock,
+    *,
+    force: bool = False,
+    grace: float = LEFTOVER_GRACE_SECONDS,
+    none_left: Callable[[], bool] = lambda: False,
+    looks: int = 1,
+) -> int:
+    """End what ``find`` finds: SIGTERM, after ``grace`` seconds SIGKILL, or that at once with ``force``.
+
+    Looks again until there is none, since a process may be born while others are being ended. One that forks and ends
+    all the time is easily missed by one look (proc_pid_tid_children(5)): it is over when ``none_left`` is certain, or
+    when ``looks`` in a row have found nothing. Returns how many there were.
+    """
+    asked: set[int] = set()
+    kill_at = clock.monotonic() + (0.0 if force else grace)
+    pause, rounds = 0.001, 0
+    empty = 0
+    while empty < looks and not none_left():
+        found = find()
+        if not found:
+            empty += 1
+            continue
+        empty = 0
+        now = clock.monotonic()
+        if now >= kill_at + UNKILLABLE_SECONDS:
+            break
+        for relative in found:
+            if now >= kill_at:
+                family.send(relative, signal.SIGKILL)
+            elif relative.pid not in asked and family.send(relative, signal.SIGTERM):
+                # Asked once only: many programs take a second SIGTERM as leave to skip their cleaning up.
+                family.send(relative, signal.SIGCONT)
+        asked.update(relative.pid for relative in found)
+        rounds += now >= kill_at
+        if not 0 < rounds < _HURRIED_ROUNDS:
+            clock.sleep(pause)
+            pause = min(pause * 1.5, 0.02)
+    return len(asked)
+
+
+def kill_all(clock: Clock) -> None:
+    """Kill everything below this process at once, its own children included."""
+    end_all(lambda: family.descendants(family.own_children()), clock, force=True)
+
+
+def freeze(clock: Clock) -> None:
+    """Stop all that was started here or adopted, with all below (SIGSTOP), until ``thaw``.
+
+    Returns when all stand still, since what still runs may start another.
+    """
+    told: set[int] = set()
+    give_up = clock.monotonic() + _FREEZING_SECONDS
+    all_stand_still = False
+    while clock.monotonic() < give_up:
+        found = _all_below()
+        new = [relative for relative in found if relative.pid not in told]
+        if all_stand_still and not new:
+            return
+        for relative in new:
+            family.send(relative, signal.SIGSTOP)
+        told.update(relative.pid for relative in new)
+        # What was born while we looked is found by another look, which begins when nobody can have children any more.
+        all_stand_still = all(family.is_stopped(relative.pid) for relative in found)
+        clock.sleep(0.001)
+
+
+def thaw() -> None:
+    """Let it all go on."""
+    for relative in _all_below():
+        family.send(relative, signal.SIGCONT)
+
+
+def _all_below() -> list[Relative]:
+    return family.descendants([*household.at_work(), *household.orphans()])

@@ -1,0 +1,47 @@
+"""What a machine lacks at one moment it may have the next: processes, memory and descriptors are asked for again."""
+
+from __future__ import annotations
+
+import errno
+
+from tako.errors import MachineError, SpawnError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from tako.clock import Clock
+
+    T = TypeVar("T")
+
+_PASSES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
+"""Errors that may be gone in a moment: no process, memory or descriptor is to be had right now."""
+
+_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+"""Seconds to wait before trying once more."""
+
+TRIED = f"tried for {sum(_PAUSES):.0f} seconds"
+
+
+def is_shortage(error: BaseException) -> bool:
+    """Whether an error, or what a ``MachineError`` came of, is about what the machine lacks at the moment."""
+    if isinstance(error, SpawnError):
+        return error.passing
+    cause = error.__cause__ if isinstance(error, MachineError) else error
+    return isinstance(cause, OSError) and cause.errno in _PASSES
+
+
+def patiently(attempt: Callable[[], T], clock: Clock) -> T:
+    """What ``attempt`` returns: it is called again, for some seconds, as long as it raises for a shortage.
+
+    Raises what the last attempt did, or any did that was not about a shortage.
+    """
+    for pause in _PAUSES:
+        try:
+            return attempt()
+        except (OSError, MachineError) as error:
+            if not is_shortage(error):
+                raise
+        clock.sleep(pause)
+    return attempt()
