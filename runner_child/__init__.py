@@ -4,3 +4,5 @@ from __future__ import annotations
 
 ENTRY = __file__.replace("__init__.py", "quick.py")
 """What a launcher on this machine starts instead of ``-m runner_child``: the same, sooner."""
+KEEPER = ENTRY.removesuffix("quick.py") + "keep.py"
+"""The file that runs one command below a keeper."""

@@ -7,6 +7,7 @@ import sys
 
 from tako.errors import TakoError
 from tako.execution.state import read_state
+from tako.report.untriggered import untriggered
 from tako.wiring import Wiring, settings_from
 
 TYPE_CHECKING = False
@@ -26,13 +27,5 @@ def say_who_would_run(request: RunRequest, workspace: Workspace) -> None:
     except TakoError as error:
         lines.append(f"  who subscribed cannot be told: {error}")
     else:
-        lines += [f"  warning: {warning}" for warning in plan.warnings]
-        if plan.refused is not None:
-            lines.append(f"  it would be refused: {plan.refused.message}")
-        elif not plan.runs:
-            lines.append(f"  no repository subscribed to it ({plan.repositories} looked at)")
-        for planned in plan.runs:
-            lines.append(f"  would trigger {planned.request.label}: {planned.why}")
-            if planned.failure is not None:
-                lines.append(f"    but it would fail: {planned.failure.headline}")
+        lines += [f"  {line}" for line in untriggered(plan)]
     sys.stderr.write("\n".join(lines) + "\n")

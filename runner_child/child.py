@@ -6,33 +6,54 @@ Whatever this module imports is paid for by every child of every run.
 from __future__ import annotations
 
 import os
-import select
 import signal
-import stat
 import sys
 
+from runner_child.lifeline import end_with_parent, take_lifeline
 from tako.children.base import StepUpdate
 from tako.children.in_process import checkout_failure, step_update
 from tako.children.protocol import Hello, Result, encode
 from tako.clock import SystemClock
 from tako.errors import CheckoutError, LockTimeoutError, MachineError, ProtocolError, TakoError, UsageError
-from tako.execution.failure import EXCEPTION, Failure
+from tako.execution.failure import (
+    DISK_FULL,
+    EXCEPTION,
+    MACHINE_ERROR,
+    NOT_STARTED,
+    OUT_OF_MEMORY,
+    Failure,
+    failure_of_machine,
+)
+from tako.execution.going_on import go_on
+from tako.execution.memory import with_memory_hint
+from tako.execution.moved import Place
 from tako.execution.request import read_request
 from tako.execution.runner import Runner
-from tako.execution.state import FAILED, RUNNING, SUSPENDED, ExecutionState, read_state, write_state
+from tako.execution.state import (
+    FAILED,
+    RUNNING,
+    SUCCESS,
+    SUSPENDED,
+    ExecutionState,
+    begin_state,
+    read_state,
+    recorded_state,
+)
 from tako.execution.workspace import Workspace
 from tako.files import remove_tree
+from tako.limits import limit_memory
 from tako.locks import own
 from tako.process import Processes
 from tako.records import record, replace
 from tako.repos.checkout import checkout
 from tako.repos.git import Git
-from tako.signals import StopSignal
-from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock, base_environment
+from tako.signals import Stops, StopSignal, is_ignored
+from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock, base_environment, log_limit_from
 from tako.steps.registry import step_kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
     from tako.config.model import StepSpec
@@ -51,6 +72,9 @@ if TYPE_CHECKING:
 
         def ended(self, request: RunRequest, state: ExecutionState, workspace: Workspace) -> None: ...
 
+
+OWN_FAULTS = (EXCEPTION, NOT_STARTED, OUT_OF_MEMORY, DISK_FULL, MACHINE_ERROR)
+"""What is Tako's or the machine's fault."""
 
 EXIT_CODES = {"success": 0, "suspended": 0, "failed": 1}
 
@@ -77,7 +101,11 @@ class Frames:
 
         Raises ``ProtocolError`` if it is too long, ``MachineError`` if it cannot be written though somebody reads.
         """
-        view = memoryview(encode(frame))
+        self.write(encode(frame))
+
+    def write(self, data: bytes) -> None:
+        """Write bytes where frames go. Raises ``MachineError`` if they cannot be written though somebody reads."""
+        view = memoryview(data)
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]
@@ -105,14 +133,17 @@ class Frames:
 class _Observer:
     """Passes on what the runner does: to the parent in frames, to a person in words."""
 
-    def __init__(self, frames: Frames, reader: Reader | None) -> None:
+    def __init__(self, frames: Frames, reader: Reader | None, faults: Callable[[str], object] | None) -> None:
         self._frames = frames
         self._reader = reader
+        self._faults = faults
 
     def step_started(self, spec: StepSpec) -> None:
         self._frames.send(StepUpdate(id=spec.id, status=RUNNING))
         if self._reader:
             self._reader.step_started(spec)
+        if self._faults:
+            self._faults(spec.id)
 
     def step_ended(self, step: StepRecord) -> None:
         self._frames.step(step_update(step))
@@ -129,19 +160,28 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
     reader = reader or _reader_for_terminal()
     workspace = Workspace(os.path.abspath(options.directory))
     # Before the hello: whoever has heard it may ask to stop.
-    stop_fds = (_stop_on_signals().fd, *_lifeline())
+    stops = Stops(ask=(_stop_on_signals().fd,), lost=take_lifeline())
+    processes = Processes(adopts=True)
     try:
         request = read_request(workspace.request)
+        request = Place(workspace, request.root_id).request(request)
         _require_step(request, options.from_step)
         frames.send(Hello(run_id=request.run_id, pid=os.getpid()))
     except TakoError as error:
         return _say(error)
+    if "TAKO_FRESH" in os.environ:
+        options = replace(options, fresh=True)
     if reader:
         reader.started(request)
     try:
+        for lifeline in stops.lost:
+            end_with_parent(lifeline, processes)
         workspace.make()
         with own(workspace.run_lock):
-            state = _run(request, workspace, options, _Observer(frames, reader), stop_fds)
+            workspace.tidy()
+            limit_memory(request.workflow.mem_limit or 0)
+            observer = _Observer(frames, reader, _faults(frames))
+            state = _run(request, workspace, options, observer, processes, stops)
     except LockTimeoutError as error:
         return _say(error)
     except Exception as error:  # noqa: BLE001  (whatever it is, the parent is told, and the log has the traceback)
@@ -156,17 +196,22 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
         from runner_child.alone import say_who_would_run
 
         say_who_would_run(request, workspace)
-    if state.failure is not None and state.failure.kind == EXCEPTION:
+    if state.failure is not None and state.failure.kind in OWN_FAULTS:
         return 3
     return EXIT_CODES[state.status]
 
 
 def _run(
-    request: RunRequest, workspace: Workspace, options: Options, observer: _Observer, stop_fds: tuple[int, ...]
+    request: RunRequest,
+    workspace: Workspace,
+    options: Options,
+    observer: _Observer,
+    processes: Processes,
+    stops: Stops,
 ) -> ExecutionState:
     clock = SystemClock()
-    stoppable = StoppableClock(stop_fds)
-    processes = Processes(clock)
+    stoppable = StoppableClock(stops)
+    attempt = int(os.environ.get("TAKO_ATTEMPT") or 1)
     runner = Runner(
         Capabilities(
             request=request,
@@ -175,49 +220,61 @@ def _run(
             processes=processes,
             clock=clock,
             base_env=base_environment(os.environ),
-            stop_fds=stop_fds,
+            stops=stops,
+            attempt=attempt,
+            log_limit=log_limit_from(os.environ),
         ),
         step_kind=step_kind,
         observer=observer,
     )
-    state, start = _where_to_begin(request, workspace, options, runner.begin())
+    state, start = _where_to_begin(request, workspace, options, runner.begin(), attempt)
     try:
         if options.fresh:
             remove_tree(workspace.repo)
-        if request.private and not os.path.isdir(workspace.repo):
+        if request.private and state.status != SUCCESS and not os.path.isdir(workspace.repo):
             checkout(
                 request.source,
                 workspace.repo,
                 commit=request.commit,
-                git=Git(processes, stop_fds=stop_fds),
+                git=Git(processes, stops=stops),
                 lock_path=request.cache_lock,
                 clock=stoppable,
             )
     except (CheckoutError, LockTimeoutError, RunInterruptedError) as error:
         failed = replace(state, status=FAILED, failure=checkout_failure(error, stoppable))
-        write_state(workspace.state, failed)
+        begin_state(workspace, failed)
         return failed
     return runner.run(state, start=start)
 
 
 def _where_to_begin(
-    request: RunRequest, workspace: Workspace, options: Options, empty: ExecutionState
+    request: RunRequest, workspace: Workspace, options: Options, empty: ExecutionState, attempt: int
 ) -> tuple[ExecutionState, int | None]:
     """The state to go on from and, where it is not the next one, the index of the step to run.
 
-    A run that waited goes on when its answer is there; every other run begins anew.
+    A run that waited goes on when its answer is there, and a try after a crash behind the last step that had ended;
+    every other run begins anew.
     """
-    recorded = None
-    if os.path.exists(workspace.state) and (options.from_step is not None or not options.fresh):
-        recorded = read_state(workspace.state)
     if options.from_step is not None:
+        recorded = read_state(workspace.state) if os.path.exists(workspace.state) else None
         ids = [spec.id for spec in request.workflow.steps]
         start = ids.index(options.from_step)
         kept = tuple(step for step in (recorded.steps if recorded else ()) if step.id in ids[:start])
         return replace(empty, steps=kept), start
-    waited = recorded is not None and recorded.status == SUSPENDED
-    if recorded is not None and waited and os.path.exists(workspace.answer(recorded.steps[-1].id)):
-        return recorded, None
+    recorded = None if options.fresh else recorded_state(workspace.state)
+    if recorded is None:
+        return empty, None
+    recorded = Place(workspace, request.root_id).state(recorded)
+
+    def answered(step_id: str) -> bool:
+        return os.path.exists(workspace.answer(step_id))
+
+    last = recorded.steps[-1] if recorded.steps else None
+    waited = recorded.status == SUSPENDED and last is not None and answered(last.id)
+    # One that has succeeded only has something to tell once more; its checkout may be gone.
+    there = recorded.status == SUCCESS or os.path.isdir(workspace.repo if request.private else request.source)
+    if waited or (attempt > 1 and there):
+        return go_on(recorded, answered), None
     return empty, None
 
 
@@ -229,9 +286,16 @@ def _require_step(request: RunRequest, step_id: str | None) -> None:
 
 def _crashed(request: RunRequest, error: Exception) -> ExecutionState:
     """The state of a run that Tako's own code could not carry on; it goes to the parent, the last one stays on disk."""
-    if isinstance(error, TakoError):
+    if isinstance(error, MachineError):
+        sys.stderr.write(f"error: {error}\n")
+        failure = failure_of_machine(error)
+    elif isinstance(error, TakoError):
         sys.stderr.write(f"error: {error}\n")
         failure = Failure(kind=EXCEPTION, message=str(error))
+    elif isinstance(error, MemoryError):
+        sys.stderr.write("error: MemoryError\n")
+        failure = Failure(kind=OUT_OF_MEMORY, message="the child process could not get the memory that it asked for")
+        failure = with_memory_hint(failure, request.workflow.mem_limit)
     else:
         import traceback
 
@@ -250,25 +314,27 @@ def _crashed(request: RunRequest, error: Exception) -> ExecutionState:
 
 
 def _stop_on_signals() -> StopSignal:
-    """Let SIGTERM, SIGINT and SIGHUP end the step at work, then the run, instead of Python in the middle of a write."""
+    """Let SIGTERM, SIGINT and SIGHUP end the step at work, then the run, instead of Python in the middle of a write.
+
+    What the user ignores stays ignored, but for SIGTERM, by which the root asks its children.
+    """
     stop = StopSignal()
-    stop.set_by((signal.SIGTERM, signal.SIGINT, signal.SIGHUP))
+    unless_ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if not is_ignored(number)]
+    stop.set_by((signal.SIGTERM, *unless_ignored))
     return stop
 
 
-def _lifeline() -> tuple[int, ...]:
-    """Stdin, if it is the parent's pipe: it becomes readable when the parent is gone.
+def _faults(frames: Frames) -> Callable[[str], object] | None:
+    """What strikes at the start of a step, by its id, if faults were asked for."""
+    wanted = os.environ.get("TAKO_CHAOS")
+    if not wanted:
+        return None
+    from tako.execution.chaos import decode, strike_at
 
-    Without the launcher's word for it, only a pipe that somebody still holds is taken for one: a job whose stdin was
-    closed beforehand has no parent to lose.
-    """
-    if "TAKO_LIFELINE" in os.environ:
-        return (0,)
-    try:
-        is_pipe = stat.S_ISFIFO(os.fstat(0).st_mode)
-    except OSError:
-        return ()
-    return (0,) if is_pipe and not select.select([0], [], [], 0)[0] else ()
+    faults = decode(wanted)
+    return lambda step_id: strike_at(
+        step_id, faults, root_pid=os.getppid(), write_frames=frames.write, clock=SystemClock()
+    )
 
 
 def _reader_for_terminal() -> Reader | None:

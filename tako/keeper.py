@@ -1,0 +1,127 @@
+"""``python -I -S keep.py MEMORY COMMAND…``: runs one command, and outlives Tako by as long as it takes to end it.
+
+Children are processes of their own that notice when the root is gone. The root's own steps have nobody like that:
+nothing runs any code in a process that is killed by SIGKILL. So each of them runs below a keeper, which adopts whatever
+the step leaves behind and ends it, when the step has ended, when it is asked to (SIGTERM), or when its stdin, a pipe
+that only the root holds open, says that the root is gone.
+
+The command gets an empty stdin and the keeper's stdout and stderr; the keeper ends the way the command did. MEMORY is
+the most bytes that each process may allocate, 0 for no limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+
+from runner_child import KEEPER
+from tako.errors import SpawnError
+from tako.limits import limit_memory
+from tako.process import GRACE_SECONDS, NO_STOPS, Processes
+from tako.signals import Stops, StopSignal
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tako.process import Outcome, Sink
+    from tako.signals import Exit
+
+
+NOT_FOUND, NOT_EXECUTABLE, NOT_STARTED = 127, 126, 125
+"""Exit codes for a command that could not be started: the shell's two (POSIX 2.8.2), one for the machine's fault."""
+
+KEEPERS_GRACE_SECONDS = GRACE_SECONDS + 3.0
+"""How long a keeper that is asked to end may take: its command's grace, and what comes after."""
+
+
+class KeptProcesses(Processes):
+    """Processes whose commands each run below a keeper."""
+
+    def __init__(self, *, memory: int | None = None) -> None:
+        """``memory`` is the most bytes that each process of a command may allocate."""
+        super().__init__(adopts=True)
+        self._memory = memory or 0
+
+    def run_piped(
+        self,
+        argv: Sequence[str],
+        *,
+        env: Mapping[str, str],
+        on_stdout: Sink,
+        on_stderr: Sink,
+        stops: Stops = NO_STOPS,
+        timeout: float | None = None,
+        grace: float = KEEPERS_GRACE_SECONDS,
+        stdin: int | None = None,
+        session: bool = True,
+        whole_tree: bool = False,
+    ) -> Outcome:
+        """Run a command below a keeper; see ``Processes.run_piped``. Its stdin is empty.
+
+        In a session of its own it has no terminal: one in the background that asks there for a password would be
+        stopped, and wait for ever. The keeper alone is asked to end: it asks the command, and many programs take a
+        second SIGTERM as leave to skip their cleaning up.
+        """
+        del stdin
+        lifeline, keep = self.pipe("a lifeline")
+        kept = [sys.executable, "-I", "-S", KEEPER, str(self._memory), *argv]
+        try:
+            return super().run_piped(
+                kept,
+                env=env,
+                on_stdout=on_stdout,
+                on_stderr=on_stderr,
+                stops=stops,
+                timeout=timeout,
+                grace=grace,
+                stdin=lifeline,
+                session=session,
+                whole_tree=whole_tree,
+            )
+        finally:
+            os.close(lifeline)
+            os.close(keep)
+
+
+def main(arguments: Sequence[str]) -> None:
+    """Run the command and end as it did."""
+    limit_memory(int(arguments[0]))
+    lost = os.dup(0)
+    stop = StopSignal()
+    stop.set_by((signal.SIGTERM,))
+    processes = Processes(adopts=True)
+    try:
+        process = processes.spawn(arguments[1:], env=os.environ, stdout=1, stderr=2)
+    except SpawnError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.stderr.flush()
+        os._exit(_code_of(error))
+    outcome = processes.supervise(process, {}, stops=Stops(ask=(stop.fd,), lost=(lost,)))
+    _end_like(outcome.exit)
+
+
+def _code_of(error: SpawnError) -> int:
+    if error.passing or error.number is None:
+        return NOT_STARTED
+    return NOT_FOUND if isinstance(error.__cause__, FileNotFoundError) else NOT_EXECUTABLE
+
+
+def _end_like(exit_: Exit) -> None:
+    if exit_.signal is not None:
+        import resource
+
+        # One core is enough: that of the process that was really killed.
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        _default(exit_.signal)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [exit_.signal])
+        os.kill(os.getpid(), exit_.signal)
+    os._exit(exit_.code if exit_.code is not None else 128 + (exit_.signal or 0))
+
+
+def _default(number: int) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        signal.signal(number, signal.SIG_DFL)
