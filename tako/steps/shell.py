@@ -5,18 +5,22 @@ from __future__ import annotations
 import contextlib
 import os
 
-from tako.errors import StepError
+from tako.errors import SpawnError, StepError
 from tako.execution.failure import LOG_TAIL, STEP_FAILED, STEP_KILLED, Failure
+from tako.execution.memory import tells_of_memory, with_memory_hint
 from tako.execution.outputs import needed_streams
-from tako.files import open_log, tail
-from tako.signals import signal_name
+from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
+from tako.process import Outcome
+from tako.records import replace
+from tako.signals import Exit, signal_name
 from tako.steps.base import RunInterruptedError, StepResult
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any
 
-    from tako.signals import Exit
+    from tako.process import Processes, Sink
     from tako.steps.base import StepContext
 
 KEPT_OUTPUT = 1 << 20
@@ -43,25 +47,52 @@ class ShellStep:
         stdout, stderr = bytearray(), bytearray()
         keep_out, keep_err = needed_streams(sources)
         capabilities = context.capabilities
-        with open_log(context.log_path) as write_log:
+        with open_log(context.log_path, limit=capabilities.log_limit or DEFAULT_LOG_LIMIT) as write_log:
             sinks: list[Callable[[bytes], object]] = [write_log]
             if capabilities.echo is not None:
                 echo = capabilities.echo
                 sinks.append(lambda data: echo(spec.id, data))
-            outcome = capabilities.processes.run_piped(
+            outcome = _run(
+                capabilities.processes,
                 [*_ARGV[spec.shell], _script(script, directory, dump)],
                 env=context.environment(),
                 on_stdout=_fan(sinks, stdout if keep_out else None),
                 on_stderr=_fan(sinks, stderr if keep_err else None),
-                stop_fds=capabilities.stop_fds,
+                stops=capabilities.stops,
+                timeout=context.seconds,
             )
         if outcome.stopped:
             raise RunInterruptedError
+        if outcome.timed_out:
+            return StepResult(failure=_overtime(context, outcome))
         if not outcome.exit.ok:
-            return StepResult(failure=_failure(outcome.exit, context.log_path))
+            failure = _failure(outcome.exit, context.log_path)
+            if tells_of_memory(failure):
+                failure = with_memory_hint(failure, context.request.workflow.mem_limit)
+            return StepResult(failure=failure)
         return StepResult(
             stdout=bytes(stdout), stderr=bytes(stderr), exported=_read_environment(dump) if dump else None
         )
+
+
+def _run(processes: Processes, argv: Sequence[str], *, on_stderr: Sink, **how: Any) -> Outcome:
+    """Run it; a shell that is not there is what it is to a shell: exit code 127, or 126."""
+    try:
+        return processes.run_piped(argv, on_stderr=on_stderr, **how)
+    except SpawnError as error:
+        if error.passing:
+            raise
+        on_stderr(f"{error}\n".encode("utf-8", "replace"))
+        return Outcome(Exit(code=127 if isinstance(error.__cause__, FileNotFoundError) else 126))
+
+
+def _overtime(context: StepContext, outcome: Outcome) -> Failure:
+    failure = context.overtime()
+    number = outcome.exit.signal
+    by = f" by {signal_name(number)}" if number is not None else ""
+    how = "it did not end when asked to, and was killed" if outcome.forced else "it was ended"
+    message = f"{failure.message}; {how}{by}"
+    return replace(failure, message=message, signal=number, log=tail(context.log_path, LOG_TAIL))
 
 
 def _script(script: str, directory: str, dump: str | None) -> str:
