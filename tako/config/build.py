@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from msgspec import UnsetType
+from msgspec import UnsetType, convert
 
 from tako.config import inputs, model, payload, schema
 from tako.config.problems import Path
+from tako.quantities import parse_duration, parse_size
 
 Line = Callable[[Path], int]
 """The line, from 1, of a place in the present spelling."""
@@ -93,6 +94,7 @@ def step_id(step: schema.Step, index: int) -> str:
 
 def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.WorkflowSpec:
     path: Path = ("workflows", name)
+    mem_limit = workflow.resources.mem_limit
     return model.WorkflowSpec(
         name=name,
         description=workflow.description,
@@ -101,6 +103,8 @@ def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.Workflo
         env=workflow.env,
         steps=tuple(_step(index, step, line((*path, "steps", index))) for index, step in enumerate(workflow.steps)),
         line=line(path),
+        timeout=_seconds(workflow.timeout),
+        mem_limit=None if isinstance(mem_limit, UnsetType) else parse_size(mem_limit),
     )
 
 
@@ -110,14 +114,33 @@ def _step(index: int, step: schema.Step, line: int) -> model.StepSpec:
         name=step.name,
         run=_or_none(step.run),
         uses=_or_none(step.uses),
-        params=step.params,
+        params=_fan_out_params(step.params) if step.uses == schema.FAN_OUT else step.params,
         condition=_or_none(step.condition),
         shell=step.shell,
         working_directory=_or_none(step.working_directory),
         env=step.env,
         produces=None if isinstance(step.produces, UnsetType) else _produces(step.produces),
         line=line,
+        timeout=_seconds(step.timeout),
     )
+
+
+def _fan_out_params(params: dict[str, Any]) -> dict[str, Any]:
+    """The ``with`` of a fan-out with seconds and counts as numbers; what was not given stays away."""
+    given = convert(params, schema.FanOut)
+    built = dict(params)
+    if not isinstance(given.timeout, UnsetType):
+        built["timeout"] = parse_duration(given.timeout)
+    if not isinstance(given.concurrency_limit, UnsetType):
+        built["concurrency_limit"] = int(given.concurrency_limit)
+    if not isinstance(given.retry, UnsetType):
+        retry = given.retry
+        built["retry"] = {
+            "attempts": int(retry.attempts),
+            "delay": parse_duration(retry.delay),
+            "backoff": float(retry.backoff),
+        }
+    return built
 
 
 def _produces(produces: schema.Produces) -> model.Produces:
@@ -170,6 +193,7 @@ def _subscription(index: int, given: schema.Subscription, line: Line) -> model.S
         filters=tuple(given.filters),
         inputs=given.inputs,
         enabled=given.enabled,
+        coalesce=given.coalesce,
         index=index,
         line=line(("subscriptions", index)),
     )
@@ -177,6 +201,10 @@ def _subscription(index: int, given: schema.Subscription, line: Line) -> model.S
 
 def _enum(given: list[Any] | UnsetType, typed: Callable[[Any], Any]) -> tuple[Any, ...] | None:
     return None if isinstance(given, UnsetType) else tuple(typed(value) for value in given)
+
+
+def _seconds(given: schema.Duration | UnsetType) -> float | None:
+    return None if isinstance(given, UnsetType) else parse_duration(given)
 
 
 def _or_none(value: T | UnsetType) -> T | None:

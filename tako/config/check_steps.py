@@ -8,6 +8,7 @@ from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.build import step_id
+from tako.config.check_limits import fan_out_limits, step_limits
 from tako.config.labels import fault, label
 from tako.config.problems import Path, Problem, nearest, quoted
 
@@ -26,10 +27,12 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
         if not isinstance(step.id, UnsetType):
             yield from fault((*place, "id"), names.id_fault(step.id), step.id)
         yield from _step_problems(step, place)
+        yield from step_limits(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
         if step.uses == schema.FAN_OUT:
             yield from _fan_out_problems(step, (*place, "with"), artifacts)
+            yield from fan_out_limits(step, place)
 
 
 def _step_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
@@ -69,7 +72,7 @@ def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Ite
     event_type, artifact = step.params.get("event_type"), step.params.get("artifact")
     if isinstance(event_type, str):
         yield from fault((*path, "event_type"), names.event_fault(event_type), event_type)
-    if isinstance(artifact, str) and not _is_template(artifact):
+    if isinstance(artifact, str) and not names.is_template(artifact):
         yield from _undeclared(artifact, (*path, "artifact"), artifacts)
 
 
@@ -81,7 +84,7 @@ def _undeclared(artifact: str, path: Path, artifacts: set[str]) -> Iterator[Prob
 
 def _source_fault(source: str) -> str:
     """Of where an output comes from: a fixed place, a template, or a regex with one group over stdout."""
-    if source in _FIXED_SOURCES or _is_template(source):
+    if source in _FIXED_SOURCES or names.is_template(source):
         return ""
     kind, colon, rest = source.partition(":")
     if kind == "from_file" and colon:
@@ -96,7 +99,3 @@ def _source_fault(source: str) -> str:
     if source.startswith("from_") or not source:
         return f"must be {known}"
     return f"{wrong}; it may be {known}"
-
-
-def _is_template(text: str) -> bool:
-    return "{{" in text or "{%" in text

@@ -8,6 +8,7 @@ from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.build import split_artifact
+from tako.config.check_limits import workflow_limits
 from tako.config.check_steps import step_problems
 from tako.config.check_values import input_problems, payload_problems
 from tako.config.labels import fault, label
@@ -43,6 +44,7 @@ def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]
     yield from _same_variable(workflow.inputs, (*path, "inputs"), "TAKO_INPUT_{}")
     for key in workflow.env:
         yield from fault((*path, "env", key), names.env_fault(key), on_key=True)
+    yield from workflow_limits(workflow, path)
     yield from step_problems(workflow.steps, (*path, "steps"), artifacts)
 
 

@@ -12,6 +12,8 @@ from tako.config.labels import label
 from tako.config.problems import Path, Problem, nearest, quoted
 from tako.records import record
 
+_OLDER_RESOURCES = {"cpu": "cpu_limit", "memory": "mem_limit"}
+
 
 @record
 class Normal:
@@ -55,8 +57,24 @@ class _Normaliser:
         if not isinstance(workflow, dict):
             return workflow
         new = self._with_env(workflow, path)
+        if isinstance(resources := new.get("resources"), dict):
+            new["resources"] = self._resources(resources, (*path, "resources"))
         if isinstance(steps := new.get("steps"), list):
             new["steps"] = [self._step(step, (*path, "steps", index)) for index, step in enumerate(steps)]
+        return new
+
+    def _resources(self, resources: dict[str, Any], path: Path) -> dict[str, Any]:
+        new = dict(resources)
+        for older, present in _OLDER_RESOURCES.items():
+            value = new.pop(older, None)
+            if value is None:
+                continue
+            if new.get(present) is not None:
+                what = f"{quoted(older)} of {label(path)} is the older name of {quoted(present)}, which is there too"
+                self.problems.append(Problem((*path, older), what, on_key=True))
+                continue
+            new[present] = value
+            self.moves[(*path, present)] = (*path, older)
         return new
 
     def _step(self, step: Any, path: Path) -> Any:

@@ -10,6 +10,7 @@ import msgspec
 from jsonschema_rs import ValidationErrorKind as Kind
 
 from tako.config.labels import inside, label
+from tako.config.names import NO_TEMPLATE, is_template
 from tako.config.problems import Path, Problem, listed, nearest, quoted
 from tako.config.shapes import Shape, below, shape_at, shape_of
 
@@ -54,8 +55,9 @@ def _translate(error: jsonschema_rs.ValidationError, shape: Shape, data: Any, ba
         hint = nearest(str(found), expected.allowed)
         what = f"{label(path)} must be one of {listed(expected.allowed)}, not {_shown(found)}{hint}"
         return [Problem(path, what)]
-    wanted = _SPELLINGS.get(_field(path), _EXPECTED.get(expected.kind, error.message))
-    return [Problem(path, f"{label(path)} must be {wanted}, not {_shown(found)}")]
+    wanted = _SPELLINGS.get(_field(path)) or expected.meaning or _EXPECTED.get(expected.kind, error.message)
+    hint = f"; {NO_TEMPLATE}" if isinstance(found, str) and is_template(found) else ""
+    return [Problem(path, f"{label(path)} must be {wanted}, not {_shown(found)}{hint}")]
 
 
 def _field(path: Path) -> str:

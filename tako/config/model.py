@@ -71,6 +71,8 @@ class StepSpec:
     env: Mapping[str, str] = {}
     produces: Produces | None = None
     line: int = 0
+    timeout: float | None = None
+    """Seconds."""
 
 
 @record
@@ -85,6 +87,10 @@ class WorkflowSpec:
     env: Mapping[str, str] = {}
     steps: tuple[StepSpec, ...] = ()
     line: int = 0
+    timeout: float | None = None
+    """Seconds at work; waiting for a fan-out does not count."""
+    mem_limit: int | None = None
+    """Bytes that each of its processes may have."""
 
 
 @record
@@ -138,6 +144,8 @@ class Subscription:
     filters: tuple[str, ...] = ()
     inputs: Mapping[str, str] = {}
     enabled: bool = True
+    coalesce: bool = False
+    """Whether, in one tree, all events together start the workflow once."""
     index: int = 0
     """Its place in the file, from 0."""
     line: int = 0

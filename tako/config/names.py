@@ -14,6 +14,8 @@ _USES = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+@v[0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_NAME = 200
 
+NO_TEMPLATE = "it must be a literal, not a template"
+
 
 def name_fault(name: str) -> str:
     """Of a workflow, an input, an artifact: it becomes a file name and a part of an environment variable's."""
@@ -72,6 +74,11 @@ def version_fault(version: str) -> str:
 def uses_fault(uses: str) -> str:
     """Of the name of a step kind."""
     return "" if _USES.fullmatch(uses) else "must be like owner/name@v1"
+
+
+def is_template(text: str) -> bool:
+    """Whether a text holds a template, or what looks like one."""
+    return "{{" in text or "{%" in text
 
 
 def pattern_fault(pattern: str, *, groups: int | None = None) -> str:

@@ -9,16 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from tako.config.problems import Path, Problem, quoted
-from tako.config.schema import FAN_OUT
 from tako.records import record
 
-TOP, WORKFLOW, STEP, ARTIFACT, SUBSCRIPTION, FAN_OUT_WITH = (
+TOP, WORKFLOW, RESOURCES, STEP, ARTIFACT = (
     "at the top level",
     "of a workflow",
+    "in 'resources' of a workflow",
     "of a step",
     "of an artifact",
-    "of a subscription",
-    f"in 'with' of {FAN_OUT}",
 )
 
 
@@ -35,9 +33,8 @@ REFUSED = (
     Refusal(TOP, "dependents", ([],)),
     Refusal(WORKFLOW, "secrets", ([],)),
     Refusal(WORKFLOW, "image"),
-    Refusal(WORKFLOW, "resources"),
-    Refusal(WORKFLOW, "timeout"),
-    Refusal(STEP, "timeout"),
+    Refusal(RESOURCES, "cpu_limit"),
+    Refusal(RESOURCES, "disk_limit"),
     Refusal(STEP, "retry"),
     Refusal(STEP, "continue_on_error", (False,)),
     Refusal(STEP, "long_running", (False,)),
@@ -51,12 +48,6 @@ REFUSED = (
     Refusal(STEP, "resources"),
     Refusal(ARTIFACT, "install_command"),
     Refusal(ARTIFACT, "verify_command"),
-    Refusal(SUBSCRIPTION, "coalesce", (False,)),
-    Refusal(FAN_OUT_WITH, "timeout"),
-    Refusal(FAN_OUT_WITH, "concurrency_limit"),
-    Refusal(FAN_OUT_WITH, "retry"),
-    Refusal(FAN_OUT_WITH, "fail_fast", (False,)),
-    Refusal(FAN_OUT_WITH, "idempotency_key"),
 )
 
 
@@ -78,7 +69,7 @@ def take_out(data: dict[str, Any]) -> list[Problem]:
 
 _BY_PLACE = {
     where: [refusal for refusal in REFUSED if refusal.where == where]
-    for where in (TOP, WORKFLOW, STEP, ARTIFACT, SUBSCRIPTION, FAN_OUT_WITH)
+    for where in (TOP, WORKFLOW, RESOURCES, STEP, ARTIFACT)
 }
 
 
@@ -90,14 +81,12 @@ def _owners(data: dict[str, Any]) -> Iterator[tuple[str, Path, dict[str, Any]]]:
     yield TOP, (), data
     for path, artifact in _items(data, (), "artifacts"):
         yield ARTIFACT, path, artifact
-    for path, subscription in _items(data, (), "subscriptions"):
-        yield SUBSCRIPTION, path, subscription
     for path, workflow in _items(data, (), "workflows"):
         yield WORKFLOW, path, workflow
+        if isinstance(workflow.get("resources"), dict):
+            yield RESOURCES, (*path, "resources"), workflow["resources"]
         for step_path, step in _items(workflow, path, "steps"):
             yield STEP, step_path, step
-            if step.get("uses") == FAN_OUT and isinstance(step.get("with"), dict):
-                yield FAN_OUT_WITH, (*step_path, "with"), step["with"]
 
 
 def _items(owner: dict[str, Any], path: Path, field: str) -> Iterator[tuple[Path, dict[str, Any]]]:

@@ -7,11 +7,17 @@ the JSON Schema msgspec exports has no unions and every error in it has one plac
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NewType
 
 from msgspec import UNSET, Struct, UnsetType, field
 
 FAN_OUT = "tako/fan-out@v1"
+
+Duration = NewType("Duration", str)
+"""Text that ``parse_duration`` reads, or is to refuse."""
+
+Size = NewType("Size", str)
+"""The same for ``parse_size``."""
 
 
 class Metadata(Struct, forbid_unknown_fields=True):
@@ -107,6 +113,15 @@ class Step(Struct, forbid_unknown_fields=True):
     uses: str | UnsetType = UNSET
     params: dict[str, Any] = field(default_factory=dict, name="with")
     produces: Produces | UnsetType = UNSET
+    timeout: Duration | UnsetType = UNSET
+
+
+class Retry(Struct, forbid_unknown_fields=True):
+    """The ``retry`` of a fan-out."""
+
+    attempts: float
+    delay: Duration = Duration("1s")
+    backoff: float = 2
 
 
 class FanOut(Struct, forbid_unknown_fields=True):
@@ -117,6 +132,17 @@ class FanOut(Struct, forbid_unknown_fields=True):
     payload: dict[str, Any] = {}
     schema_version: str | UnsetType = UNSET
     wait_for_children: bool = True
+    timeout: Duration | UnsetType = UNSET
+    concurrency_limit: float | UnsetType = UNSET
+    retry: Retry | UnsetType = UNSET
+    fail_fast: bool = False
+    idempotency_key: str | UnsetType = UNSET
+
+
+class Resources(Struct, forbid_unknown_fields=True):
+    """The ``resources`` of a workflow."""
+
+    mem_limit: Size | UnsetType = UNSET
 
 
 class Workflow(Struct, forbid_unknown_fields=True):
@@ -127,6 +153,8 @@ class Workflow(Struct, forbid_unknown_fields=True):
     inputs: dict[str, Input] = {}
     env: dict[str, str] = {}
     steps: list[Step] = []
+    timeout: Duration | UnsetType = UNSET
+    resources: Resources = field(default_factory=Resources)
 
 
 class Subscription(Struct, forbid_unknown_fields=True):
@@ -139,6 +167,7 @@ class Subscription(Struct, forbid_unknown_fields=True):
     filters: list[str] = []
     inputs: dict[str, str] = {}
     enabled: bool = True
+    coalesce: bool = False
 
 
 class Root(Struct, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
@@ -33,6 +33,8 @@ class Shape:
     required: frozenset[str] = frozenset()
     allowed: tuple[str, ...] = ()
     """Of a text that is one of a few words."""
+    meaning: str = ""
+    """What a text says, for a message about something that is no text."""
     variant: Mapping[str, Shape] = {}
     """The fields of a struct that differ when the data says so."""
     varies: tuple[str, str, str] = ("", "", "")
@@ -46,7 +48,14 @@ class Shape:
 
 ANY = Shape("any")
 TEXT = Shape("text")
-_SIMPLE = {str: TEXT, bool: Shape("flag"), float: Shape("number"), Any: ANY}
+_SIMPLE = {
+    str: TEXT,
+    bool: Shape("flag"),
+    float: Shape("number"),
+    Any: ANY,
+    schema.Duration: Shape("text", meaning="a duration like 30m"),
+    schema.Size: Shape("text", meaning="a size like 512Mi"),
+}
 
 
 @cache
@@ -54,7 +63,8 @@ def shape_of(kind: Any) -> Shape:
     """The shape of a struct, or of the type of one of its fields."""
     if kind in _SIMPLE:
         return _SIMPLE[kind]
-    if get_origin(kind) is UnionType:
+    # A NewType makes a Union with ``|``, where a class makes a UnionType.
+    if get_origin(kind) in (UnionType, Union):
         return shape_of(next(part for part in get_args(kind) if part is not msgspec.UnsetType))
     if get_origin(kind) is Literal:
         return Shape("text", allowed=get_args(kind))

@@ -32,6 +32,8 @@ def read(data: dict[str, Any]) -> tuple[schema.Root | None, list[Problem]]:
 
     neutralise(data, ROOT, faults)
     try:
+        for _, params in _fan_outs(data):
+            msgspec.convert(params, schema.FanOut)
         return msgspec.convert(data, schema.Root), faults
     except msgspec.ValidationError:
         return None, faults

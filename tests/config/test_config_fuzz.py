@@ -27,19 +27,24 @@ workflows:
     on: exec
     inputs: {i: {type: number, default: 1, validation: {enum: [1, 2]}}}
     env: [A=1]
+    timeout: 30m
+    resources: {memory: 1Gi}
     steps:
       - echo
+      - {run: x, timeout: 1.5}
       - {id: b, run: x, if: y, produces: {artifact: lib, outputs: {o: from_stdout}, artifacts: [{path: p}]}}
-      - {uses: tako/fan-out@v1, with: {event_type: e, payload: {a: [1]}}}
+      - {uses: tako/fan-out@v1, with: {event_type: e, payload: {a: [1]}, timeout: 1h, fail_fast: true}}
+      - {uses: tako/fan-out@v1, with: {event_type: e, concurrency_limit: 2, retry: {attempts: 2, delay: 1s}}}
   x: {<<: *w, on: event}
 subscriptions:
-  - {artifact: c/d:e, events: [f], workflow: x, inputs: {i: 1}, enabled: true, coalesce: false}
+  - {artifact: c/d:e, events: [f], workflow: x, inputs: {i: 1}, enabled: true, coalesce: true}
 """
 WORDS = [
     *("version", "metadata", "name", "artifacts", "path", "events", "payload", "type", "workflows", "steps", "run"),
     *("uses", "with", "if", "env", "inputs", "default", "validation", "enum", "min", "max", "pattern", "subscriptions"),
     *("artifact", "filters", "filter", "produces", "outputs", "schema_version", "timeout", "coalesce", "on", "id"),
-    *("exec", "event", "string", "number", "tako/fan-out@v1", "a/b@v1", "../x"),
+    *("resources", "memory", "mem_limit", "retry", "attempts", "delay", "backoff", "concurrency_limit", "fail_fast"),
+    *("exec", "event", "string", "30m", "512Mi", "number", "tako/fan-out@v1", "a/b@v1", "../x"),
 ]
 LINE = re.compile(r"p:(\d+):(\d+): \S")
 

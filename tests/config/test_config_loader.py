@@ -43,6 +43,8 @@ workflows:
       count: {type: number, default: "2.0", validation: {min: 1, max: 3}}
       dry: {type: boolean, required: true}
     env: {CGO_ENABLED: 0, FAST: true, RATIO: 1.50, MODE: 0644, NONE: }
+    resources: {mem_limit: 512Mi}
+    timeout: 30m
     steps:
       - echo hello
       - id: build
@@ -52,6 +54,7 @@ workflows:
         shell: bash
         working_directory: sub/dir
         env: {A: b}
+        timeout: 90
         produces:
           artifact: go-lib
           outputs:
@@ -72,6 +75,10 @@ workflows:
           payload: {a: {b: [1, null]}}
           schema_version: 1.10
           wait_for_children: false
+          timeout: 2h
+          concurrency_limit: 4
+          retry: {attempts: 3, delay: 500ms, backoff: 1.5}
+          fail_fast: true
       - uses: acme/deploy@v3
         with: {anything: [1, 2]}
   test:
@@ -86,7 +93,7 @@ subscriptions:
     workflow: test
     inputs: {version: "{{ event.payload.version }}", count: 3}
     enabled: false
-    coalesce: false
+    coalesce: true
   - artifact: my-org/other
     events: [built]
     workflow: release
@@ -148,6 +155,7 @@ def test_a_workflow_becomes_a_record() -> None:
         model.InputSpec("dry", type="boolean", required=True),
     )
     assert workflow.env == {"CGO_ENABLED": "0", "FAST": "true", "RATIO": "1.50", "MODE": "0644", "NONE": ""}
+    assert (workflow.timeout, workflow.mem_limit) == (1800.0, 512 * 2**20)
     assert load(FULL).workflows[1] == model.WorkflowSpec("test", on="event", line=line_of("test:"))
 
 
@@ -175,6 +183,7 @@ def test_steps_become_records_with_their_lines() -> None:
             events=(model.EventTemplate("library_built", "1.2.0", {"version": "{{ outputs.version }}", "n": 1.5}),),
         ),
         line=line_of("- id: build"),
+        timeout=90.0,
     )
     assert (fan_out.id, fan_out.uses, fan_out.line) == ("step-3", "tako/fan-out@v1", line_of("- uses: tako/fan-out"))
     assert fan_out.params == {
@@ -183,6 +192,10 @@ def test_steps_become_records_with_their_lines() -> None:
         "payload": {"a": {"b": [1, None]}},
         "schema_version": "1.10",
         "wait_for_children": False,
+        "timeout": 7200.0,
+        "concurrency_limit": 4,
+        "retry": {"attempts": 3, "delay": 0.5, "backoff": 1.5},
+        "fail_fast": True,
     }
     assert (plugin.uses, plugin.params) == ("acme/deploy@v3", {"anything": [1, 2]})
 
@@ -198,10 +211,11 @@ def test_subscriptions_become_records_with_their_lines() -> None:
         filters=("has(event.payload.commit)",),
         inputs={"version": "{{ event.payload.version }}", "count": "3"},
         enabled=False,
+        coalesce=True,
         index=0,
         line=line_of("- artifact: my-org/core"),
     )
-    assert (second.artifact, second.enabled, second.index) == ("default", True, 1)
+    assert (second.artifact, second.enabled, second.coalesce, second.index) == ("default", True, False, 1)
     assert second.line == line_of("- artifact: my-org/other")
 
 
@@ -314,7 +328,8 @@ def test_loading_is_the_same_from_a_file(tmp_path: Path) -> None:
             in_step("    - uses: tako/fan-out@v1\n      with: {event_type: e, wait: true}\n"),
             (
                 "6:29: unknown field 'wait' in 'with' of step 1 of workflow 'w'; "
-                "known are artifact, event_type, payload, schema_version, wait_for_children"
+                "known are artifact, concurrency_limit, event_type, fail_fast, idempotency_key, payload, retry, "
+                "schema_version, timeout, wait_for_children"
             ),
         ),
         ("version: 1\nmetadata: {nam: a/b}\n", "2:12: unknown field 'nam' in 'metadata'; did you mean 'name'?"),
@@ -430,7 +445,7 @@ version: 1
 workflows:
   release:
     stpes: []
-    timeout: 30m
+    image: golang
     steps:
       - id: a
         run: x
@@ -444,7 +459,7 @@ subscriptions:
 """
     assert refused(text) == (
         "tako.yml:4:5: unknown field 'stpes' in workflow 'release'; did you mean 'steps'?",
-        "tako.yml:5:5: 'timeout' of a workflow is part of the language but not supported by this version of Tako",
+        "tako.yml:5:5: 'image' of a workflow is part of the language but not supported by this version of Tako",
         (
             "tako.yml:9:16: 'shell' of step 1 of workflow 'release' must be one of sh, bash, not 'fish'; "
             "did you mean 'sh'?"

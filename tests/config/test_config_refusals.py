@@ -11,24 +11,16 @@ from tako.errors import ConfigError
 FILE = {
     refusals.TOP: "version: 1\n{}: {}\n",
     refusals.WORKFLOW: "version: 1\nworkflows:\n  w:\n    {}: {}\n    steps: [x]\n",
+    refusals.RESOURCES: "version: 1\nworkflows:\n  w:\n    resources:\n      {}: {}\n    steps: [x]\n",
     refusals.STEP: "version: 1\nworkflows:\n  w:\n    steps:\n      - run: x\n        {}: {}\n",
     refusals.ARTIFACT: "version: 1\nartifacts:\n  a:\n    path: x\n    {}: {}\n",
-    refusals.SUBSCRIPTION: (
-        "version: 1\nworkflows: {{w: }}\nsubscriptions:\n"
-        "  - artifact: a/b\n    events: [e]\n    workflow: w\n    {}: {}\n"
-    ),
-    refusals.FAN_OUT_WITH: (
-        "version: 1\nworkflows:\n  w:\n    steps:\n      - uses: tako/fan-out@v1\n"
-        "        with:\n          event_type: e\n          {}: {}\n"
-    ),
 }
 PLACE = {
     refusals.TOP: "2:1",
     refusals.WORKFLOW: "4:5",
+    refusals.RESOURCES: "5:7",
     refusals.STEP: "6:9",
     refusals.ARTIFACT: "5:5",
-    refusals.SUBSCRIPTION: "7:5",
-    refusals.FAN_OUT_WITH: "8:11",
 }
 IDS = [f"{row.field} {row.where}" for row in REFUSED]
 
@@ -60,8 +52,6 @@ def test_a_refused_field_without_a_value_asks_for_nothing(row: Refusal) -> None:
 HARMLESS = {
     "continue_on_error": "false",
     "long_running": "false",
-    "coalesce": "false",
-    "fail_fast": "false",
     "dependents": "[]",
     "secrets": "[]",
     "on_failure": "[]",
@@ -77,14 +67,12 @@ def test_only_the_value_that_is_the_default_passes(row: Refusal) -> None:
 def test_the_table_is_what_the_language_lacks() -> None:
     assert {(row.where, row.field) for row in REFUSED} == {
         *((refusals.TOP, name) for name in ["dependents"]),
-        *((refusals.WORKFLOW, name) for name in ["secrets", "image", "resources", "timeout"]),
-        *((refusals.STEP, name) for name in ["timeout", "retry", "continue_on_error", "long_running"]),
+        *((refusals.WORKFLOW, name) for name in ["secrets", "image"]),
+        *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
+        *((refusals.STEP, name) for name in ["retry", "continue_on_error", "long_running"]),
         *((refusals.STEP, name) for name in ["cache_key_files", "on_failure", "image", "network"]),
         *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),
         *((refusals.ARTIFACT, name) for name in ["install_command", "verify_command"]),
-        *((refusals.SUBSCRIPTION, name) for name in ["coalesce"]),
-        *((refusals.FAN_OUT_WITH, name) for name in ["timeout", "concurrency_limit", "retry", "fail_fast"]),
-        *((refusals.FAN_OUT_WITH, name) for name in ["idempotency_key"]),
     }
 
 
