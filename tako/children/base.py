@@ -32,6 +32,12 @@ if TYPE_CHECKING:
         def stop(self) -> None:
             """Ask all children to end, now and in the future."""
 
+        def force(self) -> None:
+            """End all children at once, now and in the future."""
+
+        def cancel(self, run_id: str) -> None:
+            """Ask the child of that run to end, if it is at work."""
+
 
 @record
 class ChildRequest:
@@ -41,6 +47,10 @@ class ChildRequest:
     workspace: Workspace
     resumed: bool = False
     """True if it waited for a fan-out and now goes on."""
+    attempt: int = 1
+    """Which try this is: more than 1 after a crash, and when the whole tree is resumed."""
+    fresh: bool = False
+    """Whether it begins anew, in a new checkout: what it was planned with has changed."""
 
 
 @record
@@ -69,3 +79,5 @@ class ChildResult:
     """What it waits for, if it is suspended."""
     outputs: Mapping[str, Mapping[str, str]] = {}
     """By step id."""
+    delivered_by: str | None = None
+    """The run that did the work, if it was another one, with the same idempotency key."""

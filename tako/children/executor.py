@@ -3,62 +3,142 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 
-from tako.children.base import ChildResult, StepUpdate
-from tako.children.judge import judge
-from tako.children.protocol import Conversation, Hello
-from tako.errors import MachineError, ProtocolError, StateError
-from tako.execution.event import Event
-from tako.execution.failure import LOG_TAIL, NOT_STARTED, PROTOCOL, Failure
+from tako.children.base import ChildResult
+from tako.children.hearing import Hearing, foreign_claim
+from tako.children.judge import Evidence, judge
+from tako.errors import MachineError, SpawnError, StateError
+from tako.execution.failure import NOT_STARTED, PROTOCOL, Failure, failure_of_machine
+from tako.execution.memory import kills_for_memory
 from tako.execution.state import read_state
-from tako.files import remove_tree, tail
-from tako.ids import event_id
+from tako.execution.workspace import discard_checkout
+from tako.log_file import DEFAULT_LOG_LIMIT, LazyLog
 from tako.records import replace
-from tako.signals import StopSignal
+from tako.shortage import TRIED, is_shortage, patiently
+from tako.signals import Stops, StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from tako.children.base import ChildListener, ChildRequest
     from tako.children.factory import ChildRunnerFactory
     from tako.children.launchers.base import Launcher
-    from tako.children.protocol import Frame
     from tako.clock import Clock
+    from tako.process import Outcome
 
 
 class ChildWorkflowExecutor:
-    """A ``WorkflowRunner`` whose children are processes that a launcher starts."""
+    """A ``WorkflowRunner`` whose children are processes that a launcher starts.
 
-    def __init__(self, *, launcher: Launcher, factory: ChildRunnerFactory, clock: Clock) -> None:
+    ``log_limit`` is the most bytes that what a child's own process says has on the disk.
+    """
+
+    def __init__(
+        self, *, launcher: Launcher, factory: ChildRunnerFactory, clock: Clock, log_limit: int | None = None
+    ) -> None:
         self._launcher = launcher
         self._factory = factory
         self._clock = clock
+        self._log_limit = log_limit
         self._stop = StopSignal()
+        self._force = StopSignal()
+        self._cancels: dict[str, StopSignal] = {}
+        self._lock = threading.Lock()
+        self._kills = kills_for_memory()
 
     def stop(self) -> None:
         """Ask all children to end, now and in the future."""
         self._stop.set()
 
+    def force(self) -> None:
+        """End all children at once, now and in the future."""
+        self._stop.set()
+        self._force.set()
+
+    def cancel(self, run_id: str) -> None:
+        """Ask the child of that run to end, if it is at work."""
+        with self._lock:
+            if run_id in self._cancels:
+                self._cancels[run_id].set()
+
     def run_workflow(self, request: ChildRequest, listener: ChildListener) -> ChildResult:
         """Run a child until it has ended or waits; see ``WorkflowRunner``."""
         began = self._clock.monotonic()
-        hearing = _Hearing(request, listener)
+        hearing = Hearing(request, listener, self._clock)
         try:
-            directory = self._factory.prepare(request)
-            exit_ = self._launcher.launch(directory, on_output=hearing.take, stop_fd=self._stop.fd)
+            directory = patiently(lambda: self._factory.prepare(request), self._clock)
+            outcome = self._launch(directory, request, hearing)
         except MachineError as error:
-            failure = Failure(kind=NOT_STARTED, message=str(error))
-            return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
+            failure = failure_of_machine(error)
+            if is_shortage(error):
+                failure = replace(failure, kind=NOT_STARTED)
+            return self._never_started(began, failure)
         result = judge(
             hearing.conversation,
-            exit_,
+            Evidence(
+                exit=outcome.exit,
+                log=hearing.last_lines(),
+                current_step=hearing.current_step,
+                violation=hearing.close(),
+                overdue=hearing.overdue() if outcome.timed_out else None,
+                stopped=outcome.stopped,
+                killed_for_memory=outcome.exit.signal is not None and not outcome.forced and self._kernel_killed(),
+                memory_limit=request.run.workflow.mem_limit,
+                directory_is_there=os.path.isdir(request.workspace.path),
+            ),
             seconds=self._clock.monotonic() - began,
-            log=hearing.last_lines(),
-            current_step=hearing.current_step,
-            violation=hearing.close(),
         )
         return self._complete(request, hearing, result)
 
-    def _complete(self, request: ChildRequest, hearing: _Hearing, result: ChildResult) -> ChildResult:
+    def _never_started(self, began: float, failure: Failure) -> ChildResult:
+        return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
+
+    def _launch(self, directory: str, request: ChildRequest, hearing: Hearing) -> Outcome:
+        run = request.run
+        env = {"TAKO_RUN_ID": run.run_id, "TAKO_ROOT_RUN_ID": run.root_id, "TAKO_ATTEMPT": str(request.attempt)}
+        if request.fresh:
+            env["TAKO_FRESH"] = "1"
+        words = LazyLog(request.workspace.child_log, limit=self._log_limit or DEFAULT_LOG_LIMIT)
+        try:
+            with self._cancellable(run.run_id) as cancelled:
+                return self._launcher.launch(
+                    directory,
+                    env=env,
+                    on_output=hearing.take,
+                    on_closed=hearing.stdout_closed,
+                    on_words=words.write,
+                    due=hearing.due,
+                    stops=Stops(ask=(self._stop.fd, cancelled), force=(self._force.fd,)),
+                )
+        finally:
+            words.close()
+
+    @contextlib.contextmanager
+    def _cancellable(self, run_id: str) -> Iterator[int]:
+        """A descriptor that becomes readable when the run is cancelled."""
+        try:
+            stop = patiently(StopSignal, self._clock)
+        except OSError as error:
+            what = f"cannot watch a child: {error.strerror} ({TRIED})"
+            raise SpawnError(what, number=error.errno, passing=True) from error
+        with self._lock:
+            self._cancels[run_id] = stop
+        try:
+            yield stop.fd
+        finally:
+            with self._lock:
+                del self._cancels[run_id]
+            stop.close()
+
+    def _kernel_killed(self) -> bool:
+        """Whether the kernel has killed a process for memory since this was last asked."""
+        before, self._kills = self._kills, kills_for_memory()
+        return self._kills > before
+
+    def _complete(self, request: ChildRequest, hearing: Hearing, result: ChildResult) -> ChildResult:
         """Check what the parent must not believe, fetch what did not fit a frame, remove what is not needed."""
         if result.event is not None:
             problem = foreign_claim(request, result.event)
@@ -73,78 +153,5 @@ class ChildWorkflowExecutor:
                 failure = Failure(kind=PROTOCOL, message=str(error))
                 return replace(result, status="failed", failure=failure, event=None)
         if result.status == "success":
-            # What a child made that nobody can remove (a container's root did) takes space, not its success.
-            with contextlib.suppress(MachineError):
-                remove_tree(request.workspace.repo)
-                remove_tree(request.workspace.temporary)
+            discard_checkout(request.workspace)
         return result
-
-
-class _Hearing:
-    """Listens to one child, and remembers the first rule it broke."""
-
-    def __init__(self, request: ChildRequest, listener: ChildListener) -> None:
-        self._request = request
-        self._listener = listener
-        self.conversation = Conversation(request.run.run_id)
-        self.current_step: str | None = None
-        self._violation: ProtocolError | None = None
-
-    def take(self, data: bytes) -> bool:
-        """Take some of the child's stdout; False once it has broken a rule, so that it can be ended."""
-        if self._violation is not None:
-            return False
-        try:
-            for frame in self.conversation.feed(data):
-                self._hear(frame)
-        except ProtocolError as error:
-            self._violation = error
-        return self._violation is None
-
-    def _hear(self, frame: Frame) -> None:
-        match frame:
-            case Hello():
-                self._listener.child_started(self._request.run.run_id, frame.pid)
-            case StepUpdate():
-                if frame.id not in {step.id for step in self._request.run.workflow.steps}:
-                    raise ProtocolError(f"the child tells of a step that its workflow does not have: {frame.id!r}")
-                self.current_step = frame.id if frame.status == "running" else None
-                self._listener.child_step(self._request.run.run_id, frame)
-            case Event() if not frame.waiting:
-                problem = foreign_claim(self._request, frame)
-                if problem:
-                    raise ProtocolError(problem)
-                self._listener.child_event(self._request.run.run_id, frame)
-
-    def last_lines(self) -> tuple[str, ...]:
-        """The end of what the step it was at printed, and of what the child itself said."""
-        workspace, run = self._request.workspace, self._request.run
-        logs = [workspace.log(step.id) for step in run.workflow.steps if step.id == self.current_step]
-        return tuple(line for log in (*logs, workspace.child_log) for line in tail(log, LOG_TAIL))
-
-    def close(self) -> ProtocolError | None:
-        """What was wrong with all that the child said, now that it has ended; half a frame before a crash is not."""
-        if self._violation is None and self.conversation.result is not None:
-            try:
-                self.conversation.end()
-            except ProtocolError as error:
-                self._violation = error
-        return self._violation
-
-
-def foreign_claim(request: ChildRequest, event: Event) -> str:
-    """What an event claims that is not the child's to claim; empty if nothing."""
-    run = request.run
-    if event.run_id != run.run_id or event.source != run.repo:
-        return f"the child emitted an event in the name of {event.source} ({event.run_id})"
-    # The step's id becomes part of a path, the event's id a key of the whole tree.
-    if event.step_id not in {spec.id for spec in run.workflow.steps} or event.id != event_id(run.run_id, event.step_id):
-        return f"the child emitted an event that none of its steps can: {event.id} of step {event.step_id!r}"
-    inherited = set(run.visible_artifacts)
-    own = f"{request.workspace.artifacts}/"
-    for artifact in event.artifacts:
-        if artifact in inherited:
-            continue
-        if artifact.repo != run.repo or not artifact.path.startswith(own) or ".." in artifact.path.split("/"):
-            return f"the child claims an artifact that is not its own: {artifact.path}"
-    return ""

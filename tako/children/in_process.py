@@ -7,10 +7,12 @@ import os
 from tako.children.base import ChildResult, StepUpdate
 from tako.errors import StateError, TakoError
 from tako.execution.failure import CHECKOUT_FAILED, INTERRUPTED, Failure
+from tako.execution.going_on import before, go_on
+from tako.execution.moved import Place
 from tako.execution.runner import Runner
-from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, read_state
-from tako.files import remove_tree
-from tako.signals import StopSignal
+from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, recorded_state
+from tako.execution.workspace import discard_checkout
+from tako.signals import Stops, StopSignal
 from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False
@@ -30,31 +32,50 @@ class InProcessRunner:
     """A ``WorkflowRunner`` that runs the steps itself.
 
     ``checkout`` makes the run's private checkout in a directory; it is not called for a run that works in place.
-    ``stop`` is what ``stop()`` sets, so that a checkout can heed it too.
+    ``checkout`` is also given what tells when to stop. ``kept`` makes the processes that steps run in, out of the most
+    bytes that each may allocate.
     """
 
     def __init__(
         self,
         *,
         step_kind: Callable[[StepSpec], Step],
-        checkout: Callable[[ChildRequest, str], object],
-        processes: Processes,
+        checkout: Callable[[ChildRequest, str, Stops], object],
+        kept: Callable[[int | None], Processes],
         clock: Clock,
         env: Mapping[str, str],
+        log_limit: int | None = None,
         echo: Callable[[str, bytes], object] | None = None,
-        stop: StopSignal | None = None,
+        on_step: Callable[[str], object] | None = None,
+        rerun_from: str | None = None,
     ) -> None:
+        """``on_step`` is called with the id of each step that begins. ``rerun_from`` is the first step to run again."""
         self._step_kind = step_kind
         self._checkout = checkout
-        self._processes = processes
+        self._kept = kept
         self._clock = clock
         self._env = env
+        self._log_limit = log_limit
         self._echo = echo
-        self._stop = stop or StopSignal()
+        self._on_step = on_step
+        self._rerun_from = rerun_from
+        self._stop = StopSignal()
+        self._force = StopSignal()
+        self._stops = Stops(ask=(self._stop.fd,), force=(self._force.fd,))
 
     def stop(self) -> None:
         """Ask the run to end."""
         self._stop.set()
+
+    def force(self) -> None:
+        """End the run at once."""
+        self._stop.set()
+        self._force.set()
+
+    def cancel(self, run_id: str) -> None:
+        """The root is no child that could be cancelled alone: it ends as a whole."""
+        del run_id
+        self.stop()
 
     def run_workflow(self, request: ChildRequest, listener: ChildListener) -> ChildResult:
         """Run until the workflow has ended or waits; see ``WorkflowRunner``."""
@@ -62,41 +83,57 @@ class InProcessRunner:
         run, workspace = request.run, request.workspace
         listener.child_started(run.run_id, os.getpid())
         repo_dir = workspace.repo if run.private else run.source
-        if run.private and not request.resumed:
+        if run.private and not os.path.isdir(repo_dir):
             try:
-                self._checkout(request, repo_dir)
+                self._checkout(request, repo_dir, self._stops)
             except (TakoError, RunInterruptedError) as error:
-                failure = checkout_failure(error, StoppableClock((self._stop.fd,)))
+                failure = checkout_failure(error, StoppableClock(self._stops))
                 return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
         runner = Runner(
             Capabilities(
                 request=run,
                 workspace=workspace,
                 repo_dir=repo_dir,
-                processes=self._processes,
+                processes=self._kept(run.workflow.mem_limit),
                 clock=self._clock,
                 base_env=self._env,
-                stop_fds=(self._stop.fd,),
+                stops=self._stops,
+                attempt=request.attempt,
+                log_limit=self._log_limit,
                 echo=self._echo,
             ),
             step_kind=self._step_kind,
-            observer=RelayedRun(run.run_id, listener),
+            observer=RelayedRun(run.run_id, listener, self._on_step),
         )
-        state = runner.run(read_state(workspace.state) if request.resumed else runner.begin())
+        state = runner.run(self._begin(request, runner))
         if run.private and state.status == SUCCESS:
-            remove_tree(workspace.repo)
+            discard_checkout(workspace)
         return result_of(state, self._clock.monotonic() - began)
+
+    def _begin(self, request: ChildRequest, runner: Runner) -> ExecutionState:
+        workspace = request.workspace
+        goes_on = request.resumed or request.attempt > 1 or self._rerun_from is not None
+        recorded = recorded_state(workspace.state) if goes_on else None
+        if recorded is None:
+            return runner.begin()
+        recorded = Place(workspace, request.run.root_id).state(recorded)
+        if self._rerun_from is not None:
+            recorded, self._rerun_from = before(recorded, self._rerun_from), None
+        return go_on(recorded, lambda step_id: os.path.exists(workspace.answer(step_id)))
 
 
 class RelayedRun:
     """A run's observer that tells a tree's listener."""
 
-    def __init__(self, run_id: str, listener: ChildListener) -> None:
+    def __init__(self, run_id: str, listener: ChildListener, on_step: Callable[[str], object] | None = None) -> None:
         self._run_id = run_id
         self._listener = listener
+        self._on_step = on_step
 
     def step_started(self, spec: StepSpec) -> None:
         self._listener.child_step(self._run_id, StepUpdate(id=spec.id, status=RUNNING))
+        if self._on_step is not None:
+            self._on_step(spec.id)
 
     def step_ended(self, step: StepRecord) -> None:
         self._listener.child_step(self._run_id, step_update(step))

@@ -3,36 +3,63 @@
 from __future__ import annotations
 
 from tako.children.base import ChildResult
-from tako.execution.failure import EXITED, KILLED, NO_RESULT, PROTOCOL, Failure
-from tako.records import replace
+from tako.execution.failure import (
+    EXITED,
+    INTERRUPTED,
+    KILLED,
+    MACHINE_ERROR,
+    NO_RESULT,
+    OUT_OF_MEMORY,
+    PROTOCOL,
+    Failure,
+)
+from tako.execution.memory import tells_of_memory, with_memory_hint
+from tako.records import record, replace
+from tako.signals import Exit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tako.children.protocol import Conversation
     from tako.errors import ProtocolError
-    from tako.signals import Exit
 
 
-def judge(
-    conversation: Conversation,
-    exit_: Exit,
-    *,
-    seconds: float,
-    log: tuple[str, ...],
-    current_step: str | None,
-    violation: ProtocolError | None = None,
-) -> ChildResult:
+@record
+class Evidence:
+    """What is known of a child's end beside its own words."""
+
+    exit: Exit
+    log: tuple[str, ...] = ()
+    """The end of what its step and its process said."""
+    current_step: str | None = None
+    """The step that had begun and not ended."""
+    violation: ProtocolError | None = None
+    """The first rule that it broke."""
+    overdue: Failure | None = None
+    """Why it was ended, if its time was up."""
+    stopped: bool = False
+    """Whether it was asked to end since somebody wanted so, or since it broke a rule."""
+    killed_for_memory: bool = False
+    """Whether the kernel killed a process for memory meanwhile."""
+    memory_limit: int | None = None
+    """Bytes that each of its processes may have."""
+    directory_is_there: bool = True
+    """Whether its directory still exists."""
+
+
+def judge(conversation: Conversation, evidence: Evidence, *, seconds: float) -> ChildResult:
     """The result of a child.
 
-    A valid result counts whatever the exit code, since it is written last and after the state. Without one the
-    child has crashed, whatever its exit code. ``log`` is the end of what the process said on stderr,
-    ``current_step`` the step that had begun and not ended.
+    A valid result counts whatever the exit code, since it is written last and after the state, unless the child was
+    ended since its time was up. Without one the child has crashed, whatever its exit code.
     """
     result = conversation.result
-    if result is not None and violation is None:
+    if result is not None and evidence.violation is None and evidence.overdue is None:
         failed = result.failure
         if failed is not None and failed.step is None:
-            failed = replace(failed, step=current_step)
+            # It is about the child's process, or the machine: the child knows neither where it was nor its own log.
+            failed = replace(failed, step=evidence.current_step, log=failed.log or evidence.log)
+            if failed.kind == MACHINE_ERROR and not evidence.directory_is_there:
+                failed = _vanished(failed)
         return ChildResult(
             status=result.status,
             seconds=seconds,
@@ -40,13 +67,34 @@ def judge(
             event=conversation.waiting,
             outputs=result.outputs or {},
         )
-    if violation is not None:
-        failure = Failure(kind=PROTOCOL, message=str(violation))
-    elif exit_.signal is not None:
+    failure = evidence.overdue or _crash(evidence)
+    if not evidence.directory_is_there:
+        failure = _vanished(failure)
+    return ChildResult(
+        status="failed", seconds=seconds, failure=replace(failure, step=evidence.current_step, log=evidence.log)
+    )
+
+
+def _vanished(failure: Failure) -> Failure:
+    return replace(failure, message=f"{failure.message}; its directory has vanished")
+
+
+def _crash(evidence: Evidence) -> Failure:
+    exit_ = evidence.exit
+    if evidence.violation is not None:
+        return Failure(kind=PROTOCOL, message=str(evidence.violation))
+    if evidence.stopped:
+        message = f"stopped, and did not end in good order: {exit_.describe()}"
+        return Failure(kind=INTERRUPTED, message=message, exit_code=exit_.code, signal=exit_.signal)
+    if exit_.signal is not None:
         failure = Failure(kind=KILLED, message=f"the child process was {exit_.describe()}", signal=exit_.signal)
     elif exit_.code != 0:
         message = f"the child process ended without a result, with {exit_.describe()}"
         failure = Failure(kind=EXITED, message=message, exit_code=exit_.code)
     else:
         failure = Failure(kind=NO_RESULT, message="the child process ended without a result", exit_code=0)
-    return ChildResult(status="failed", seconds=seconds, failure=replace(failure, step=current_step, log=log))
+    if not evidence.directory_is_there:
+        return replace(failure, kind=MACHINE_ERROR)
+    if evidence.killed_for_memory or (exit_.code and tells_of_memory(replace(failure, log=evidence.log))):
+        return with_memory_hint(replace(failure, kind=OUT_OF_MEMORY), evidence.memory_limit)
+    return failure

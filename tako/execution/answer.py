@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from tako.errors import StateError
 from tako.execution.failure import Failure, failure_from_data
-from tako.files import make_dirs, read_document, write_document
+from tako.execution.migration import MIGRATIONS
+from tako.files import foreign_content, make_dirs, read_document, write_document
 from tako.records import record, to_data
 
 TYPE_CHECKING = False
@@ -44,11 +45,9 @@ def write_answer(workspace: Workspace, step_id: str, answer: Answer) -> None:
 def read_answer(workspace: Workspace, step_id: str, event_id: str) -> Answer:
     """Read the answer for a step. Raises ``StateError`` if there is none, or it is about another event."""
     path = workspace.answer(step_id)
-    data = read_document(path, KIND, SCHEMA)
-    try:
+    data = read_document(path, KIND, SCHEMA, MIGRATIONS[KIND])
+    with foreign_content(KIND, path):
         answer = Answer(**{**data, "failure": failure_from_data(data["failure"])})
-    except (KeyError, TypeError) as error:
-        raise StateError(f"the answer lacks something or has too much: {error}", where=path) from error
     if answer.event_id != event_id:
         raise StateError(f"the answer is about the event {answer.event_id}, not {event_id}", where=path)
     return answer

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from tako.records import record
+from tako.files import canonical, checksum
+from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
+
+MAX_KEY = 256
+"""Characters of an idempotency key."""
 
 
 @record
@@ -41,6 +45,13 @@ class Event:
     """Whether the emitter waits for the subscribers."""
     artifacts: tuple[ArtifactRef, ...] = ()
     """What the emitter made, then what it had been sent: nearest first."""
+    key: str | None = None
+    """The idempotency key: the same source, type and key are the same thing, and delivered once."""
+
+    @property
+    def cause(self) -> str:
+        """What this event and another one of the same thing have in common; without a key its id."""
+        return self.id if self.key is None else f"{self.source}:{self.type}:{self.key}"
 
     def scope(self) -> dict[str, Any]:
         """The event as templates and CEL see it."""
@@ -60,7 +71,33 @@ def event_from_data(data: Mapping[str, Any]) -> Event:
         raise ValueError("the event's payload or its waiting flag has the wrong type")
     if not isinstance(data["schema_version"], str | None):
         raise ValueError("the event's schema version is not text")
+    key = data.get("key")
+    if key is not None and key_fault(key):
+        raise ValueError(f"the event's idempotency key {key_fault(key)}")
     return Event(**{**data, "artifacts": tuple(artifact_from_data(item) for item in data["artifacts"])})
+
+
+def key_fault(key: object) -> str:
+    """Of an idempotency key: what is wrong with it, or nothing. It becomes part of an environment variable."""
+    if not isinstance(key, str) or not key.strip():
+        return "must be text, and not empty"
+    if not key.isprintable():
+        return "must not hold control characters"
+    return f"has {len(key)} characters, more than {MAX_KEY}" if len(key) > MAX_KEY else ""
+
+
+def with_key(event: Event) -> Event:
+    """The event with a key derived from its source, type, schema version and payload, unless it has one."""
+    if event.key is not None:
+        return event
+    what = [event.source, event.type, event.schema_version, event.payload]
+    return replace(event, key=f"sha256:{checksum(canonical(what))}")
+
+
+def joint_cause(events: Iterable[Event]) -> str:
+    """The ``cause`` of one event, or of several together, in whatever order they came."""
+    causes = sorted({event.cause for event in events})
+    return causes[0] if len(causes) == 1 else f"sha256:{checksum(canonical(causes))}"
 
 
 def artifact_from_data(data: Mapping[str, Any]) -> ArtifactRef:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+
+from tako.errors import SpawnError
 from tako.records import record
 
 TYPE_CHECKING = False
@@ -9,9 +12,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    from tako.errors import TakoError
+
 STEP_FAILED = "step_failed"
 STEP_KILLED = "step_killed"
 STEP_ERROR = "step_error"
+STEP_TIMEOUT = "step_timeout"
+WORKFLOW_TIMEOUT = "workflow_timeout"
+FAN_OUT_TIMEOUT = "fan_out_timeout"
 FAN_OUT_FAILED = "fan_out_failed"
 PLAN_REFUSED = "plan_refused"
 INPUTS_INVALID = "inputs_invalid"
@@ -22,7 +30,13 @@ KILLED = "killed"
 NO_RESULT = "no_result"
 PROTOCOL = "protocol"
 NOT_STARTED = "not_started"
+OUT_OF_MEMORY = "out_of_memory"
+DISK_FULL = "disk_full"
+MACHINE_ERROR = "machine_error"
+LOST = "lost"
 INTERRUPTED = "interrupted"
+CANCELLED = "cancelled"
+CIRCUIT_OPEN = "circuit_open"
 
 LOG_TAIL = 20
 """Lines of a log that a failure shows."""
@@ -31,6 +45,9 @@ KINDS: Mapping[str, str] = {
     STEP_FAILED: "a step ended with a non-zero exit code",
     STEP_KILLED: "a step was killed by a signal",
     STEP_ERROR: "a step could not be carried out: its template, condition, output, artifact or event",
+    STEP_TIMEOUT: "a step took longer than its timeout and was ended",
+    WORKFLOW_TIMEOUT: "the workflow was at work for longer than its timeout and was ended",
+    FAN_OUT_TIMEOUT: "the fan-out took longer than its timeout; what had not ended was ended",
     FAN_OUT_FAILED: "a run that it triggered failed",
     PLAN_REFUSED: "its fan-out was refused: a cycle, too many levels, or an unreadable repository with --strict",
     INPUTS_INVALID: "what the subscription maps to its inputs does not fit the workflow; nothing was started",
@@ -40,8 +57,14 @@ KINDS: Mapping[str, str] = {
     KILLED: "the child process was killed by a signal",
     NO_RESULT: "the child process ended with exit code 0 but without a result",
     PROTOCOL: "the child process said something that is not in the protocol",
-    NOT_STARTED: "the child process could not be started",
+    NOT_STARTED: "the machine could not start the child process, or a process of its steps",
+    OUT_OF_MEMORY: "the child process ran out of memory, or was killed while the kernel was freeing some",
+    DISK_FULL: "the disk was full when the child wrote its log or its state",
+    MACHINE_ERROR: "the machine refused the child something else: a directory that vanished, no permission",
+    LOST: "the run was at work when Tako itself was killed, or the machine went down",
     INTERRUPTED: "the run was stopped before it could end",
+    CANCELLED: "the run was cancelled: by `tako cancel`, or since another one failed and its fan-out is fail_fast",
+    CIRCUIT_OPEN: "its repository's workflow crashed too often in a row in this tree; it was not started",
 }
 
 
@@ -62,6 +85,15 @@ class Failure:
     def headline(self) -> str:
         """The first line of the message; empty if a child said nothing."""
         return (self.message.splitlines() or [""])[0]
+
+
+def failure_of_machine(error: TakoError) -> Failure:
+    """The failure of a run to which the machine refused something: a ``MachineError`` and its cause."""
+    cause = error.__cause__
+    number = cause.errno if isinstance(cause, OSError) else None
+    full = number in (errno.ENOSPC, errno.EDQUOT)
+    started = not isinstance(error, SpawnError)
+    return Failure(kind=(DISK_FULL if full else MACHINE_ERROR) if started else NOT_STARTED, message=str(error))
 
 
 def failure_from_data(data: Mapping[str, Any] | None) -> Failure | None:

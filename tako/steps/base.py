@@ -5,25 +5,28 @@ from __future__ import annotations
 import os
 import select
 
-from tako.clock import SystemClock
-from tako.errors import StepError
-from tako.execution.event import artifact_scope
+from tako.clock import SystemClock, duration
+from tako.errors import StepError, UsageError
+from tako.execution.event import artifact_scope, joint_cause
+from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.expressions import templates
+from tako.process import NO_STOPS
+from tako.quantities import parse_size
 from tako.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping
     from typing import Any, Protocol
 
     from tako.clock import Clock
     from tako.config.model import StepSpec
     from tako.execution.event import Event
-    from tako.execution.failure import Failure
     from tako.execution.request import RunRequest
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
     from tako.process import Processes
+    from tako.signals import Stops
 
     class Step(Protocol):
         """One kind of step.
@@ -58,10 +61,10 @@ class RunInterruptedError(Exception):
 class StoppableClock(SystemClock):
     """A clock that nobody sleeps through a stop by: for waiting on what others hold."""
 
-    def __init__(self, stop_fds: Sequence[int]) -> None:
-        """``stop_fds`` are descriptors that become readable when a stop is asked for."""
+    def __init__(self, stops: Stops) -> None:
+        """``stops`` tell when to stop."""
         self._poll = select.poll()
-        for descriptor in stop_fds:
+        for descriptor in stops.all:
             self._poll.register(descriptor, select.POLLIN)
 
     def sleep(self, seconds: float) -> None:
@@ -85,8 +88,12 @@ class Capabilities:
     clock: Clock
     base_env: Mapping[str, str]
     """The user's environment, without Tako's own variables."""
-    stop_fds: Sequence[int] = ()
-    """Descriptors that become readable when the run must end."""
+    stops: Stops = NO_STOPS
+    """What tells when the run must end."""
+    attempt: int = 1
+    """Which try at the run this is: more than 1 after a crash."""
+    log_limit: int | None = None
+    """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None
     """Called with the step's id and what it prints, for a reader who wants to see it now."""
 
@@ -94,15 +101,37 @@ class Capabilities:
 class StepContext:
     """One step about to run: its specification and all it may know and use."""
 
-    def __init__(self, capabilities: Capabilities, spec: StepSpec, state: ExecutionState) -> None:
+    def __init__(
+        self,
+        capabilities: Capabilities,
+        spec: StepSpec,
+        state: ExecutionState,
+        *,
+        time_left: float | None = None,
+    ) -> None:
+        """``time_left`` is what the workflow's timeout leaves the step, in seconds."""
         self.capabilities = capabilities
         self.spec = spec
         self.state = state
+        self.time_left = time_left
         self._environment: dict[str, str] | None = None
 
     @property
     def request(self) -> RunRequest:
         return self.capabilities.request
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the step may take: its own timeout, or what its workflow's leaves; None for ever."""
+        limits = [limit for limit in (self.spec.timeout, self.time_left) if limit is not None]
+        return min(limits, default=None)
+
+    def overtime(self) -> Failure:
+        """The failure of the step if it took longer than it may: whose timeout it was, its own or its workflow's."""
+        own, left = self.spec.timeout, self.time_left
+        if own is not None and (left is None or own <= left):
+            return Failure(kind=STEP_TIMEOUT, message=f"took longer than its timeout of {duration(own)}")
+        return workflow_overtime(self.request)
 
     @property
     def where(self) -> str:
@@ -134,6 +163,7 @@ class StepContext:
             "inputs": dict(request.inputs),
             "steps": {step.id: {"outputs": dict(step.outputs), "status": step.status} for step in self.state.steps},
             "event": event.scope() if event else {},
+            "events": [each.scope() for each in request.heard or ((event,) if event else ())],
             "payload": dict(event.payload) if event else {},
             "artifacts": artifact_scope(request.visible_artifacts),
             "env": self.environment(),
@@ -158,7 +188,8 @@ class StepContext:
 
     def _own_variables(self) -> dict[str, str]:
         request = self.request
-        cause = request.event.id if request.event is not None else request.run_id
+        heard = request.heard or ((request.event,) if request.event is not None else ())
+        cause = joint_cause(heard) if heard else request.run_id
         own = {
             "TAKO_RUN_ID": request.run_id,
             "TAKO_ROOT_RUN_ID": request.root_id,
@@ -168,6 +199,7 @@ class StepContext:
             "TAKO_OUTPUT": self.output_path,
             "TAKO_EVENT_ID": request.event.id if request.event is not None else "",
             "TAKO_IDEMPOTENCY_KEY": f"{cause}:{request.label}:{self.spec.id}",
+            "TAKO_ATTEMPT": str(self.capabilities.attempt),
         }
         for name, value in request.inputs.items():
             own[f"TAKO_INPUT_{variable_name(name)}"] = _plain(value)
@@ -176,20 +208,71 @@ class StepContext:
         return own
 
 
+def workflow_overtime(request: RunRequest) -> Failure:
+    """The failure of a run whose workflow was at work for longer than it may."""
+    limit = request.workflow.timeout or 0.0
+    message = f"the workflow was at work for longer than its timeout of {duration(limit)}"
+    return Failure(kind=WORKFLOW_TIMEOUT, message=message)
+
+
 def variable_name(name: str) -> str:
     """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
     return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
 
 
-def base_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The user's environment without what Tako put there: a run inside a run starts clean."""
-    own = ("TAKO_RUN_ID", "TAKO_ROOT_RUN_ID", "TAKO_STEP_ID", "TAKO_WORKSPACE", "TAKO_REPO", "TAKO_OUTPUT")
-    delivery = ("TAKO_EVENT_ID", "TAKO_IDEMPOTENCY_KEY", "TAKO_LIFELINE")
+OWN_VARIABLES = frozenset(
+    {
+        "TAKO_ATTEMPT",
+        "TAKO_CHAOS",
+        "TAKO_EVENT_ID",
+        "TAKO_FRESH",
+        "TAKO_IDEMPOTENCY_KEY",
+        "TAKO_LIFELINE",
+        "TAKO_OUTPUT",
+        "TAKO_REPO",
+        "TAKO_ROOT_RUN_ID",
+        "TAKO_RUN_ID",
+        "TAKO_STEP_ID",
+        "TAKO_WORKSPACE",
+    }
+)
+"""What Tako itself puts into the environment of a step or a child."""
+
+LOG_LIMIT_VARIABLE = "TAKO_LOG_LIMIT"
+
+ALWAYS_PASSED = frozenset({"PATH", "HOME", "LANG", "TMPDIR"})
+"""What a strict environment has beside the names that were given, and the user's own ``TAKO_…``."""
+
+
+def base_environment(environment: Mapping[str, str], *, only: Collection[str] | None = None) -> dict[str, str]:
+    """The user's environment without what Tako put there: a run inside a run starts clean.
+
+    With ``only``, a strict environment: these names, those that are always passed, and the user's own ``TAKO_…``.
+    """
     return {
         name: value
         for name, value in environment.items()
-        if name not in own and name not in delivery and not name.startswith(("TAKO_INPUT_", "TAKO_ARTIFACT_"))
+        if not is_own(name) and (only is None or name in only or name in ALWAYS_PASSED or name.startswith("TAKO_"))
     }
+
+
+def log_limit_from(environment: Mapping[str, str]) -> int | None:
+    """The most bytes that a log may have on the disk, by ``TAKO_LOG_LIMIT``; None if it does not say.
+
+    Raises ``UsageError`` if what it says is no size.
+    """
+    text = environment.get(LOG_LIMIT_VARIABLE, "")
+    if not text:
+        return None
+    try:
+        return parse_size(text)
+    except ValueError as error:
+        raise UsageError(f"{LOG_LIMIT_VARIABLE}: {error}", cure=f"write it as {LOG_LIMIT_VARIABLE}=16Mi") from error
+
+
+def is_own(name: str) -> bool:
+    """Whether Tako itself sets a variable of that name for a step or a child."""
+    return name in OWN_VARIABLES or name.startswith(("TAKO_INPUT_", "TAKO_ARTIFACT_"))
 
 
 def _plain(value: Any) -> str:

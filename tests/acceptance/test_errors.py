@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 import json
-import signal
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from tako.clock import SystemClock
-from tako.locks import exclusive
 from tests.acceptance.conftest import World
-from tests.acceptance.observe import children_at_work, entries, marked, wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step, subscription
 
 ROOT = "err/root"
@@ -184,107 +177,3 @@ def test_a_refused_fan_out_that_nobody_waits_for_is_told_and_fails_the_run(world
     refused = "err/one emitted made; refused: this fan-out would never end, it comes back to itself: "
     assert f"{refused}err/one:work → err/one:work\n\nexecution failed: " in ran.err
     assert (world.root / "after").exists()
-
-
-def start_long_runs(world: World) -> subprocess.Popen[str]:
-    """A tree with two children at work on steps that never end, one that waits, and one that has not begun."""
-    there = f"echo at work; touch {world.root}/$TAKO_STEP_ID; sleep 1000"
-    hearer(world, "err/waits", fan_out(), step("never", "true"))
-    hearer(world, "err/deep", step("deep", there), hears="err/waits")
-    hearer(world, "err/wide", step("wide", there))
-    hearer(world, "err/x-late", step("late", there))
-    hearer(world, "err/y-late", step("later", there))
-    process = world.start("exec", WORKFLOW, "-j", "3", "--json", cwd=make_root(world))
-    wait_for(lambda: process.poll() is not None or at_work(world), "three were at work")
-    assert process.poll() is None, world.finish(process).text
-    return process
-
-
-def at_work(world: World) -> bool:
-    """Whether the three long runs have come to their steps."""
-    return all((world.root / name).exists() for name in ("wide", "late", "later"))
-
-
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
-def test_a_signal_ends_the_whole_tree_and_says_so(world: World, name: str, code: int) -> None:
-    process = start_long_runs(world)
-
-    process.send_signal(getattr(signal, name))
-    ran = world.finish(process)
-
-    assert ran.code == code, ran.text
-    assert not marked(world.mark), "a process of the tree was still there when the root had ended"
-    assert f"{name}: stopping" in ran.err
-    assert f"execution interrupted by {name}" in ran.err
-    report = ran.json()
-    assert report["success"] is False
-    assert report["interrupted_by"] == getattr(signal, name)
-    kinds = {run["repository"]: (run["failure"] or {}).get("kind") for run in report["runs"]}
-    assert [kinds[one] for one in ("err/wide", "err/x-late", "err/y-late")] == ["interrupted"] * 3
-    assert not (world.root / "after").exists()
-
-
-def test_a_signal_ends_the_step_of_the_root_itself(world: World) -> None:
-    there = world.root / "there"
-    root = world.working("root", config(ROOT, step("long", f"touch {there}; sleep 1000"), step("never", "true")))
-    process = world.start("exec", WORKFLOW, cwd=root)
-    wait_for(there.exists, "the step was at work")
-
-    process.send_signal(signal.SIGINT)
-    ran = world.finish(process)
-
-    assert ran.code == 130, ran.text
-    assert not marked(world.mark)
-    assert "SIGINT: stopping" in ran.err
-    assert "step 'long' failed: stopped before the step had ended" in ran.err
-
-
-def test_nothing_outlives_a_root_that_was_killed(world: World) -> None:
-    process = start_long_runs(world)
-    assert len(children_at_work(process.pid)) == 3
-
-    process.kill()
-    ran = world.finish(process)
-
-    assert ran.code == -signal.SIGKILL
-    wait_for(lambda: not marked(world.mark), "the children and their steps had ended")
-    status = world.tako("status", world.only_workspace().name)
-    assert status.code == 0, status.text
-    assert ": interrupted" in status.out
-
-
-def test_a_step_of_the_root_does_not_outlive_it(world: World) -> None:
-    ready = world.root / "ready"
-    world.working("root", config("err/root", step("long", f"trap '' TERM; (sleep 1000 &); touch {ready}; sleep 1000")))
-    process = world.start("exec", WORKFLOW, "--root", "root")
-    wait_for(ready.exists, "the step was at work")
-
-    process.kill()
-    world.finish(process)
-
-    wait_for(lambda: not marked(world.mark), "the step had ended, though it ignores SIGTERM")
-
-
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
-@pytest.mark.parametrize(("begin", "at_work"), [(("--root", "root"), 2), (("--repo", "err/child"), 1)])
-def test_who_waits_for_the_cache_ends_when_told(world: World, begin: tuple[str, str], at_work: int, name: str) -> None:
-    hearer(world, "err/child", step("never", "true"))
-    make_root(world)
-    lock = world.home / "cache" / "locks" / "err" / "child" / "main.lock"
-    with exclusive(str(lock), clock=SystemClock(), timeout=10):
-        process = world.start("exec", WORKFLOW, *begin)
-        wait_for(lambda: started(world) == at_work, "the run that needs the cache was at work")
-        process.send_signal(getattr(signal, name))
-        ran = world.finish(process)
-        wait_for(lambda: not marked(world.mark), "all had ended, the lock being held still")
-
-    if name == "SIGTERM":
-        assert ran.code == 143, ran.text
-        assert "interrupted: stopped before its checkout was made" in ran.err
-
-
-def started(world: World) -> int:
-    """How many runs of the one tree are known to have started."""
-    if not (world.home / "workspaces").is_dir() or not list((world.home / "workspaces").iterdir()):
-        return 0
-    return len(entries(world.only_workspace(), "started"))

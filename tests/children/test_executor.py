@@ -1,7 +1,13 @@
+"""One child from its directory to its result, with a launcher whose children only say something."""
+
 from __future__ import annotations
 
+import errno
+import os
+import select
 import signal
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -9,20 +15,36 @@ import pytest
 
 from tako.children import executor as module
 from tako.children.base import ChildRequest, ChildResult, StepUpdate
-from tako.children.executor import ChildWorkflowExecutor, foreign_claim
+from tako.children.executor import ChildWorkflowExecutor
 from tako.children.factory import ChildRunnerFactory
+from tako.children.hearing import MARGIN_SECONDS, foreign_claim
 from tako.children.protocol import Frame, Hello, Result, encode
 from tako.config.model import StepSpec
-from tako.errors import MachineError
+from tako.errors import MachineError, SpawnError
+from tako.execution import workspace as workspace_module
 from tako.execution.event import ArtifactRef, Event
-from tako.execution.failure import KILLED, LOG_TAIL, NOT_STARTED, PROTOCOL, STEP_FAILED, Failure
+from tako.execution.failure import (
+    DISK_FULL,
+    KILLED,
+    LOG_TAIL,
+    MACHINE_ERROR,
+    NOT_STARTED,
+    OUT_OF_MEMORY,
+    PROTOCOL,
+    STEP_FAILED,
+    STEP_TIMEOUT,
+    Failure,
+)
 from tako.execution.request import read_request
 from tako.execution.state import ExecutionState, StepRecord, write_state
 from tako.execution.workspace import Workspace
+from tako.files import machine_errors
+from tako.log_file import MIN_LOG_LIMIT
+from tako.process import Outcome
 from tako.records import replace
-from tako.signals import Exit
+from tako.signals import Exit, Stops
 from tako.testing import FakeClock
-from tests.builders import CHILD_ID, LIBRARY, make_event, make_request, make_workflow
+from tests.builders import CHILD_ID, LIBRARY, ROOT_ID, make_event, make_request, make_workflow
 
 HELLO = Hello(run_id=CHILD_ID, pid=4711)
 RUNNING = StepUpdate(id="build", status="running")
@@ -48,19 +70,38 @@ class SayingLauncher:
 
     def __init__(self, *said: Frame | bytes, exit_: Exit | None = None) -> None:
         self.said = said
-        self.exit = exit_ or Exit(code=0)
+        self.outcome = Outcome(exit_ or Exit(code=0))
         self.clock = FakeClock()
         self.does: Callable[[Workspace], object] = lambda _workspace: None
+        self.words: tuple[bytes, ...] = ()
+        self.closes_early = False
         self.obeyed: list[bool] = []
-        self.stop_fd = -1
+        self.due: list[float | None] = []
+        self.env: Mapping[str, str] = {}
+        self.stops = Stops()
 
-    def launch(self, directory: str, *, on_output: Callable[[bytes], bool], stop_fd: int) -> Exit:
-        self.stop_fd = stop_fd
+    def launch(
+        self,
+        directory: str,
+        *,
+        env: Mapping[str, str],
+        on_output: Callable[[bytes], bool],
+        on_closed: Callable[[], object],
+        on_words: Callable[[bytes], object],
+        due: Callable[[], float | None],
+        stops: Stops,
+    ) -> Outcome:
+        self.env, self.stops = env, stops
         self.does(Workspace(directory))
+        for words in self.words:
+            on_words(words)
         for said in self.said:
             self.obeyed.append(on_output(said if isinstance(said, bytes) else encode(said)))
+        if self.closes_early:
+            on_closed()
+        self.due.append(due())
         self.clock.advance(2.5)
-        return self.exit
+        return self.outcome
 
 
 class Listener:
@@ -86,9 +127,12 @@ def child(tmp_path: Path) -> ChildRequest:
     return ChildRequest(REQUEST, Workspace(str(tmp_path / "child")))
 
 
+def executor_of(launcher: SayingLauncher, **changes: Any) -> ChildWorkflowExecutor:
+    return ChildWorkflowExecutor(launcher=launcher, factory=ChildRunnerFactory(), clock=launcher.clock, **changes)
+
+
 def run(child: ChildRequest, launcher: SayingLauncher, listener: Listener | None = None) -> ChildResult:
-    executor = ChildWorkflowExecutor(launcher=launcher, factory=ChildRunnerFactory(), clock=launcher.clock)
-    return executor.run_workflow(child, listener or Listener())
+    return executor_of(launcher).run_workflow(child, listener or Listener())
 
 
 def make_checkout(workspace: Workspace) -> None:
@@ -167,7 +211,7 @@ def test_a_checkout_that_cannot_be_removed_does_not_change_the_result(
     def refuse(path: str) -> None:
         raise MachineError(f"cannot remove {path}")
 
-    monkeypatch.setattr(module, "remove_tree", refuse)
+    monkeypatch.setattr(workspace_module, "remove_tree", refuse)
 
     assert run(child, SayingLauncher(HELLO, SUCCESS)).status == "success"
 
@@ -228,8 +272,27 @@ def test_a_result_that_something_follows_is_not_believed(child: ChildRequest, af
     assert result.failure.kind == PROTOCOL
 
 
-@pytest.mark.parametrize("error", [MachineError("cannot start 'python'"), MachineError("cannot open the child's log")])
-def test_a_child_that_cannot_be_launched_was_not_started(child: ChildRequest, error: MachineError) -> None:
+def refused(number: int) -> MachineError:
+    """What comes of an error of the system while a file is written."""
+    try:
+        with machine_errors("append to", "/somewhere/state.json"):
+            raise OSError(number, os.strerror(number))
+    except MachineError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (SpawnError("cannot start 'python': too many processes", number=errno.EAGAIN, passing=True), NOT_STARTED),
+        (SpawnError("cannot start 'python': no such file", number=errno.ENOENT), NOT_STARTED),
+        (refused(errno.ENOSPC), DISK_FULL),
+        (refused(errno.EDQUOT), DISK_FULL),
+        (refused(errno.EACCES), MACHINE_ERROR),
+        (MachineError("something else"), MACHINE_ERROR),
+    ],
+)
+def test_what_the_machine_refuses_is_told_by_its_kind(child: ChildRequest, error: MachineError, kind: str) -> None:
     launcher = SayingLauncher(HELLO, SUCCESS)
 
     def fail(_workspace: Workspace) -> None:
@@ -239,39 +302,262 @@ def test_a_child_that_cannot_be_launched_was_not_started(child: ChildRequest, er
     launcher.does = fail
     result = run(child, launcher)
 
-    assert result == ChildResult(status="failed", seconds=0.5, failure=Failure(kind=NOT_STARTED, message=str(error)))
+    assert result == ChildResult(status="failed", seconds=0.5, failure=Failure(kind=kind, message=str(error)))
 
 
-def test_a_child_without_a_directory_was_not_started(child: ChildRequest) -> None:
+def test_a_child_whose_directory_cannot_be_made_was_refused_by_the_machine(child: ChildRequest) -> None:
     Path(child.workspace.path).write_text("in the way")
 
-    result = run(child, SayingLauncher(HELLO, SUCCESS))
+    launcher = SayingLauncher(HELLO, SUCCESS)
+    result = run(child, launcher)
+
+    assert result.failure is not None
+    assert result.failure.kind == MACHINE_ERROR
+    assert child.workspace.path in result.failure.message
+    assert launcher.due == [], "it was launched after all"
+
+
+def test_a_child_for_which_no_stop_can_be_made_was_not_started(
+    child: ChildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = SayingLauncher(HELLO, SUCCESS)
+    executor = executor_of(launcher)
+
+    def none_left() -> None:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(module, "StopSignal", none_left)
+    result = executor.run_workflow(child, Listener())
 
     assert result.failure is not None
     assert result.failure.kind == NOT_STARTED
-    assert child.workspace.path in result.failure.message
+    assert "Too many open files" in result.failure.message
 
 
-def test_stopping_reaches_the_children_at_work_and_those_to_come(child: ChildRequest) -> None:
+# What the launcher is given.
+
+
+@pytest.mark.parametrize("attempt", [1, 3])
+def test_a_child_is_told_who_it_is_and_which_try(child: ChildRequest, attempt: int) -> None:
     launcher = SayingLauncher(HELLO, SUCCESS)
-    executor = ChildWorkflowExecutor(launcher=launcher, factory=ChildRunnerFactory(), clock=launcher.clock)
-    seen: list[bool] = []
+
+    run(replace(child, attempt=attempt), launcher)
+
+    assert launcher.env == {"TAKO_RUN_ID": CHILD_ID, "TAKO_ROOT_RUN_ID": ROOT_ID, "TAKO_ATTEMPT": str(attempt)}
+
+
+def test_a_child_that_begins_anew_is_told_so(child: ChildRequest) -> None:
+    launcher = SayingLauncher(HELLO, SUCCESS)
+
+    run(replace(child, fresh=True), launcher)
+
+    assert launcher.env["TAKO_FRESH"] == "1"
+
+
+@pytest.mark.parametrize(("force", "expected"), [(False, [True, False]), (True, [True, True])])
+def test_stopping_and_forcing_reach_the_children_at_work_and_those_to_come(
+    child: ChildRequest, force: bool, expected: list[bool]
+) -> None:
+    launcher = SayingLauncher(HELLO, SUCCESS)
+    executor = executor_of(launcher)
+    seen: list[list[bool]] = []
 
     def look(_workspace: Workspace) -> None:
-        seen.append(is_readable(launcher.stop_fd))
+        seen.append([is_readable(launcher.stops.ask), is_readable(launcher.stops.force)])
 
+    def stop_meanwhile(workspace: Workspace) -> None:
+        look(workspace)
+        executor.force() if force else executor.stop()
+        look(workspace)
+
+    launcher.does = stop_meanwhile
+    executor.run_workflow(child, Listener())
     launcher.does = look
     executor.run_workflow(child, Listener())
-    executor.stop()
+
+    assert seen == [[False, False], expected, expected]
+
+
+def test_to_cancel_asks_that_child_and_no_other(tmp_path: Path) -> None:
+    both_at_work = threading.Barrier(2, timeout=10)
+    asked: dict[str, list[bool]] = {}
+
+    class Meeting(SayingLauncher):
+        def launch(self, directory: str, *, stops: Stops, **how: Any) -> Outcome:
+            both_at_work.wait()
+            if directory.endswith("first"):
+                executor.cancel("first")
+            both_at_work.wait()
+            asked[os.path.basename(directory)] = [is_readable(stops.ask), is_readable(stops.force)]
+            return Outcome(Exit(code=0))
+
+    executor = executor_of(Meeting())
+    children = [ChildRequest(replace(REQUEST, run_id=each), Workspace(str(tmp_path / each))) for each in ("first", "2")]
+    threads = [threading.Thread(target=executor.run_workflow, args=(each, Listener())) for each in children]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert asked == {"first": [True, False], "2": [False, False]}
+
+
+def test_a_child_that_is_not_at_work_cannot_be_cancelled_and_is_not_when_it_starts_again(child: ChildRequest) -> None:
+    launcher = SayingLauncher(HELLO, emitted(), Result("suspended", outputs={}))
+    executor = executor_of(launcher)
+    asked: list[bool] = []
+    launcher.does = lambda _: asked.append(is_readable(launcher.stops.ask))
+
+    executor.cancel(CHILD_ID)
+    executor.run_workflow(child, Listener())
+    executor.cancel(CHILD_ID)
+    executor.run_workflow(replace(child, resumed=True), Listener())
+
+    assert asked == [False, False]
+
+
+def test_no_descriptor_is_left_open_by_a_child(child: ChildRequest) -> None:
+    launcher = SayingLauncher(HELLO, SUCCESS)
+    launcher.words = (b"hello\n",)
+    executor = executor_of(launcher)
+    before = sorted(os.listdir("/proc/self/fd"))
     executor.run_workflow(child, Listener())
 
-    assert seen == [False, True]
+    assert sorted(os.listdir("/proc/self/fd")) == before
 
 
-def is_readable(descriptor: int) -> bool:
-    import select
+def is_readable(descriptors: tuple[int, ...]) -> bool:
+    return bool(select.select(descriptors, [], [], 0)[0])
 
-    return bool(select.select([descriptor], [], [], 0)[0])
+
+# When its time is up.
+
+
+def test_a_child_that_was_ended_since_its_time_was_up_is_told_why(child: ChildRequest) -> None:
+    workflow = make_workflow(steps=(StepSpec(id="build", timeout=5.0),))
+    launcher = SayingLauncher(HELLO, RUNNING)
+    launcher.outcome = Outcome(Exit(signal=signal.SIGKILL), timed_out=True, forced=True)
+    began = launcher.clock.monotonic()
+
+    result = run(replace(child, run=replace(REQUEST, workflow=workflow)), launcher)
+
+    assert launcher.due == [began + 5.0 + MARGIN_SECONDS]
+    assert result.failure is not None
+    assert (result.failure.kind, result.failure.step) == (STEP_TIMEOUT, "build")
+
+
+def test_a_child_that_closes_its_stdout_early_has_little_time_left(child: ChildRequest) -> None:
+    launcher = SayingLauncher(HELLO)
+    launcher.closes_early = True
+    launcher.outcome = Outcome(Exit(signal=signal.SIGTERM), timed_out=True)
+
+    result = run(child, launcher)
+
+    assert result.failure is not None
+    assert result.failure.kind == PROTOCOL
+    assert "closed its stdout" in result.failure.message
+
+
+def test_a_deadline_that_was_not_what_ended_a_child_is_not_blamed(child: ChildRequest) -> None:
+    launcher = SayingLauncher(exit_=Exit(signal=signal.SIGSEGV))
+
+    result = run(child, launcher)
+
+    assert result.failure is not None
+    assert result.failure.kind == KILLED
+
+
+@pytest.mark.parametrize(
+    ("outcome", "kills", "kind"),
+    [
+        (Outcome(Exit(signal=signal.SIGKILL)), [7, 8], OUT_OF_MEMORY),
+        (Outcome(Exit(signal=signal.SIGKILL)), [7, 7], KILLED),
+        (Outcome(Exit(signal=signal.SIGKILL), forced=True), [7, 8], KILLED),
+    ],
+    ids=["by-the-kernel", "by-somebody", "by-us"],
+)
+def test_memory_is_the_cause_if_the_kernel_has_killed_for_it_meanwhile(
+    child: ChildRequest, monkeypatch: pytest.MonkeyPatch, outcome: Outcome, kills: list[int], kind: str
+) -> None:
+    monkeypatch.setattr(module, "kills_for_memory", lambda: kills.pop(0))
+    launcher = SayingLauncher(HELLO, RUNNING)
+    launcher.outcome = outcome
+
+    result = run(child, launcher)
+
+    assert result.failure is not None
+    assert result.failure.kind == kind
+
+
+def test_a_child_whose_directory_is_gone_at_its_end_was_failed_by_the_machine(child: ChildRequest) -> None:
+    launcher = SayingLauncher(HELLO, exit_=Exit(code=3))
+    launcher.does = lambda workspace: os.rename(workspace.path, f"{workspace.path}-elsewhere")
+
+    result = run(child, launcher)
+
+    assert result.failure is not None
+    assert result.failure.kind == MACHINE_ERROR
+    assert "directory has vanished" in result.failure.message
+
+
+# What the child's own process says on its stderr.
+
+
+def test_a_child_that_says_nothing_has_no_log_of_its_own(child: ChildRequest) -> None:
+    run(child, SayingLauncher(HELLO, SUCCESS))
+
+    assert not os.path.exists(child.workspace.child_log)
+
+
+def test_what_a_child_says_on_stderr_is_in_its_log_and_in_its_failure(child: ChildRequest) -> None:
+    launcher = SayingLauncher(HELLO, exit_=Exit(code=1))
+    launcher.words = (b"Traceback\nValue", b"Error: no\n")
+
+    result = run(child, launcher)
+
+    assert Path(child.workspace.child_log).read_text() == "Traceback\nValueError: no\n"
+    assert result.failure is not None
+    assert result.failure.log == ("Traceback", "ValueError: no")
+
+
+def test_what_a_child_says_before_and_after_it_waited_is_in_one_log(child: ChildRequest) -> None:
+    waiting = SayingLauncher(HELLO, emitted(), Result("suspended", outputs={}))
+    waiting.words = (b"before\n",)
+    going_on = SayingLauncher(HELLO, SUCCESS)
+    going_on.words = (b"after\n",)
+
+    run(child, waiting)
+    run(replace(child, resumed=True), going_on)
+
+    assert Path(child.workspace.child_log).read_text() == "before\nafter\n"
+
+
+def test_the_log_of_a_talkative_child_has_a_limit(child: ChildRequest) -> None:
+    launcher = SayingLauncher(HELLO, SUCCESS)
+    launcher.words = (b"word\n" * MIN_LOG_LIMIT,)
+
+    executor_of(launcher, log_limit=MIN_LOG_LIMIT).run_workflow(child, Listener())
+
+    assert os.path.getsize(child.workspace.child_log) <= MIN_LOG_LIMIT
+
+
+def test_a_second_try_sets_the_logs_of_the_first_aside(child: ChildRequest) -> None:
+    crashing = SayingLauncher(HELLO, exit_=Exit(code=3))
+    crashing.words = (b"the first\n",)
+    crashing.does = lambda workspace: Path(workspace.log("build")).write_text("half built\n")
+    trying_again = SayingLauncher(HELLO, SUCCESS)
+    trying_again.words = (b"the second\n",)
+
+    run(child, crashing)
+    run(replace(child, attempt=2), trying_again)
+
+    aside = Path(child.workspace.path, "attempt-1")
+    assert {path.name: path.read_text() for path in aside.iterdir()} == {
+        "build.log": "half built\n",
+        "child.stderr": "the first\n",
+    }
+    assert Path(child.workspace.child_log).read_text() == "the second\n"
+    assert not os.path.exists(child.workspace.log("build"))
 
 
 # Outputs that did not fit a frame.

@@ -1,13 +1,28 @@
+"""How a child ended: what it said is weighed against how its process ended and what is left of it."""
+
 from __future__ import annotations
 
 import signal
 
 import pytest
 
-from tako.children.judge import judge
+from tako.children.base import ChildResult
+from tako.children.judge import Evidence, judge
 from tako.children.protocol import Conversation, Frame, Hello, Result, encode
 from tako.errors import ProtocolError
-from tako.execution.failure import EXITED, KILLED, NO_RESULT, PROTOCOL, STEP_FAILED, Failure
+from tako.execution.failure import (
+    EXITED,
+    KILLED,
+    MACHINE_ERROR,
+    NO_RESULT,
+    NOT_STARTED,
+    OUT_OF_MEMORY,
+    PROTOCOL,
+    STEP_FAILED,
+    STEP_TIMEOUT,
+    WORKFLOW_TIMEOUT,
+    Failure,
+)
 from tako.records import replace
 from tako.signals import Exit
 from tests.builders import CHILD_ID, make_event
@@ -28,7 +43,7 @@ def said(*frames: Frame) -> Conversation:
 def test_a_result_counts_whatever_the_end_of_the_process(exit_: Exit) -> None:
     success = said(Result("success", outputs={"build": {"version": "1"}}))
 
-    result = judge(success, exit_, seconds=2.5, log=LOG, current_step=None)
+    result = judge(success, Evidence(exit_, log=LOG, directory_is_there=False), seconds=2.5)
 
     assert result.status == "success"
     assert result.failure is None
@@ -38,16 +53,24 @@ def test_a_result_counts_whatever_the_end_of_the_process(exit_: Exit) -> None:
 
 
 def test_a_failed_result_keeps_the_failure_that_the_child_told() -> None:
-    result = judge(said(Result("failed", failure=FAILURE)), Exit(code=1), seconds=1, log=LOG, current_step="build")
+    result = judge(
+        said(Result("failed", failure=FAILURE)), Evidence(Exit(code=1), log=LOG, current_step="x"), seconds=1
+    )
 
     assert result.status == "failed"
     assert result.failure == FAILURE
     assert result.outputs == {}
 
 
+def test_a_failure_that_the_child_told_without_a_step_is_of_the_step_it_was_at() -> None:
+    failed = said(Result("failed", failure=replace(FAILURE, step=None)))
+
+    assert judge(failed, Evidence(Exit(code=1), current_step="build"), seconds=1).failure == FAILURE
+
+
 def test_a_suspended_result_carries_the_event_that_the_child_waits_for() -> None:
     event = make_event(run_id=CHILD_ID)
-    result = judge(said(event, Result("suspended", outputs={})), Exit(code=0), seconds=1, log=(), current_step=None)
+    result = judge(said(event, Result("suspended", outputs={})), Evidence(Exit(code=0)), seconds=1)
 
     assert result.status == "suspended"
     assert result.event == event
@@ -56,7 +79,7 @@ def test_a_suspended_result_carries_the_event_that_the_child_waits_for() -> None
 @pytest.mark.parametrize("exit_", [Exit(code=0), Exit(code=1), Exit(signal=signal.SIGTERM)])
 @pytest.mark.parametrize("frames", [(), (Result("success", outputs={}),)])
 def test_a_broken_rule_counts_more_than_anything_else(frames: tuple[Frame, ...], exit_: Exit) -> None:
-    result = judge(said(*frames), exit_, seconds=1, log=LOG, current_step="build", violation=VIOLATION)
+    result = judge(said(*frames), Evidence(exit_, LOG, current_step="build", violation=VIOLATION), seconds=1)
 
     assert result.status == "failed"
     assert result.failure == Failure(kind=PROTOCOL, message=str(VIOLATION), step="build", log=LOG)
@@ -86,7 +109,7 @@ def test_a_broken_rule_counts_more_than_anything_else(frames: tuple[Frame, ...],
 def test_a_child_without_a_result_has_crashed_whatever_its_exit_code(
     exit_: Exit, failure: Failure, step: str | None
 ) -> None:
-    result = judge(said(), exit_, seconds=0.5, log=LOG, current_step=step)
+    result = judge(said(), Evidence(exit_, log=LOG, current_step=step), seconds=0.5)
 
     assert result.status == "failed"
     assert result.seconds == 0.5
@@ -96,7 +119,85 @@ def test_a_child_without_a_result_has_crashed_whatever_its_exit_code(
 def test_a_child_that_crashes_after_it_emitted_its_event_does_not_wait_for_it() -> None:
     conversation = said(make_event(run_id=CHILD_ID))
 
-    result = judge(conversation, Exit(signal=signal.SIGKILL), seconds=1, log=(), current_step=None)
+    result = judge(conversation, Evidence(Exit(signal=signal.SIGKILL)), seconds=1)
 
     assert result.status == "failed"
     assert result.event is None
+
+
+OVERDUE = [
+    Failure(STEP_TIMEOUT, "took longer than its timeout of 1.0s"),
+    Failure(WORKFLOW_TIMEOUT, "the workflow was at work for longer than its timeout of 1.0s"),
+    Failure(PROTOCOL, "the child closed its stdout before it gave its result"),
+    Failure(NOT_STARTED, "the child process did not say hello"),
+]
+
+
+@pytest.mark.parametrize("overdue", OVERDUE, ids=lambda failure: failure.kind)
+@pytest.mark.parametrize("frames", [(), (Result("success", outputs={"a": {"b": "c"}}),), (Result("failed", FAILURE),)])
+@pytest.mark.parametrize("violation", [None, VIOLATION])
+def test_a_child_that_was_ended_since_its_time_was_up_has_that_against_its_word(
+    overdue: Failure, frames: tuple[Frame, ...], violation: ProtocolError | None
+) -> None:
+    evidence = Evidence(
+        Exit(signal=signal.SIGKILL),
+        log=("MemoryError",),
+        current_step="build",
+        violation=violation,
+        overdue=overdue,
+        killed_for_memory=True,
+    )
+
+    result = judge(said(*frames), evidence, seconds=3)
+
+    assert result == ChildResult("failed", 3, failure=replace(overdue, step="build", log=("MemoryError",)))
+
+
+def kind_of(evidence: Evidence, *frames: Frame) -> tuple[str, str]:
+    failure = judge(said(*frames), evidence, seconds=1).failure
+    assert failure is not None
+    return failure.kind, failure.message
+
+
+def test_a_process_that_the_kernel_killed_for_memory_says_so_with_its_limit() -> None:
+    killed = Evidence(Exit(signal=signal.SIGKILL), killed_for_memory=True, memory_limit=512 << 20)
+
+    kind, message = kind_of(killed)
+
+    assert kind == OUT_OF_MEMORY
+    assert message.startswith("the child process was killed by SIGKILL (signal 9); memory is the likely cause")
+    assert "512 MiB (mem_limit)" in message
+
+
+@pytest.mark.parametrize("word", ["MemoryError", "std::bad_alloc", "fork: Cannot allocate memory"])
+def test_a_process_that_ended_with_an_error_after_words_about_memory_was_out_of_it(word: str) -> None:
+    kind, message = kind_of(Evidence(Exit(code=1), log=("Traceback", word)))
+
+    assert kind == OUT_OF_MEMORY
+    assert message == "the child process ended without a result, with exit code 1; memory is the likely cause"
+
+
+@pytest.mark.parametrize(
+    ("exit_", "kind"), [(Exit(code=0), NO_RESULT), (Exit(signal=signal.SIGSEGV), KILLED), (Exit(code=1), EXITED)]
+)
+def test_memory_is_not_blamed_without_a_sign_of_it(exit_: Exit, kind: str) -> None:
+    log = ("out of memory",) if kind != EXITED else ("1 failed",)
+
+    assert kind_of(Evidence(exit_, log=log))[0] == kind
+
+
+@pytest.mark.parametrize("exit_", [Exit(code=0), Exit(code=1), Exit(signal=signal.SIGKILL)])
+def test_a_child_whose_directory_has_vanished_was_failed_by_the_machine(exit_: Exit) -> None:
+    vanished = Evidence(exit_, log=("out of memory",), killed_for_memory=True, directory_is_there=False)
+
+    kind, message = kind_of(vanished)
+
+    assert kind == MACHINE_ERROR
+    assert message.endswith("; its directory has vanished")
+
+
+def test_a_broken_rule_or_a_timeout_keeps_its_kind_when_the_directory_has_vanished() -> None:
+    broken = Evidence(Exit(code=0), violation=VIOLATION, directory_is_there=False)
+
+    assert kind_of(broken) == (PROTOCOL, f"{VIOLATION}; its directory has vanished")
+    assert kind_of(replace(broken, overdue=OVERDUE[0]))[0] == STEP_TIMEOUT

@@ -4,18 +4,31 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from typing import Protocol
 
-    from tako.signals import Exit
+    from tako.process import Outcome
+    from tako.signals import Stops
 
     class Launcher(Protocol):
         """Runs ``python -m runner_child DIR`` somewhere, from its start to its end."""
 
-        def launch(self, directory: str, *, on_output: Callable[[bytes], bool], stop_fd: int) -> Exit:
+        def launch(
+            self,
+            directory: str,
+            *,
+            env: Mapping[str, str],
+            on_output: Callable[[bytes], bool],
+            on_closed: Callable[[], object],
+            on_words: Callable[[bytes], object],
+            due: Callable[[], float | None],
+            stops: Stops,
+        ) -> Outcome:
             """Run the child of a directory and return how its process ended, with nothing of it left running.
 
-            ``on_output`` gets the bytes of its stdout as they come; when it returns False, the child is ended. So it
-            is when ``stop_fd`` becomes readable, in a way that lets it end its steps first. Raises ``MachineError`` if
-            the child cannot be started.
+            ``env`` is added to the environment that all children have. ``on_output`` gets the bytes of its stdout as
+            they come, and ``on_words`` those of its stderr; ``on_closed`` is called if its stdout ends before it. The
+            child is ended, in a way that lets it end its steps first, when ``on_output`` returns False, at the moment
+            that ``due`` tells, on the clock's ``monotonic``, and when ``stops`` say so. Raises ``SpawnError`` if it
+            cannot be started.
             """

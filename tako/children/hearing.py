@@ -1,0 +1,157 @@
+"""Listens to one child: what it has said so far, where it is, which rule it broke, and when its time is up."""
+
+from __future__ import annotations
+
+from tako.children.base import StepUpdate
+from tako.children.protocol import Conversation, Hello, Result
+from tako.clock import duration
+from tako.errors import ProtocolError
+from tako.execution.event import Event
+from tako.execution.failure import LOG_TAIL, NOT_STARTED, PROTOCOL, STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
+from tako.ids import event_id
+from tako.log_file import tail
+from tako.patience import Awake
+from tako.process import GRACE_SECONDS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.children.base import ChildListener, ChildRequest
+    from tako.children.protocol import Frame
+    from tako.clock import Clock
+
+HELLO_SECONDS = 60.0
+"""For a process to start and say hello, on a machine under heavy load."""
+
+CLOSING_SECONDS = 2.0
+"""Between the end of a child's stdout and that of its process."""
+
+LINGERING_SECONDS = 10.0
+"""The same after its result, when it still may have something to clean up."""
+
+MARGIN_SECONDS = 2 * GRACE_SECONDS
+"""What a child gets beyond a timeout that it keeps itself, before it is taken to be stopped, or to hang."""
+
+
+class Hearing:
+    """Listens to one child, and remembers the first rule it broke."""
+
+    def __init__(self, request: ChildRequest, listener: ChildListener, clock: Clock) -> None:
+        self._request = request
+        self._listener = listener
+        self._clock = clock
+        self._began = clock.monotonic()
+        self._step_began = self._began
+        self._closed_at: float | None = None
+        self._result_at: float | None = None
+        self._timeouts = {step.id: step.timeout for step in request.run.workflow.steps}
+        self._violation: ProtocolError | None = None
+        self._awake = Awake(clock)
+        self._expired: tuple[Failure | None] | None = None
+        self.conversation = Conversation(request.run.run_id)
+        self.current_step: str | None = None
+
+    def take(self, data: bytes) -> bool:
+        """Take some of the child's stdout; False once it has broken a rule, so that it is ended."""
+        if self._violation is not None:
+            return False
+        try:
+            for frame in self.conversation.feed(data):
+                self._hear(frame)
+        except ProtocolError as error:
+            self._violation = error
+        return self._violation is None
+
+    def stdout_closed(self) -> None:
+        """Nothing more will come though the child runs."""
+        self._closed_at = self._clock.monotonic()
+
+    def _hear(self, frame: Frame) -> None:
+        run_id = self._request.run.run_id
+        match frame:
+            case Hello():
+                self._listener.child_started(run_id, frame.pid)
+            case StepUpdate():
+                if frame.id not in self._timeouts:
+                    raise ProtocolError(f"the child tells of a step that its workflow does not have: {frame.id!r}")
+                if self._expired is None:
+                    self.current_step = frame.id if frame.status == "running" else None
+                    self._step_began = self._clock.monotonic()
+                self._listener.child_step(run_id, frame)
+            case Event() if not frame.waiting:
+                problem = foreign_claim(self._request, frame)
+                if problem:
+                    raise ProtocolError(problem)
+                self._listener.child_event(run_id, frame)
+            case Result():
+                # If its time is up, that is kept: one that was stopped answers, when it is asked to end, that it was.
+                self.due()
+                self._result_at = self._clock.monotonic()
+
+    def due(self) -> float | None:
+        """The moment on the clock's ``monotonic`` at which the child's time is up, as far as that is known now."""
+        moment, failure = self._next_deadline()
+        if self._expired is None and moment is not None and self._awake.now() >= moment:
+            # It is asked to end now. What it says from here on, woken by that, does not change why and where.
+            self._expired = (failure,)
+        return moment
+
+    def overdue(self) -> Failure | None:
+        """Why the child's time was up; None if it had given its result and only did not end."""
+        return self._expired[0] if self._expired is not None else self._next_deadline()[1]
+
+    def _next_deadline(self) -> tuple[float | None, Failure | None]:
+        return min(self._deadlines(), key=lambda deadline: deadline[0], default=(None, None))
+
+    def _deadlines(self) -> list[tuple[float, Failure | None]]:
+        if self._result_at is not None:
+            return [(self._result_at + LINGERING_SECONDS, None)]
+        deadlines: list[tuple[float, Failure | None]] = []
+        if self._closed_at is not None:
+            message = "the child closed its stdout before it gave its result, and went on"
+            deadlines.append((self._closed_at + CLOSING_SECONDS, Failure(PROTOCOL, message)))
+        if self.conversation.hello is None:
+            message = f"the child process did not say hello within {duration(HELLO_SECONDS)}"
+            deadlines.append((self._began + HELLO_SECONDS, Failure(NOT_STARTED, message)))
+        unheard = f"and did not end itself within {duration(MARGIN_SECONDS)}: it was stopped, or hung; it was killed"
+        limit = self._timeouts.get(self.current_step or "")
+        if limit is not None:
+            message = f"took longer than its timeout of {duration(limit)}, {unheard}"
+            deadlines.append((self._step_began + limit + MARGIN_SECONDS, Failure(STEP_TIMEOUT, message)))
+        limit = self._request.run.workflow.timeout
+        if limit is not None:
+            message = f"the workflow was at work for longer than its timeout of {duration(limit)}, {unheard}"
+            deadlines.append((self._began + limit + MARGIN_SECONDS, Failure(WORKFLOW_TIMEOUT, message)))
+        return deadlines
+
+    def last_lines(self) -> tuple[str, ...]:
+        """The end of what the step it was at printed, and of what the child itself said."""
+        workspace, run = self._request.workspace, self._request.run
+        logs = [workspace.log(step.id) for step in run.workflow.steps if step.id == self.current_step]
+        return tuple(line for log in (*logs, workspace.child_log) for line in tail(log, LOG_TAIL))
+
+    def close(self) -> ProtocolError | None:
+        """What was wrong with all that the child said, now that it has ended; half a frame before a crash is not."""
+        if self._violation is None and self.conversation.result is not None:
+            try:
+                self.conversation.end()
+            except ProtocolError as error:
+                self._violation = error
+        return self._violation
+
+
+def foreign_claim(request: ChildRequest, event: Event) -> str:
+    """What an event claims that is not the child's to claim; empty if nothing."""
+    run = request.run
+    if event.run_id != run.run_id or event.source != run.repo:
+        return f"the child emitted an event in the name of {event.source} ({event.run_id})"
+    # The step's id becomes part of a path, the event's id a key of the whole tree.
+    if event.step_id not in {spec.id for spec in run.workflow.steps} or event.id != event_id(run.run_id, event.step_id):
+        return f"the child emitted an event that none of its steps can: {event.id} of step {event.step_id!r}"
+    inherited = set(run.visible_artifacts)
+    own = f"{request.workspace.artifacts}/"
+    for artifact in event.artifacts:
+        if artifact in inherited:
+            continue
+        if artifact.repo != run.repo or not artifact.path.startswith(own) or ".." in artifact.path.split("/"):
+            return f"the child claims an artifact that is not its own: {artifact.path}"
+    return ""

@@ -1,0 +1,103 @@
+"""Children and steps that cannot be started for want of descriptors, processes or memory: the machine's fault.
+
+The limits are real ones, and what they refuse is asked for again, for some seconds, before it is reported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import World
+from tests.acceptance.dying import ROOT, SIBLINGS, Death, Tree, die, run_named, wild
+from tests.acceptance.observe import wait_for
+from tests.acceptance.recipes import config, fan_out, step
+from tests.acceptance.remains import processes_of_run
+
+PATIENT = "(tried for 3 seconds)"
+SHELL = step("run", "echo never")
+TRIED_SECONDS = 3.0
+
+
+def refused(deed: str, *message: str, **shell: Any) -> Death:
+    """A child whose next step cannot be started."""
+    return Death((wild(deed), {**SHELL, **shell}), "not_started", "run", message=(*message, PATIENT, "`ulimit"))
+
+
+STARVED = {
+    "dying/no-descriptors": refused("use all descriptors", "Too many open files"),
+    "dying/no-processes": refused("use all processes", "cannot start '/bin/sh'", "Resource temporarily unavailable"),
+    "dying/no-bash": refused("use all processes", "cannot start 'bash'", shell="bash"),
+    "dying/no-memory": refused("use all address space", "cannot start '/bin/sh'", "Cannot allocate memory"),
+}
+
+
+def test_a_shell_that_cannot_be_started_is_the_machines_fault(world: World) -> None:
+    report = die(world, STARVED, code=3)
+
+    for name in STARVED:
+        assert run_named(report, name)["duration_seconds"] > TRIED_SECONDS
+
+
+def test_a_failure_of_a_workflow_beside_it_is_told_by_the_exit_code(world: World) -> None:
+    name = "dying/no-processes"
+    fails = Death((step("test", "echo oh no; exit 7"),), "step_failed", "test", exit_code=7, log="oh no")
+    die(world, {name: STARVED[name], "dying/fails": fails}, code=1)
+
+
+# At which of the several things that a child needs the root comes to its limit depends on where that lies.
+@pytest.mark.parametrize("limit", [60, 62, 64])
+def test_children_that_cannot_be_started_are_the_machines_fault(world: World, limit: int) -> None:
+    late = tuple(f"late/{number}" for number in range(12))
+    tree = Tree(world, {}, around=("prlimit", f"--nofile={limit}"), others=late)
+    tree.start()
+    # Those that were started hold what they have until all others have been told.
+    wait_for(
+        lambda: len(tree.reports()) + len(tree.journal("started")) >= len(late) + len(SIBLINGS),
+        "all were started, or told",
+    )
+    failed = tree.reports()
+    tree.let_go_on()
+    ran = tree.finish()
+
+    assert ran.code == 3, ran.text
+    runs = ran.json()["runs"]
+    assert len(failed) >= 2
+    assert len(runs) - len(failed) >= len(SIBLINGS)
+    for run in runs:
+        if run["run_id"] not in failed:
+            assert (run["status"], run["outputs"]) == ("success", {"work": {"result": run["repository"]}})
+            continue
+        failure = run["failure"]
+        assert failure["kind"] == "not_started", failure
+        assert "Too many open files" in failure["message"]
+        assert run["duration_seconds"] > TRIED_SECONDS, "it was not tried for long"
+        assert f"\n{run['repository']}:work failed" in ran.err
+        assert not processes_of_run(run["run_id"])
+
+
+ONLY_ONE = ("prlimit", "--nproc=0")
+"""No process and no thread beside the one that is there, for whoever is not privileged."""
+
+UNPRIVILEGED = ("setpriv", "--ruid=61000", "--securebits=+noroot", "--bounding-set=-all", "--inh-caps=-all")
+"""What makes that of the superuser, so that its files stay its own."""
+
+
+def test_a_child_that_has_no_thread_to_spare_was_not_started(world: World) -> None:
+    world.cached("late/one", config("late/one", SHELL, hears=ROOT))
+    ran = world.tako("exec", "work", "--json", cwd=world.working("root", config(ROOT, fan_out())))
+    (run,) = ran.json()["runs"]
+    world.env["TAKO_LIFELINE"] = "1"
+    around = (*UNPRIVILEGED, *ONLY_ONE) if os.geteuid() == 0 else ONLY_ONE
+
+    done = world.run([*around, sys.executable, "-m", "runner_child", run["workspace"]])
+
+    assert done.code == 3, done.text
+    frames = [json.loads(line) for line in done.out.splitlines()]
+    assert [frame["frame"] for frame in frames] == ["hello", "result"]
+    assert frames[-1]["failure"]["kind"] == "not_started"
+    assert f"cannot start the thread that watches for the end of the parent {PATIENT}" in done.err
