@@ -7,13 +7,13 @@ import os
 
 import click
 
+from tako.cli.runs import complete_runs, find_run, root_runs
 from tako.cli.target import make_wiring
 from tako.clock import duration
-from tako.errors import StateError, UsageError
-from tako.execution.state import SUSPENDED
+from tako.errors import StateError
+from tako.execution.state import RUNNING, SUSPENDED
 from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
-from tako.fanout.history import RUNNING, WAITING, History, read_history
-from tako.ids import is_run_id
+from tako.fanout.history import RETRYING, WAITING, History, read_history
 from tako.locks import is_held
 from tako.records import replace
 from tako.report.data import outcome_data
@@ -23,8 +23,6 @@ from tako.stdio import say, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
-
     from tako.fanout.result import ChildOutcome
 
 EPILOG = """\b
@@ -38,14 +36,6 @@ SHOWN_RUNS = 20
 INTERRUPTED = "interrupted"
 
 
-def complete_runs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The ids of the root runs on this machine, the latest first."""
-    from click.shell_completion import CompletionItem
-
-    home = make_wiring(cache_dir=None).settings.home
-    return [CompletionItem(run_id) for run_id in root_runs(home) if run_id.startswith(incomplete)]
-
-
 @click.command(epilog=EPILOG)
 @click.argument("run_id", required=False, shell_complete=complete_runs)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
@@ -55,11 +45,8 @@ def status(run_id: str | None, as_json: bool) -> int:
     home = wiring.settings.home
     if run_id is None:
         return _list(home, as_json=as_json)
-    workspace = root_workspace(home, run_id)
-    if not os.path.isdir(workspace.path):
-        raise UsageError(
-            f"there is no run {run_id}", where=workspaces_dir(home), cure="`tako status` lists the runs there are"
-        )
+    workspace = find_run(home, run_id)
+    run_id = os.path.basename(workspace.path)
     history = read_history(workspace)
     state = outcome_word(history, workspace)
     history = replace(history, outcomes=tuple(as_of_now(run, state, wiring.clock.now()) for run in history.outcomes))
@@ -78,15 +65,6 @@ def status(run_id: str | None, as_json: bool) -> int:
     return 0
 
 
-def root_runs(home: str) -> list[str]:
-    """The ids of all root runs, the latest first."""
-    try:
-        names = os.listdir(workspaces_dir(home))
-    except FileNotFoundError:
-        return []
-    return sorted((name for name in names if is_run_id(name)), reverse=True)
-
-
 def outcome_word(history: History, workspace: Workspace) -> str:
     """``success``, ``failed``, ``running``, or ``interrupted``: by a signal, or since nobody is left to end it.
 
@@ -103,7 +81,7 @@ def outcome_word(history: History, workspace: Workspace) -> str:
 
 def as_of_now(run: ChildOutcome, state: str, now: float) -> ChildOutcome:
     """A run of a tree in that state: nothing of an interrupted tree is at work, and what is at work has taken time."""
-    if run.status not in (RUNNING, WAITING):
+    if run.status not in (RUNNING, WAITING, RETRYING):
         return run
     if state == INTERRUPTED:
         return replace(run, status=INTERRUPTED)
@@ -143,7 +121,9 @@ def _tree_text(run_id: str, history: History, state: str) -> list[str]:
     lines = [f"{run_id}: {state}{took}" + (f"; triggered: {totals}" if totals else "")]
     lines += [f"  {line}" for line in render_tree(history.outcomes, history.causes)]
     for outcome in history.outcomes:
+        label = f"{outcome.repo}:{outcome.workflow}"
+        lines += [f"{label}: try {each.number}: {failure_title(each.failure)}" for each in outcome.attempts]
         if outcome.failure is not None:
-            lines.append(f"{outcome.repo}:{outcome.workflow}: {failure_title(outcome.failure)}")
+            lines.append(f"{label}: {failure_title(outcome.failure)}")
             lines.append(f"  logs: {outcome.workspace}/logs")
     return lines

@@ -1,0 +1,51 @@
+"""Root runs, as command lines name them."""
+
+from __future__ import annotations
+
+import os
+
+from tako.cli.target import make_wiring
+from tako.errors import UsageError
+from tako.execution.workspace import root_workspace, workspaces_dir
+from tako.ids import is_run_id
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import click
+    from click.shell_completion import CompletionItem
+
+    from tako.execution.workspace import Workspace
+
+LATEST = "@latest"
+
+
+def root_runs(home: str) -> list[str]:
+    """The ids of all root runs, the latest first."""
+    try:
+        names = os.listdir(workspaces_dir(home))
+    except FileNotFoundError:
+        return []
+    return sorted((name for name in names if is_run_id(name)), reverse=True)
+
+
+def find_run(home: str, run_id: str) -> Workspace:
+    """The workspace of a root run, with ``@latest`` that of the last one. Raises ``UsageError`` if there is none."""
+    if run_id == LATEST:
+        latest = root_runs(home)
+        if not latest:
+            raise UsageError("there are no runs yet", where=workspaces_dir(home))
+        run_id = latest[0]
+    workspace = root_workspace(home, run_id)
+    if not os.path.isdir(workspace.path):
+        raise UsageError(
+            f"there is no run {run_id}", where=workspaces_dir(home), cure="`tako status` lists the runs there are"
+        )
+    return workspace
+
+
+def complete_runs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of the root runs on this machine, the latest first."""
+    from click.shell_completion import CompletionItem
+
+    home = make_wiring().settings.home
+    return [CompletionItem(run_id) for run_id in root_runs(home) if run_id.startswith(incomplete)]
