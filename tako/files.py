@@ -1,8 +1,9 @@
 """The one gateway for files that must survive a crash.
 
 A checked document is one JSON object in a file, ``{"kind", "schema", "sha256", "data"}``, where ``sha256`` is that of
-``data`` written with sorted keys and no spaces. It is written to a temporary file, flushed to the disk and renamed
-over the old one, so that a reader sees the old document or the new one and never half of either.
+``data`` written with sorted keys and no spaces; from schema 2 on, of the kind, the schema and that, a space between
+them, so that no changed digit makes a document of another version. It is written to a temporary file, flushed to the
+disk and renamed over the old one, so that a reader sees the old document or the new one and never half of either.
 """
 
 from __future__ import annotations
@@ -17,8 +18,15 @@ from tako.errors import MachineError, StateError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from typing import Any
+
+    Migration = Callable[[Any], Any]
+    """Makes the data of the next schema version out of those of one."""
+
+
+TEMPORARY = ".tmp"
+"""How the name ends that a file has while it is being written."""
 
 
 def make_dirs(path: str) -> None:
@@ -26,18 +34,19 @@ def make_dirs(path: str) -> None:
 
     Raises ``MachineError`` if the machine refuses.
     """
-    with _machine_errors("create", path):
+    with machine_errors("create", path):
         os.makedirs(path, exist_ok=True)
 
 
-def atomic_write(path: str, content: bytes, *, durable: bool = True) -> None:
+def atomic_write(path: str, content: bytes, *, durable: bool = True, backup: str | None = None) -> None:
     """Replace a file by new content in one step.
 
-    ``durable`` also waits until content and name are on the disk, so that a power cut cannot take them back.
-    Raises ``MachineError`` if the machine refuses (full disk, no permission); the old file is then as it was.
+    ``durable`` also waits until content and name are on the disk, so that a power cut cannot take them back. The old
+    file, if there is one, is kept under the name ``backup``. Raises ``MachineError`` if the machine refuses (full disk,
+    no permission); the old file is then as it was.
     """
-    temporary = f"{path}.{os.getpid()}.tmp"
-    with _machine_errors("write", path):
+    temporary = f"{path}.{os.getpid()}{TEMPORARY}"
+    with machine_errors("write", path):
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
             try:
@@ -46,6 +55,8 @@ def atomic_write(path: str, content: bytes, *, durable: bool = True) -> None:
                     os.fsync(descriptor)
             finally:
                 os.close(descriptor)
+            if backup is not None:
+                _keep(path, backup)
             os.replace(temporary, path)
         except OSError:
             with contextlib.suppress(OSError):
@@ -55,12 +66,43 @@ def atomic_write(path: str, content: bytes, *, durable: bool = True) -> None:
             sync_directory(os.path.dirname(path) or ".")
 
 
+def _keep(path: str, backup: str) -> None:
+    """Give a file that is about to be replaced a second name.
+
+    Only a name: the content was flushed when it was written. While the backup is gone, the file itself is whole.
+    """
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(backup)
+        os.link(path, backup)
+    except FileNotFoundError:
+        return
+    except OSError:
+        # Not every file system has hard links (vfat, some networks').
+        with open(path, "rb") as file:
+            content = file.read()
+        atomic_write(backup, content)
+
+
+def remove_temporaries(directory: str, prefix: str = "") -> None:
+    """Remove what writers that were killed in the middle left in a directory, of files whose name has a prefix.
+
+    For who alone writes there. A directory that is not there is fine, and what cannot be removed is in nobody's way.
+    """
+    with contextlib.suppress(OSError):
+        for name in os.listdir(directory):
+            stem, _, pid = name.removesuffix(TEMPORARY).rpartition(".")
+            if stem.startswith(prefix) and stem and pid.isdecimal() and name.endswith(TEMPORARY):
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(directory, name))
+
+
 def append(descriptor: int, content: bytes, path: str, *, durable: bool = False) -> None:
     """Append to an open file; with ``durable`` return only when it is on the disk.
 
     ``path`` is for the message. Raises ``MachineError`` if the machine refuses.
     """
-    with _machine_errors("append to", path):
+    with machine_errors("append to", path):
         _write_all(descriptor, content)
         if durable:
             os.fsync(descriptor)
@@ -86,27 +128,36 @@ def checksum(text: str) -> str:
 
 
 def _small_sha256() -> Callable[[bytes], Any]:
-    """Python's own SHA-256 (``_sha2`` from 3.12 on): ``hashlib`` loads OpenSSL, which takes every child 5 ms."""
-    for name in ("_sha2", "_sha256"):
-        with contextlib.suppress(ImportError):
-            found: Callable[[bytes], Any] = __import__(name).sha256
-            return found
-    from hashlib import sha256
+    """Python's own SHA-256: ``hashlib`` loads OpenSSL, which takes every child 5 ms.
 
-    return sha256
+    Only the name that this Python has is asked for: to look for a module that is not there takes longer than the sum.
+    """
+    try:
+        found: Callable[[bytes], Any] = __import__("_sha2" if sys.version_info >= (3, 12) else "_sha256").sha256
+    except ImportError:
+        from hashlib import sha256
+
+        return sha256
+    return found
+
+
+def encode_document(kind: str, schema: int, data: Any) -> bytes:
+    """The content of a checked document; see the module's text."""
+    body = canonical(data)
+    text = f'{{"kind":"{kind}","schema":{schema},"sha256":"{_seal(kind, schema, body)}","data":{body}}}\n'
+    return text.encode("utf-8", "surrogatepass")
 
 
 def write_document(path: str, kind: str, schema: int, data: Any, *, durable: bool = True) -> None:
     """Write a checked document; see the module's text. Raises ``MachineError``."""
-    body = canonical(data)
-    text = f'{{"kind":"{kind}","schema":{schema},"sha256":"{checksum(body)}","data":{body}}}\n'
-    atomic_write(path, text.encode("utf-8", "surrogatepass"), durable=durable)
+    atomic_write(path, encode_document(kind, schema, data), durable=durable)
 
 
-def read_document(path: str, kind: str, schema: int) -> Any:
-    """The data of a checked document.
+def read_document(path: str, kind: str, schema: int, migrations: Mapping[int, Migration] | None = None) -> Any:
+    """The data of a checked document, as those of version ``schema``.
 
-    Raises ``StateError`` if the file is missing, damaged, of another kind or of another schema version.
+    What is older is brought there step by step: ``migrations[n]`` makes data of version n + 1 out of those of n. Raises
+    ``StateError`` if the file is missing, damaged, of another kind, newer, or so old that there is no way.
     """
     try:
         with open(path, "rb") as file:
@@ -119,62 +170,70 @@ def read_document(path: str, kind: str, schema: int) -> Any:
         document = json.loads(text)
         found_kind, found_schema = document["kind"], document["schema"]
         expected, data = document["sha256"], document["data"]
+        body = canonical(data)
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise _damaged(path, kind, "it is not a complete JSON document") from error
     if found_kind != kind:
-        raise StateError(f"this is not a {kind} file but says it is {found_kind!r}", where=path)
-    if found_schema != schema:
+        raise StateError(f"this is not a {kind} file but says it is {str(found_kind)[:40]!r}", where=path)
+    way = _way(found_schema, schema, migrations or {})
+    if way is None:
         raise StateError(
-            f"the {kind} file has schema version {found_schema!r}, this Tako reads {schema}",
+            f"the {kind} file has schema version {str(found_schema)[:40]}, this Tako reads {schema}",
             where=path,
             cure="use the version of Tako that wrote it",
         )
-    if checksum(canonical(data)) != expected:
+    if _seal(kind, found_schema, body) != expected:
         raise _damaged(path, kind, "its content does not match its checksum")
+    with foreign_content(kind, path):
+        for migrate in way:
+            data = migrate(data)
     return data
+
+
+def _way(found: Any, wanted: int, migrations: Mapping[int, Migration]) -> list[Migration] | None:
+    """The migrations from one version to another; None if there is no such way, or ``found`` is no version."""
+    if type(found) is not int or found > wanted or not all(version in migrations for version in range(found, wanted)):
+        return None
+    return [migrations[version] for version in range(found, wanted)]
+
+
+def _seal(kind: str, schema: int, body: str) -> str:
+    return checksum(body if schema == 1 else f"{kind} {schema} {body}")
+
+
+@contextlib.contextmanager
+def foreign_content(kind: str, path: str) -> Iterator[None]:
+    """Raise ``StateError`` where a document, though whole, does not hold what a document of its kind holds."""
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StateError(f"the {kind} lacks something or has too much: {error}", where=path) from error
+
+
+def set_aside(path: str, new: str) -> None:
+    """Give a file or directory another name, unless that is taken; one that is not there is fine.
+
+    Raises ``MachineError``.
+    """
+    with machine_errors("rename", path):
+        if not os.path.lexists(new):
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(path, new)
 
 
 def remove_tree(path: str) -> None:
     """Remove a directory with everything in it, read-only parts included; one that is not there is fine.
 
-    Raises ``MachineError`` naming what could not be removed.
+    Raises ``MachineError`` naming what could not be removed; the rest of it is removed then.
     """
     if os.path.islink(path):
         raise MachineError(f"cannot remove {path}: it is a symbolic link", where=path)
-    with _machine_errors("remove", path):
-        try:
-            _remove(path)
-        except PermissionError:
-            _open_directories(path)
-            _remove(path)
+    from tako.directories import remove
 
-
-def _remove(path: str) -> None:
-    from shutil import rmtree
-
-    def ignore_missing(_function: Any, _name: str, error: Any) -> None:
-        cause = error[1] if isinstance(error, tuple) else error
-        if not isinstance(cause, FileNotFoundError):
-            raise cause
-
-    if sys.version_info >= (3, 12):
-        rmtree(path, onexc=ignore_missing)
-    else:
-        rmtree(path, onerror=ignore_missing)
-
-
-def _open_directories(path: str) -> None:
-    """Let the owner into every directory of a tree.
-
-    Only directories: removing a name needs no right on what it names, a symbolic link names something outside,
-    and a hard-linked git object has one mode for all its names, the cache's included.
-    """
-    os.chmod(path, 0o700)
-    for directory, names, _files in os.walk(path):
-        for name in names:
-            inner = os.path.join(directory, name)
-            if not os.path.islink(inner):
-                os.chmod(inner, 0o700)
+    unremoved = remove(path)
+    if unremoved:
+        more = f" (and {len(unremoved) - 1} more)" if len(unremoved) > 1 else ""
+        raise MachineError(f"cannot remove {unremoved[0].path}: {unremoved[0].why}{more}", where=path)
 
 
 def copy_into(source: str, directory: str) -> str:
@@ -182,7 +241,7 @@ def copy_into(source: str, directory: str) -> str:
     import shutil
 
     target = os.path.join(directory, os.path.basename(source.rstrip("/")))
-    with _machine_errors("copy", source):
+    with machine_errors("copy", source):
         if os.path.isdir(source):
             shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
         else:
@@ -190,35 +249,12 @@ def copy_into(source: str, directory: str) -> str:
     return target
 
 
-@contextlib.contextmanager
-def open_log(path: str) -> Iterator[Callable[[bytes], None]]:
-    """A function that appends to a log file, which is emptied first. Raises ``MachineError``, also while writing."""
-    with _machine_errors("open", path):
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o666)
-    try:
-        yield lambda data: append(descriptor, data, path)
-    finally:
-        os.close(descriptor)
-
-
-def tail(path: str, lines: int, *, limit: int = 64 * 1024) -> tuple[str, ...]:
-    """The last lines of a text file, of which at most ``limit`` bytes are read; none if it cannot be read."""
-    try:
-        with open(path, "rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - limit))
-            text = file.read(limit).decode("utf-8", "replace")
-    except OSError:
-        return ()
-    return tuple(text.splitlines()[-lines:]) if lines > 0 else ()
-
-
 def file_checksum(path: str) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     from hashlib import sha256
 
     digest = sha256()
-    with _machine_errors("read", path), open(path, "rb") as file:
+    with machine_errors("read", path), open(path, "rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
@@ -235,7 +271,8 @@ def _damaged(path: str, kind: str, why: str) -> StateError:
 
 
 @contextlib.contextmanager
-def _machine_errors(verb: str, path: str) -> Iterator[None]:
+def machine_errors(verb: str, path: str) -> Iterator[None]:
+    """Turn what the machine refuses (``OSError``) into a ``MachineError``: ``cannot <verb> <path>: …``."""
     try:
         yield
     except OSError as error:

@@ -159,7 +159,10 @@ def test_a_document_says_what_it_is(tmp_path: Path) -> None:
 
     document = json.loads(path.read_bytes())
     assert (document["kind"], document["schema"], document["data"]) == ("state", 2, {"a": "é", "b": [1]})
-    assert document["sha256"] == files.checksum('{"a":"é","b":[1]}')
+    assert document["sha256"] == files.checksum('state 2 {"a":"é","b":[1]}')
+
+    files.write_document(str(path), "state", 1, {"b": [1], "a": "é"})
+    assert json.loads(path.read_bytes())["sha256"] == files.checksum('{"a":"é","b":[1]}')
 
 
 @pytest.fixture(scope="module")
@@ -211,6 +214,56 @@ def test_a_file_that_is_no_such_document_is_refused(tmp_path: Path, content: byt
     assert caught.value.where == str(path)
 
 
+def renamed(data: Any) -> Any:
+    """From version 1 to 2: a field has another name."""
+    return {"new": data["old"]}
+
+
+def doubled(data: Any) -> Any:
+    """From version 2 to 3: the field counts in halves."""
+    return {"new": data["new"] * 2}
+
+
+@pytest.mark.parametrize(("version", "data"), [(1, {"old": 4}), (2, {"new": 4}), (3, {"new": 8})])
+def test_an_older_document_is_brought_to_todays_version_step_by_step(tmp_path: Path, version: int, data: Any) -> None:
+    path = tmp_path / "state.json"
+    files.write_document(str(path), "state", version, data)
+    written = path.read_bytes()
+
+    assert files.read_document(str(path), "state", 3, {1: renamed, 2: doubled}) == {"new": 8}
+    assert path.read_bytes() == written, "who reads changes nothing"
+
+
+@pytest.mark.parametrize("version", [0, -5, 4, 10**30, True, 1.0, "1", None, [1]])
+def test_a_document_of_a_version_from_which_there_is_no_way_is_refused(tmp_path: Path, version: Any) -> None:
+    path = tmp_path / "state.json"
+    path.write_text(json.dumps({"kind": "state", "schema": version, "sha256": files.checksum("{}"), "data": {}}))
+
+    with pytest.raises(StateError, match=r"has schema version .*, this Tako reads 3") as caught:
+        files.read_document(str(path), "state", 3, {1: renamed, 2: doubled})
+    assert caught.value.cure == "use the version of Tako that wrote it"
+
+
+@pytest.mark.parametrize(("written", "claimed"), [(1, 2), (2, 1), (2, 3), (3, 2)])
+def test_a_changed_version_is_noticed(tmp_path: Path, written: int, claimed: int) -> None:
+    path = tmp_path / "state.json"
+    files.write_document(str(path), "state", written, {"old": 4, "new": 4})
+    path.write_text(path.read_text().replace(f'"schema":{written}', f'"schema":{claimed}'))
+
+    with pytest.raises(StateError, match="its content does not match its checksum"):
+        files.read_document(str(path), "state", 3, {1: renamed, 2: doubled})
+
+
+@pytest.mark.parametrize("data", [{}, [], None, {"old": None}, 5])
+def test_older_data_that_are_not_what_they_should_be_are_refused(tmp_path: Path, data: Any) -> None:
+    path = str(tmp_path / "state.json")
+    files.write_document(path, "state", 1, data)
+
+    with pytest.raises(StateError, match="the state lacks something or has too much") as caught:
+        files.read_document(path, "state", 3, {1: renamed, 2: doubled})
+    assert caught.value.where == path
+
+
 def test_a_missing_document_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StateError, match="cannot read the state file: No such file or directory"):
         files.read_document(str(tmp_path / "state.json"), "state", 1)
@@ -256,7 +309,9 @@ def test_removing_a_tree_touches_nothing_outside_it(tmp_path: Path, unprivileged
     inside.parent.chmod(0o000)
 
     completed = unprivileged(
-        tmp_path, "import shutil; from tako.files import remove_tree", "remove_tree('tree'); remove_tree('tree')"
+        tmp_path,
+        "import tako.directories; from tako.files import remove_tree",
+        "remove_tree('tree'); remove_tree('tree')",
     )
 
     assert completed.ok, completed.message()
@@ -270,7 +325,7 @@ def test_a_tree_that_cannot_be_removed_is_an_error_that_names_it(tmp_path: Path,
     (tmp_path / "parent").chmod(0o555)
 
     completed = unprivileged(
-        tmp_path, "import shutil; from tako.files import remove_tree", "remove_tree('parent/tree')"
+        tmp_path, "import tako.directories; from tako.files import remove_tree", "remove_tree('parent/tree')"
     )
 
     assert "MachineError: parent/tree: cannot remove parent/tree: Permission denied" in completed.message()
@@ -309,23 +364,6 @@ def test_appending_to_a_full_disk_is_an_error_of_the_machine() -> None:
         os.close(descriptor)
 
 
-def test_a_log_starts_empty_and_grows(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    path.write_bytes(b"of an earlier attempt")
-
-    with files.open_log(str(path)) as write:
-        write(b"one\n")
-        assert path.read_bytes() == b"one\n"
-        write(b"two\n")
-
-    assert path.read_bytes() == b"one\ntwo\n"
-
-
-def test_a_log_that_cannot_be_opened_is_an_error_of_the_machine(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match="cannot open"), files.open_log(str(tmp_path / "no" / "log")):
-        pass
-
-
 def test_a_file_or_a_directory_is_copied_into_a_directory(tmp_path: Path) -> None:
     (tmp_path / "source" / "inner").mkdir(parents=True)
     (tmp_path / "source" / "inner" / "file").write_text("content")
@@ -345,33 +383,6 @@ def test_a_file_or_a_directory_is_copied_into_a_directory(tmp_path: Path) -> Non
 def test_copying_what_is_not_there_is_an_error_of_the_machine(tmp_path: Path) -> None:
     with pytest.raises(MachineError, match=r"cannot copy .*No such file"):
         files.copy_into(str(tmp_path / "nothing"), str(tmp_path))
-
-
-@pytest.mark.parametrize(
-    ("content", "lines", "expected"),
-    [
-        (b"", 3, ()),
-        (b"a\nb\nc\nd\n", 2, ("c", "d")),
-        (b"a\nb", 5, ("a", "b")),
-        (b"a\nb\n", 0, ()),
-        (b"\xff\n", 1, ("\ufffd",)),
-        (b"x" * 100 + b"\nlast\n", 1, ("last",)),
-    ],
-)
-def test_the_tail_is_the_last_lines(tmp_path: Path, content: bytes, lines: int, expected: tuple[str, ...]) -> None:
-    (tmp_path / "log").write_bytes(content)
-
-    assert files.tail(str(tmp_path / "log"), lines) == expected
-
-
-def test_the_tail_of_a_large_file_reads_only_its_end(tmp_path: Path) -> None:
-    (tmp_path / "log").write_bytes(b"first\n" + b"x" * 5000 + b"\nlast\n")
-
-    assert files.tail(str(tmp_path / "log"), 100, limit=20) == ("x" * 14, "last")
-
-
-def test_a_missing_file_has_no_tail(tmp_path: Path) -> None:
-    assert files.tail(str(tmp_path / "log"), 5) == ()
 
 
 def test_the_checksum_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:

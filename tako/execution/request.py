@@ -13,9 +13,9 @@ from tako.config.model import (
     event_spec_from_data,
     workflow_from_data,
 )
-from tako.errors import StateError
 from tako.execution.event import ArtifactRef, Event, event_from_data
-from tako.files import read_document, write_document
+from tako.execution.migration import MIGRATIONS
+from tako.files import foreign_content, read_document, write_document
 from tako.records import record, to_data
 
 TYPE_CHECKING = False
@@ -61,8 +61,12 @@ class RunRequest:
     artifacts: tuple[ArtifactSpec, ...] = ()
     events: tuple[EventSpec, ...] = ()
     event: Event | None = None
+    heard: tuple[Event, ...] = ()
+    """All events that started a run which waited for all of them, oldest first; else none."""
     ancestors: tuple[Ancestor, ...] = ()
     """From the root down, this run not included."""
+    idempotent: bool = False
+    """Of a root: whether every event of its tree that has no idempotency key gets one."""
 
     @property
     def depth(self) -> int:
@@ -96,6 +100,7 @@ def request_from_data(data: Mapping[str, Any]) -> RunRequest:
     fields["artifacts"] = tuple(ArtifactSpec(**item) for item in data["artifacts"])
     fields["events"] = tuple(event_spec_from_data(item) for item in data["events"])
     fields["event"] = event_from_data(data["event"]) if data["event"] else None
+    fields["heard"] = tuple(event_from_data(item) for item in data.get("heard", ()))
     fields["ancestors"] = tuple(Ancestor(**item) for item in data["ancestors"])
     return RunRequest(**fields)
 
@@ -107,8 +112,6 @@ def write_request(path: str, request: RunRequest, *, durable: bool = True) -> No
 
 def read_request(path: str) -> RunRequest:
     """Read ``request.json``. Raises ``StateError`` if it is missing or damaged."""
-    data = read_document(path, KIND, SCHEMA)
-    try:
+    data = read_document(path, KIND, SCHEMA, MIGRATIONS[KIND])
+    with foreign_content(KIND, path):
         return request_from_data(data)
-    except (KeyError, TypeError, ValueError) as error:
-        raise StateError(f"the request lacks something or has too much: {error}", where=path) from error

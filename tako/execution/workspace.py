@@ -7,6 +7,7 @@
     journal.jsonl         a root's record of its whole tree
     answers/<step>.json   how a fan-out ended, written by the root for a suspended run
     logs/<step>.log       what a step printed; logs/child.stderr what the child process itself said
+    attempt-<n>/          the logs of tries that crashed, when the run was tried again
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to
     locks/run.lock        held while the run is at work
@@ -16,10 +17,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
-from tako.errors import UsageError
-from tako.files import make_dirs
+from tako.errors import MachineError, UsageError
+from tako.files import make_dirs, remove_temporaries, remove_tree
 from tako.ids import is_run_id
 from tako.records import record
 
@@ -63,6 +65,14 @@ class Workspace:
         """What the child process itself says; no step can have this name."""
         return os.path.join(self.path, "logs", "child.stderr")
 
+    @property
+    def logs(self) -> str:
+        return os.path.join(self.path, "logs")
+
+    def attempt(self, number: int) -> str:
+        """Where the logs of a try are that crashed and was followed by another."""
+        return os.path.join(self.path, f"attempt-{number}")
+
     def log(self, step_id: str) -> str:
         """The log file of a step."""
         return os.path.join(self.path, "logs", f"{step_id}.log")
@@ -79,6 +89,21 @@ class Workspace:
         """Create the directories that every run has. Raises ``MachineError``."""
         for name in ("logs", "locks", "tmp"):
             make_dirs(os.path.join(self.path, name))
+
+    def tidy(self) -> None:
+        """Remove what a write was killed over; for who holds the run's lock. Raises ``MachineError``."""
+        remove_temporaries(self.path)
+        remove_temporaries(os.path.join(self.path, "answers"))
+
+
+def discard_checkout(workspace: Workspace) -> None:
+    """Remove what a run that succeeded needs no more.
+
+    What nobody can remove (a container's root made it) takes space, not the run's success.
+    """
+    for path in (workspace.repo, workspace.temporary):
+        with contextlib.suppress(MachineError):
+            remove_tree(path)
 
 
 def workspaces_dir(home: str) -> str:

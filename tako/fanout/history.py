@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 
-from tako.execution.failure import failure_from_data
+from tako.errors import StateError
+from tako.execution.failure import LOST, Failure, failure_from_data
 from tako.execution.request import read_request
-from tako.execution.state import FAILED, SUCCESS, read_state
+from tako.execution.state import FAILED, RUNNING, SUCCESS, read_state
 from tako.fanout.journal import read_journal
-from tako.fanout.result import PENDING, ChildOutcome
+from tako.fanout.result import PENDING, Attempt, ChildOutcome
+from tako.identity import Identity
 from tako.records import record, replace
 
 TYPE_CHECKING = False
@@ -20,8 +22,9 @@ if TYPE_CHECKING:
     from tako.execution.workspace import Workspace
     from tako.fanout.journal import Entry
 
-RUNNING = "running"
 WAITING = "waiting"
+RETRYING = "retrying"
+"""Between two tries."""
 
 
 @record
@@ -30,9 +33,11 @@ class History:
 
     request: RunRequest
     outcomes: tuple[ChildOutcome, ...]
-    """The root first; ``status`` may also be ``pending``, ``running`` or ``waiting``."""
+    """The root first; ``status`` may also be ``pending``, ``running``, ``waiting`` or ``retrying``."""
     causes: Mapping[str, str]
     """Event ids to event types."""
+    processes: Mapping[str, Identity]
+    """By run id, the process of each run that is at work, as far as it is known."""
     finished: bool
     ok: bool
     interrupted: bool
@@ -50,11 +55,15 @@ def read_history(workspace: Workspace) -> History:
         return _alone(request, workspace)
     tree = _Retold(request, workspace)
     for entry in read_journal(workspace.journal):
-        tree.take(entry)
+        try:
+            tree.take(entry)
+        except (KeyError, TypeError, ValueError) as error:
+            raise StateError(f"the journal lacks something: {entry.type}: {error}", where=workspace.journal) from error
     return History(
         request=request,
         outcomes=tuple(tree.runs.values()),
         causes=tree.causes,
+        processes=tree.processes,
         finished=tree.finished is not None,
         ok=bool(tree.finished and tree.finished["ok"]),
         interrupted=bool(tree.finished and tree.finished["interrupted_by"] is not None),
@@ -65,9 +74,12 @@ def read_history(workspace: Workspace) -> History:
 def _alone(request: RunRequest, workspace: Workspace) -> History:
     run = _Retold(request, workspace).runs[request.run_id]
     finished = False
+    processes = {}
     if os.path.exists(workspace.state):
         state = read_state(workspace.state)
         finished = state.status in (SUCCESS, FAILED)
+        if state.status == RUNNING and state.pid is not None and state.pid_started is not None:
+            processes[request.run_id] = Identity(state.pid, state.pid_started)
         run = replace(
             run,
             status=state.status,
@@ -80,6 +92,7 @@ def _alone(request: RunRequest, workspace: Workspace) -> History:
         request=request,
         outcomes=(run,),
         causes={},
+        processes=processes,
         finished=finished,
         ok=run.status == SUCCESS,
         interrupted=False,
@@ -106,6 +119,7 @@ class _Retold:
         )
         self.runs = {request.run_id: root}
         self.causes: dict[str, str] = {}
+        self.processes: dict[str, Identity] = {}
         self.finished: Mapping[str, Any] | None = None
         self._workspaces = {request.run_id: workspace}
 
@@ -117,17 +131,24 @@ class _Retold:
             case "started":
                 run = self.runs[data["run_id"]]
                 self._change(run, status=RUNNING, started_at=run.started_at or entry.at)
+                if data.get("started") is not None:
+                    self.processes[run.run_id] = Identity(data["pid"], data["started"])
             case "waiting":
-                self._change(self.runs[data["run_id"]], status=WAITING)
+                self._leave_work(data["run_id"], status=WAITING)
+            case "retrying":
+                self._retry(data)
             case "ended":
-                self._change(
-                    self.runs[data["run_id"]],
+                self._leave_work(
+                    data["run_id"],
                     status=data["status"],
                     failure=failure_from_data(data["failure"]),
                     seconds=data["seconds"],
                     outputs=data["outputs"],
                     ended_at=entry.at,
+                    delivered_by=data.get("delivered_by"),
                 )
+            case "resumed":
+                self._resume()
             case "finished":
                 self.finished = data
 
@@ -136,6 +157,8 @@ class _Retold:
         event = data["event"]
         self.causes[event["id"]] = event["type"]
         for run in data["runs"]:
+            if run.get("joins"):
+                continue
             workspace = self._workspaces[emitter.run_id].child(run["run_id"])
             self._workspaces[run["run_id"]] = workspace
             self.runs[run["run_id"]] = ChildOutcome(
@@ -151,6 +174,31 @@ class _Retold:
                 ended_at=None,
                 workspace=workspace.path,
             )
+
+    def _resume(self) -> None:
+        """What had not succeeded, and does not wait, is to come again; what it came to was a try."""
+        self.finished = None
+        for run in tuple(self.runs.values()):
+            if run.status in (SUCCESS, WAITING):
+                continue
+            attempts = run.attempts
+            failure = Failure(LOST, "it was at work when its root ended") if run.status == RUNNING else run.failure
+            if failure is not None and run.started_at is not None and run.status != RETRYING:
+                attempts = (*attempts, Attempt(len(attempts) + 1, failure, run.seconds))
+            undone: dict[str, Any] = {"status": PENDING, "failure": None, "ended_at": None, "delivered_by": None}
+            self._leave_work(run.run_id, **undone, attempts=attempts)
+
+    def _retry(self, data: Mapping[str, Any]) -> None:
+        failure = failure_from_data(data["failure"])
+        if failure is None:
+            raise AssertionError("a try that is followed by another one has failed")
+        attempt = Attempt(data["attempt"], failure, data["seconds"])
+        earlier = self.runs[data["run_id"]].attempts
+        self._leave_work(data["run_id"], status=RETRYING, attempts=(*earlier, attempt))
+
+    def _leave_work(self, run_id: str, **changes: Any) -> None:
+        self.processes.pop(run_id, None)
+        self._change(self.runs[run_id], **changes)
 
     def _change(self, run: ChildOutcome, **changes: Any) -> None:
         self.runs[run.run_id] = replace(run, **changes)

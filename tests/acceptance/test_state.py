@@ -88,17 +88,24 @@ def test_a_state_can_be_read_at_every_moment_of_a_run(world: World) -> None:
     assert len(reader.steps_seen) > 4, "hardly anything was seen of the run"
 
 
-def test_a_damaged_state_is_named_and_a_fresh_start_does_without_it(world: World) -> None:
+def test_a_damaged_state_is_named_and_a_child_that_has_no_other_begins_anew(world: World) -> None:
     hearer(world, "state/flaky", step("test", "exit 5"))
     run = run_named(world.tako("exec", WORKFLOW, "--json", cwd=make_root(world)).json(), "state/flaky")
     state = Path(run["workspace"], "state.json")
     state.write_text(state.read_text().replace('"exit_code":5', '"exit_code":0'))
 
     ran = world.child(run["workspace"])
-    assert ran.code == 3, ran.text
-    assert f"{state}: the state file is damaged: its content does not match its checksum" in ran.err
-    fresh = world.child(run["workspace"], "--fresh")
-    assert fresh.code == 1, fresh.text
+    assert ran.code == 1, ran.text
+    damaged = f"{state}: the state file is damaged: "
+    assert f"{damaged}its content does not match its checksum; going by {state}.bak" in ran.err
+    for path in (state, Path(f"{state}.bak")):
+        path.write_bytes(path.read_bytes()[:100])
+    ran = world.child(run["workspace"])
+    assert ran.code == 1, ran.text
+    assert f"{damaged}it is not a complete JSON document; its backup cannot be used either" in ran.err
+    assert f"{state}.bak: the state file is damaged" in ran.err
+    assert "this run begins anew" in ran.err
+    assert "Traceback" not in ran.text
     assert read_state(str(state)).status == "failed"
 
 
@@ -110,7 +117,13 @@ def test_a_child_that_succeeded_keeps_its_state_and_logs_only(world: World) -> N
     assert ran.code == 0, ran.text
     run = run_named(ran.json(), "state/good")
     workspace = Path(run["workspace"])
-    assert sorted(path.name for path in workspace.iterdir()) == ["locks", "logs", "request.json", "state.json"]
+    assert sorted(path.name for path in workspace.iterdir()) == [
+        "locks",
+        "logs",
+        "request.json",
+        "state.json",
+        "state.json.bak",
+    ]
     assert (workspace / "logs" / "say.log").read_text() == "a good word\n"
     state = read_state(str(workspace / "state.json"))
     assert (state.run_id, state.status) == (run["run_id"], "success")

@@ -12,7 +12,11 @@ from hypothesis import strategies as st
 
 from tako.config.model import ArtifactSpec, EventSpec, EventTemplate, InputSpec, PayloadField, Produces, StepSpec
 from tako.errors import StateError
+from tako.execution import answer as answer_module
+from tako.execution import request as request_module
+from tako.execution import state as state_module
 from tako.execution.answer import Answer, read_answer, write_answer
+from tako.execution.migration import MIGRATIONS
 from tako.execution.request import Ancestor, read_request, request_from_data, write_request
 from tako.execution.state import Announced, ExecutionState, StepRecord, read_state, write_state
 from tako.execution.workspace import Workspace
@@ -30,6 +34,9 @@ from tests.builders import (
     make_request,
     make_workflow,
 )
+
+OLD_FILES = Path(__file__).parents[1] / "fixtures" / "state"
+"""What each schema version of Tako wrote. Nothing there is ever changed: those files must load for ever."""
 
 STEPS = st.builds(
     StepRecord,
@@ -56,6 +63,7 @@ STATES = st.builds(
     started_at=SECONDS,
     seconds=SECONDS,
     pid=st.none() | st.integers(1, 2**22),
+    pid_started=st.none() | SECONDS,
     steps=st.lists(STEPS, max_size=3).map(tuple),
     failure=st.none() | FAILURES,
 )
@@ -71,6 +79,66 @@ def test_a_state_that_was_written_is_read_back(directory: Path, state: Execution
     path = str(directory / "state.json")
     write_state(path, state, durable=False)
     assert read_state(path) == state
+
+
+def test_the_state_of_an_older_tako_is_read(tmp_path: Path) -> None:
+    path = str(tmp_path / "state.json")
+    state = ExecutionState("exec-1", "a/b", "w", "running", 1.5, pid=12)
+    older = to_data(state)
+    del older["pid_started"]
+    write_document(path, "state", 1, older)
+
+    assert read_state(path) == state
+
+
+@pytest.mark.parametrize("version", range(1, state_module.SCHEMA + 1))
+def test_the_states_of_every_version_load(version: int) -> None:
+    directory = OLD_FILES / f"v{version}"
+    waiting, failed = (read_state(str(directory / name)) for name in ("state.json", "failed-state.json"))
+
+    assert (waiting.status, waiting.pid, waiting.generation) == ("suspended", 4242, 1)
+    build, fan_out = waiting.steps
+    assert (build.outputs, build.announced[0].artifact) == ({"version": "1.2.0"}, "go-lib")
+    assert fan_out.emitted is not None
+    assert fan_out.emitted.payload["notes"] == "Grüße 🐙"
+    assert fan_out.emitted.artifacts == build.artifacts == waiting.artifacts
+    assert failed.failure is not None
+    assert (failed.failure.exit_code, failed.failure.log) == (1, ("FAIL test_login", "über 🐙"))
+    assert [step.status for step in failed.steps] == ["skipped", "failed"]
+
+
+@pytest.mark.parametrize("version", range(1, request_module.SCHEMA + 1))
+def test_the_requests_of_every_version_load(version: int) -> None:
+    directory = OLD_FILES / f"v{version}"
+    child, root = (read_request(str(directory / name)) for name in ("request.json", "root-request.json"))
+
+    assert (child.label, child.depth, child.inputs) == ("my-org/client:verify", 1, {"version": "1.2.0"})
+    assert child.event is not None
+    assert [artifact.name for artifact in child.visible_artifacts] == ["go-lib"]
+    build, fan_out = root.workflow.steps
+    assert build.produces is not None
+    assert (build.produces.paths, build.timeout, root.workflow.mem_limit) == (("dist/lib-*.tar",), 60.0, 2**29)
+    assert fan_out.params == {"event_type": "library_built", "wait_for_children": True}
+    assert root.events[0].payload[0].required
+
+
+@pytest.mark.parametrize("version", range(1, answer_module.SCHEMA + 1))
+def test_the_answers_of_every_version_load(version: int, tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "fan-out.json").write_bytes((OLD_FILES / f"v{version}" / "answer.json").read_bytes())
+    event_id = json.loads((tmp_path / "answers" / "fan-out.json").read_text())["data"]["event_id"]
+
+    answer = read_answer(workspace, "fan-out", event_id)
+    assert answer.outputs() == {"children": "2", "succeeded": "1", "failed": "1"}
+
+
+def test_every_version_of_every_kind_can_be_read() -> None:
+    today = {module.KIND: module.SCHEMA for module in (state_module, request_module, answer_module)}
+
+    assert {kind: set(migrations) for kind, migrations in MIGRATIONS.items()} == {
+        kind: set(range(1, schema)) for kind, schema in today.items()
+    }
 
 
 def test_a_request_that_was_written_is_read_back(tmp_path: Path) -> None:
@@ -149,6 +217,10 @@ def test_a_sound_document_with_foreign_content_is_refused(tmp_path: Path) -> Non
         [],
         None,
         {"steps": 5},
+        {"steps": "text"},
+        {**to_data(ExecutionState("a", "b", "c", "completed", 0.0))},
+        {**to_data(ExecutionState("a", "b", "c", "success", 0.0, steps=(StepRecord("a", "done", 0.0, 0.0),)))},
+        {**to_data(ExecutionState("a", "b", "c", "success", 0.0)), "failure": "none"},
         {**to_data(ExecutionState("a", "b", "c", "running", 0.0)), "more": 1},
     ]
     for data in foreign:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tako.errors import StateError
-from tako.execution.failure import FAN_OUT_FAILED, INPUTS_INVALID, PLAN_REFUSED, STEP_FAILED, Failure
+from tako.execution.failure import CANCELLED, FAN_OUT_FAILED, INPUTS_INVALID, KILLED, PLAN_REFUSED, STEP_FAILED, Failure
 from tako.execution.request import write_request
 from tako.execution.state import ExecutionState, StepRecord, write_state
 from tako.execution.workspace import Workspace
 from tako.fanout.history import History, read_history
 from tako.fanout.journal import Journal
 from tako.fanout.plan import Plan, PlannedRun
+from tako.fanout.result import Attempt
+from tako.identity import Identity, identity_of
 from tako.testing import FakeClock
 from tests.builders import CHILD_ID, CLIENT, LIBRARY, ROOT_ID, make_event, make_request, make_root
 
@@ -98,6 +101,68 @@ def test_a_run_is_told_as_far_as_it_came(told: Told) -> None:
     assert child.outputs == {"test": {"passed": "12"}}
 
 
+def test_a_run_that_is_tried_again_is_told_with_all_its_tries(told: Told) -> None:
+    crash = Failure(kind=KILLED, message="killed by SIGKILL (signal 9)", signal=9)
+    told.plan_child()
+    told.journal.started(CHILD_ID, 1)
+    told.clock.advance(5)
+    told.journal.retrying(CHILD_ID, 1, crash, 4.5, 0.5)
+
+    between = told.history().outcomes[1]
+    assert (between.status, between.attempts) == ("retrying", (Attempt(1, crash, 4.5),))
+    assert (between.failure, between.started_at, between.ended_at) == (None, 1000.0, None)
+
+    told.journal.started(CHILD_ID, 2)
+    again = told.history().outcomes[1]
+    assert (again.status, again.started_at, len(again.attempts)) == ("running", 1000.0, 1)
+
+    told.journal.retrying(CHILD_ID, 2, FAILURE, 1.5, 1.0)
+    told.journal.ended(CHILD_ID, "success", None, 8.0, {})
+    ended = told.history().outcomes[1]
+    assert (ended.status, ended.seconds) == ("success", 8.0)
+    assert ended.attempts == (Attempt(1, crash, 4.5), Attempt(2, FAILURE, 1.5))
+
+
+def test_a_cancelled_run_is_told(told: Told) -> None:
+    told.plan_child()
+    told.journal.ended(CHILD_ID, "cancelled", Failure(kind=CANCELLED, message="by tako cancel"), 0.0, {})
+
+    assert told.history().outcomes[1].status == "cancelled"
+
+
+def test_who_is_at_work_is_known_by_its_process_as_long_as_it_is(told: Told) -> None:
+    me = identity_of(os.getpid())
+    assert me is not None
+    told.plan_child()
+    told.journal.started(ROOT_ID, me.pid)
+    told.journal.started(CHILD_ID, me.pid)
+    assert told.history().processes == {ROOT_ID: me, CHILD_ID: me}
+
+    told.journal.retrying(CHILD_ID, 1, FAILURE, 1.0, 0.5)
+    told.journal.waiting(ROOT_ID, EVENT.id)
+    assert told.history().processes == {}
+
+    told.journal.started(CHILD_ID, me.pid)
+    assert told.history().processes == {CHILD_ID: me}
+    told.journal.ended(CHILD_ID, "success", None, 2.5, {})
+    assert told.history().processes == {}
+
+
+def test_a_process_that_was_gone_before_it_was_seen_is_nobody(told: Told) -> None:
+    told.journal.started(ROOT_ID, 2**22 + 1)
+
+    assert told.history().processes == {}
+
+
+def test_the_journal_of_an_older_tako_is_told_without_processes(told: Told) -> None:
+    told.plan_child()
+    told.journal._append("started", {"run_id": CHILD_ID, "pid": os.getpid()})
+
+    history = told.history()
+    assert (history.outcomes[1].status, history.outcomes[1].started_at) == ("running", 1000.0)
+    assert history.processes == {}
+
+
 def test_failures_are_retold_in_full(told: Told) -> None:
     told.plan_child()
     told.journal.ended(CHILD_ID, "failed", FAILURE, 2.5, {})
@@ -167,6 +232,21 @@ def test_a_child_that_was_run_alone_is_told_by_its_state(tmp_path: Path, status:
     assert run.outputs == {"test": {"passed": "3"}}
     assert (history.finished, history.ok) == (finished, ok)
     assert history.seconds == (2.5 if finished else None)
+
+
+@pytest.mark.parametrize(
+    ("status", "started", "known"),
+    [("running", 12.0, True), ("running", None, False), ("success", 12.0, False), ("suspended", 12.0, False)],
+)
+def test_a_child_alone_is_known_by_its_process_while_it_is_at_work(
+    tmp_path: Path, status: str, started: float | None, known: bool
+) -> None:
+    workspace = Workspace(str(tmp_path))
+    write_request(workspace.request, make_request(parent_id=None), durable=False)
+    state = ExecutionState(CHILD_ID, CLIENT, "verify", status, 5.0, pid=7, pid_started=started)
+    write_state(workspace.state, state, durable=False)
+
+    assert read_history(workspace).processes == ({CHILD_ID: Identity(7, 12.0)} if known else {})
 
 
 def test_a_child_that_was_not_even_begun_is_pending(tmp_path: Path) -> None:
