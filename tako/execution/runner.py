@@ -22,11 +22,13 @@ from tako.execution.state import (
     Announced,
     ExecutionState,
     StepRecord,
+    begin_state,
     write_state,
 )
 from tako.expressions import templates
+from tako.identity import identity_of
 from tako.records import record, replace
-from tako.steps.base import RunInterruptedError, StepContext
+from tako.steps.base import RunInterruptedError, StepContext, workflow_overtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,11 +76,14 @@ class Runner:
         self._step_kind = step_kind
         self._observer = observer
         self._clock = capabilities.clock
+        self._request = capabilities.request
         self._specs = capabilities.request.workflow.steps
+        self._told: set[str] = set()
+        """The events that were told."""
 
     def begin(self) -> ExecutionState:
         """The state of a run that has not begun."""
-        request = self._capabilities.request
+        request = self._request
         return ExecutionState(
             run_id=request.run_id,
             repo=request.repo,
@@ -94,17 +99,25 @@ class Runner:
         ``MachineError`` if the state cannot be written, ``StateError`` if a fan-out's answer cannot be read.
         """
         began = self._clock.monotonic() - state.seconds
-        state = replace(state, status=RUNNING, failure=None, pid=os.getpid())
-        self._save(state, durable=False)
+        me = identity_of(os.getpid())
+        state = replace(
+            state, status=RUNNING, failure=None, pid=os.getpid(), pid_started=me.started if me is not None else None
+        )
+        begin_state(self._capabilities.workspace, state)
         if start is None and state.steps and state.steps[-1].status == SUSPENDED:
             state = self._settle(state)
+        self._announce_again(state)
         remaining = self._specs[len(state.steps) if start is None else start :]
         try:
             for spec in remaining:
                 if state.failure is not None:
                     break
+                left = self._time_left(began)
+                if left is not None and left <= 0:
+                    state = replace(state, failure=replace(workflow_overtime(self._request), step=spec.id))
+                    break
                 last = spec is remaining[-1]
-                state = self._step(state, spec)
+                state = self._step(state, spec, left)
                 if state.status == SUSPENDED or (state.failure is None and not last):
                     self._checkpoint(state, began)
                 if state.status == SUSPENDED:
@@ -116,18 +129,36 @@ class Runner:
         self._checkpoint(state, began)
         return replace(state, seconds=self._clock.monotonic() - began)
 
+    def _announce_again(self, state: ExecutionState) -> None:
+        """Tell of events that a try before this one recorded, and may not have come to tell: the root knows doubles."""
+        if self._capabilities.attempt > 1:
+            for step in state.steps:
+                if step.emitted is not None and not step.emitted.waiting and step.status == SUCCESS:
+                    self._tell(step.emitted)
+
+    def _time_left(self, began: float) -> float | None:
+        limit = self._request.workflow.timeout
+        return None if limit is None else began + limit - self._clock.monotonic()
+
     def _checkpoint(self, state: ExecutionState, began: float) -> None:
         """Make the state durable, then let the world know of its last step."""
-        self._save(replace(state, seconds=self._clock.monotonic() - began), durable=True)
-        if not state.steps or (state.failure and state.failure.kind == INTERRUPTED):
+        self._save(replace(state, seconds=self._clock.monotonic() - began))
+        step = state.steps[-1] if state.steps else None
+        if step is None or (state.failure and state.failure.step != step.id):
+            # Nothing has ended since the last checkpoint: the run was stopped within a step, or before one.
             return
-        step = state.steps[-1]
         self._observer.step_ended(step)
         if step.emitted is not None and step.status in (SUCCESS, SUSPENDED) and not _settled(step):
-            self._observer.event(step.emitted)
+            self._tell(step.emitted)
 
-    def _save(self, state: ExecutionState, *, durable: bool) -> None:
-        write_state(self._capabilities.workspace.state, state, durable=durable)
+    def _tell(self, event: Event) -> None:
+        """Tell of an event, once: the last step of a run that only goes on to tell is recorded and told already."""
+        if event.id not in self._told:
+            self._told.add(event.id)
+            self._observer.event(event)
+
+    def _save(self, state: ExecutionState) -> None:
+        write_state(self._capabilities.workspace.state, state)
 
     def _settle(self, state: ExecutionState) -> ExecutionState:
         """Close the fan-out step that the run was waiting for."""
@@ -145,13 +176,13 @@ class Runner:
         )
         state = replace(state.with_step(closed), failure=failure)
         if failure is None and len(state.steps) < len(self._specs):
-            self._save(state, durable=True)
+            self._save(state)
             self._observer.step_ended(closed)
         return state
 
-    def _step(self, state: ExecutionState, spec: StepSpec) -> ExecutionState:
+    def _step(self, state: ExecutionState, spec: StepSpec, time_left: float | None) -> ExecutionState:
         started_at, began = self._clock.now(), self._clock.monotonic()
-        context = StepContext(self._capabilities, spec, state)
+        context = StepContext(self._capabilities, spec, state, time_left=time_left)
         result: StepResult | None = None
         produced = Produced()
         status, failure = SUCCESS, None

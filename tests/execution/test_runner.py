@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +15,22 @@ from tako.config.model import ArtifactSpec, EventTemplate, Produces, StepSpec
 from tako.errors import MachineError, StateError
 from tako.execution.answer import Answer, write_answer
 from tako.execution.event import ArtifactRef, Event
-from tako.execution.failure import FAN_OUT_FAILED, INTERRUPTED, STEP_ERROR, STEP_FAILED, STEP_KILLED, Failure
+from tako.execution.failure import (
+    FAN_OUT_FAILED,
+    INTERRUPTED,
+    STEP_ERROR,
+    STEP_FAILED,
+    STEP_KILLED,
+    STEP_TIMEOUT,
+    WORKFLOW_TIMEOUT,
+    Failure,
+)
 from tako.execution.runner import Runner
 from tako.execution.state import ExecutionState, StepRecord, read_state
 from tako.execution.workspace import Workspace
 from tako.process import Processes
-from tako.signals import StopSignal
+from tako.records import replace
+from tako.signals import Stops, StopSignal
 from tako.steps.base import Capabilities
 from tako.steps.registry import step_kind
 from tests.builders import make_event, make_request, make_workflow
@@ -26,7 +39,16 @@ from tests.builders import make_event, make_request, make_workflow
 class Bench:
     """A runner for some steps, and what was heard of it."""
 
-    def __init__(self, directory: Path, *steps: StepSpec, stop: StopSignal | None = None, **request: object) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *steps: StepSpec,
+        stop: StopSignal | None = None,
+        attempt: int = 1,
+        workflow: Mapping[str, Any] | None = None,
+        **request: Any,
+    ) -> None:
+        """``workflow`` are more fields of the workflow."""
         self.workspace = Workspace(str(directory / "workspace"))
         self.workspace.make()
         self.repo = directory / "repo"
@@ -35,8 +57,13 @@ class Bench:
         self.events: list[Event] = []
         self.durable: list[tuple[str, ...]] = []
         """The steps that were on the disk whenever something was heard."""
-        self.request = make_request(workflow=make_workflow(steps=steps, env=request.pop("env", {})), **request)
-        self.runner = Runner(
+        self.request = make_request(workflow=make_workflow(steps=steps, **(workflow or {})), **request)
+        self.stops = Stops(ask=(stop.fd,)) if stop else Stops()
+        self.runner = self.make_runner(attempt=attempt)
+
+    def make_runner(self, *, attempt: int) -> Runner:
+        """What the process of one try has."""
+        return Runner(
             Capabilities(
                 request=self.request,
                 workspace=self.workspace,
@@ -44,7 +71,8 @@ class Bench:
                 processes=Processes(),
                 clock=SystemClock(),
                 base_env={"PATH": os.environ["PATH"], "MINE": "mine"},
-                stop_fds=(stop.fd,) if stop else (),
+                stops=self.stops,
+                attempt=attempt,
             ),
             step_kind=step_kind,
             observer=self,
@@ -115,7 +143,7 @@ def test_a_step_sees_the_users_environment_the_declared_one_and_takos(tmp_path: 
     bench = Bench(
         tmp_path,
         StepSpec(id="see", run="env", env={"STEP": "{{ env.FLOW }}-step", "MINE": "changed"}),
-        env={"FLOW": "{{ inputs['a-b'] }}-flow"},
+        workflow={"env": {"FLOW": "{{ inputs['a-b'] }}-flow"}},
         inputs={"a-b": "x", "fast": True},
         event=make_event(artifacts=(artifact, farther)),
     )
@@ -133,6 +161,7 @@ def test_a_step_sees_the_users_environment_the_declared_one_and_takos(tmp_path: 
         "TAKO_INPUT_FAST": "true",
         "TAKO_ARTIFACT_GO_LIB_PATH": "/made/lib.tar",
         "TAKO_EVENT_ID": make_event().id,
+        "TAKO_ATTEMPT": "1",
         "PWD": str(bench.repo),
     }
     assert {name: seen.get(name) for name in expected} == expected
@@ -278,3 +307,148 @@ def test_what_the_machine_refuses_is_no_failure_of_the_step(tmp_path: Path) -> N
     Path(bench.workspace.log("a")).mkdir()
     with pytest.raises(MachineError):
         bench.run()
+
+
+# Out of time.
+
+LONG = "echo began; sleep 600"
+
+
+def test_a_step_that_takes_longer_than_its_timeout_is_ended_and_says_so(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepSpec(id="a", run=LONG, timeout=0.3), StepSpec(id="b", run="touch ran"))
+    state = bench.run()
+
+    assert state.failure == Failure(
+        STEP_TIMEOUT,
+        "took longer than its timeout of 300ms; it was ended by SIGTERM",
+        step="a",
+        signal=signal.SIGTERM,
+        log=("began",),
+    )
+    assert [(step.id, step.status) for step in state.steps] == [("a", "failed")]
+    assert bench.heard == ["a started", "a failed"]
+    assert not (bench.repo / "ran").exists()
+
+
+def test_a_step_within_its_timeout_has_no_trouble(tmp_path: Path) -> None:
+    assert Bench(tmp_path, StepSpec(id="a", run="true", timeout=60.0), workflow={"timeout": 60.0}).run().failure is None
+
+
+@pytest.mark.parametrize(
+    ("own", "whole", "kind"),
+    [(0.3, 60.0, STEP_TIMEOUT), (60.0, 0.3, WORKFLOW_TIMEOUT), (None, 0.3, WORKFLOW_TIMEOUT)],
+)
+def test_a_step_is_ended_by_the_earlier_of_its_own_timeout_and_its_workflows(
+    tmp_path: Path, own: float | None, whole: float, kind: str
+) -> None:
+    failure = Bench(tmp_path, StepSpec(id="a", run=LONG, timeout=own), workflow={"timeout": whole}).run().failure
+
+    assert failure is not None
+    assert (failure.kind, failure.step, failure.log) == (kind, "a", ("began",))
+    assert "its timeout of 300ms; it was ended" in failure.message
+
+
+def test_a_workflow_whose_time_is_used_up_starts_no_further_step(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepSpec(id="a", run="touch ran"), workflow={"timeout": 90.0})
+    state = bench.run(replace(bench.runner.begin(), seconds=90.0))
+
+    message = "the workflow was at work for longer than its timeout of 1m30s"
+    assert state.failure == Failure(WORKFLOW_TIMEOUT, message, step="a")
+    assert state.status == "failed"
+    assert bench.heard == []
+    assert not (bench.repo / "ran").exists()
+    assert read_state(bench.workspace.state).failure == state.failure
+
+
+def test_what_a_run_used_before_it_waited_counts_and_the_waiting_does_not(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tell(), StepSpec(id="b", run=LONG), workflow={"timeout": 3600.0})
+    waiting = bench.run()
+    write_answer(bench.workspace, "tell", Answer(bench.events[0].id, total=0, succeeded=0))
+    state = bench.run(replace(waiting, started_at=waiting.started_at - 7200.0, seconds=3600.0 - 0.5))
+
+    assert state.failure is not None
+    assert (state.failure.kind, state.failure.step) == (WORKFLOW_TIMEOUT, "b")
+    # It was started, since there was half a second left to it.
+    assert state.failure.log == ("began",)
+
+
+# Another try.
+
+
+def test_a_step_sees_which_try_at_its_run_it_is(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepSpec(id="see", run='echo "$TAKO_ATTEMPT"'), attempt=3)
+
+    assert bench.run().status == "success"
+    assert bench.log("see") == "3\n"
+
+
+def test_a_second_try_tells_again_of_the_events_that_the_first_may_not_have_come_to_tell(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tell("aside", wait_for_children=False), tell(), StepSpec(id="b", run="true"))
+    waiting = bench.run()
+    aside, waited_for = bench.events
+    write_answer(bench.workspace, "tell", Answer(waited_for.id, total=0, succeeded=0))
+    bench.heard.clear()
+    bench.events.clear()
+    bench.runner = bench.make_runner(attempt=2)
+    state = bench.run(waiting)
+
+    assert state.status == "success"
+    assert bench.events == [aside]
+    assert bench.heard == ["tell success", "emitted built", "b started", "b success"]
+
+
+def test_a_first_try_tells_of_no_event_twice(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, tell("aside", wait_for_children=False), tell(), StepSpec(id="b", run="true"))
+    waiting = bench.run()
+    write_answer(bench.workspace, "tell", Answer(bench.events[1].id, total=0, succeeded=0))
+    bench.runner = bench.make_runner(attempt=1)
+    bench.run(waiting)
+
+    assert [event.step_id for event in bench.events] == ["aside", "tell"]
+
+
+# What the machine lacks.
+
+
+def test_a_shell_that_is_not_there_is_what_it_is_to_a_shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    bench = Bench(tmp_path, StepSpec(id="a", run="true", shell="bash"))
+    monkeypatch.setenv("PATH", str(empty))
+    failure = bench.run().failure
+
+    assert failure is not None
+    assert (failure.kind, failure.exit_code) == (STEP_FAILED, 127)
+    assert failure.log == ("bash: cannot start 'bash': No such file or directory",)
+
+
+def test_a_shell_that_is_no_program_cannot_be_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bash").mkdir()
+    bench = Bench(tmp_path, StepSpec(id="a", run="true", shell="bash"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    failure = bench.run().failure
+
+    assert failure is not None
+    assert (failure.kind, failure.exit_code) == (STEP_FAILED, 126)
+
+
+@pytest.mark.parametrize(
+    ("limit", "hint"),
+    [(None, ""), (256 << 20, ": each of its processes may have 256 MiB (mem_limit)")],
+)
+def test_a_step_that_failed_after_words_about_memory_says_what_is_the_likely_cause(
+    tmp_path: Path, limit: int | None, hint: str
+) -> None:
+    spec = StepSpec(id="a", run="echo 'MemoryError' >&2; exit 1")
+    failure = Bench(tmp_path, spec, workflow={"mem_limit": limit}).run().failure
+
+    assert failure is not None
+    assert failure.kind == STEP_FAILED
+    assert failure.message == f"exit code 1; memory is the likely cause{hint}"
+
+
+def test_a_step_that_failed_otherwise_says_nothing_of_memory(tmp_path: Path) -> None:
+    failure = Bench(tmp_path, StepSpec(id="a", run="exit 1"), workflow={"mem_limit": 256 << 20}).run().failure
+
+    assert failure is not None
+    assert failure.message == "exit code 1"

@@ -1,0 +1,148 @@
+"""``tako exec --resume``: what there is to go on with, and whether it is still what it was."""
+
+from __future__ import annotations
+
+import os
+
+from tako.cli.target import CONFIG_FILE, require_expressions
+from tako.errors import ConfigError, DriftError, TakoError, UsageError
+from tako.execution.request import read_request
+from tako.fanout.drift import differences
+from tako.fanout.journal import read_journal
+from tako.fanout.redelivery import is_redelivery
+from tako.fanout.restore import Restored, RestoredRun, restore
+from tako.locks import holder
+from tako.records import record, replace
+from tako.wiring import load_config
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.config.model import RepoConfig
+    from tako.execution.workspace import Workspace
+    from tako.fanout.drift import Difference
+    from tako.repos.cache import RepoCache
+    from tako.wiring import Wiring
+
+
+@record
+class Wanted:
+    """What the command line asks of a resumption."""
+
+    failed_only: bool = False
+    accept_drift: bool = False
+    rerun_from: str | None = None
+
+
+def find_restored(wiring: Wiring, workspace: Workspace, wanted: Wanted) -> Restored | None:
+    """The tree to go on with; None if it has succeeded, and nothing is to be done. For who owns the workspace.
+
+    Raises ``UsageError`` if the run has no such step, ``DriftError`` if what it depends on has changed and that is not
+    accepted, ``StateError`` if its request or its journal cannot be read.
+    """
+    request = read_request(workspace.request)
+    entries = read_journal(workspace.journal)
+    last = entries[-1] if entries else None
+    if last is not None and last.type == "finished" and last.data["ok"] and wanted.rerun_from is None:
+        return None
+    restored = _relocated(wiring, restore(request, workspace, entries, failed_only=wanted.failed_only))
+    if wanted.rerun_from is not None:
+        restored = _rerun(restored, wanted.rerun_from)
+    return _checked(wiring, restored, accept=wanted.accept_drift)
+
+
+def still_alive(workspace: Workspace) -> UsageError:
+    """The refusal to go on with a run that somebody is at work on."""
+    run_id = os.path.basename(workspace.path)
+    return UsageError(
+        f"{run_id} is still alive: it is held by {holder(workspace.run_lock)}",
+        cure=f"wait until it has ended, or end it with `tako cancel {run_id}`",
+    )
+
+
+def _relocated(wiring: Wiring, restored: Restored) -> Restored:
+    """The tree with the sources of its runs where they are now, if the cache was moved with the Tako home."""
+    cache = wiring.cache()
+    return replace(restored, runs=tuple(_found_in(cache, run) for run in restored.runs))
+
+
+def _found_in(cache: RepoCache, run: RestoredRun) -> RestoredRun:
+    request = run.request
+    if run.result is not None or not request.private or os.path.isdir(request.source):
+        return run
+    source = cache.moved(request.source)
+    if source is None:
+        return run
+    lock = request.cache_lock and cache.moved(request.cache_lock)
+    config_path = os.path.join(source, os.path.basename(request.config_path))
+    return replace(run, request=replace(request, source=source, cache_lock=lock, config_path=config_path))
+
+
+def _rerun(restored: Restored, step_id: str) -> Restored:
+    """The tree with its root to be run again from a step on."""
+    root = restored.root
+    ids = [step.id for step in root.request.workflow.steps]
+    if step_id not in ids:
+        raise UsageError(f"{root.request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
+    again = replace(root, result=None, waits_for=None)
+    return replace(restored, runs=(again, *restored.runs[1:]))
+
+
+def _checked(wiring: Wiring, restored: Restored, *, accept: bool) -> Restored:
+    """The tree, with what has changed taken in if that is accepted."""
+    looked_at: dict[str, tuple[RepoConfig | None, str | None]] = {}
+    found: list[Difference] = []
+    runs = []
+    for run in restored.runs:
+        if run.result is None:
+            changed = _changes(wiring, run, looked_at)
+            found += changed
+            if changed and accept:
+                run = _renewed(run, looked_at[run.request.source])
+        runs.append(run)
+    if found and not accept:
+        raise DriftError(
+            f"what {restored.root.request.run_id} depends on has changed since it was planned",
+            why="\n       ".join(str(difference) for difference in found),
+            cure="go on with what is there now by --accept-drift, or bring back what was there",
+        )
+    return replace(restored, runs=tuple(runs))
+
+
+def _changes(
+    wiring: Wiring, run: RestoredRun, looked_at: dict[str, tuple[RepoConfig | None, str | None]]
+) -> tuple[Difference, ...]:
+    request = run.request
+    if is_redelivery(request):
+        return ()
+    source = request.source
+    if source not in looked_at:
+        looked_at[source] = _look(wiring, source)
+    config, commit = looked_at[source]
+    workflow = config.workflow(request.workflow.name) if config is not None else None
+    events = config.events if config is not None else ()
+    return differences(request, workflow=workflow, commit=commit, events=events)
+
+
+def _look(wiring: Wiring, source: str) -> tuple[RepoConfig | None, str | None]:
+    """What a repository says and where it is now; what cannot be read any more is gone."""
+    try:
+        config = load_config(os.path.join(source, CONFIG_FILE))
+        require_expressions(config)
+        return config, wiring.git.head_commit(source)
+    except TakoError:
+        return None, None
+
+
+def _renewed(run: RestoredRun, now: tuple[RepoConfig | None, str | None]) -> RestoredRun:
+    """A run with what is there now; a private checkout is made anew, so its steps are run again from the first."""
+    config, commit = now
+    request = run.request
+    workflow = config.workflow(request.workflow.name) if config is not None else None
+    if config is None or workflow is None:
+        raise ConfigError(
+            f"{request.label} cannot be run again: its repository or its workflow is gone",
+            where=request.source,
+            cure="bring it back, or start a new run",
+        )
+    renewed = replace(request, workflow=workflow, commit=commit, artifacts=config.artifacts, events=config.events)
+    return replace(run, request=renewed, fresh=request.private, waits_for=None if request.private else run.waits_for)

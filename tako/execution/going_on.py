@@ -1,0 +1,61 @@
+"""From where a run goes on that did not come to its end: which of its recorded steps stand. Pure."""
+
+from __future__ import annotations
+
+from tako.execution.failure import FAN_OUT_FAILED, FAN_OUT_TIMEOUT
+from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED
+from tako.records import replace
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako.execution.state import ExecutionState, StepRecord
+
+DONE = (SUCCESS, SKIPPED)
+"""Statuses of steps that are not run again."""
+
+_OF_THE_FAN_OUT = (FAN_OUT_FAILED, FAN_OUT_TIMEOUT)
+
+
+def go_on(recorded: ExecutionState, answered: Callable[[str], bool]) -> ExecutionState:
+    """The state to go on from: with the steps that had ended, and a fan-out whose answer is there.
+
+    ``answered`` tells whether the answer for a step is there. A fan-out that had failed because of the runs it
+    triggered is waited for once more: when they have been run again, their new answer decides.
+    """
+    kept: list[StepRecord] = []
+    for step in recorded.steps:
+        if step.status in DONE:
+            kept.append(step)
+            continue
+        if awaited(step) and answered(step.id):
+            kept.append(replace(step, status=SUSPENDED, failure=None))
+        break
+    return replace(recorded, steps=tuple(kept), failure=None)
+
+
+def awaited_event(recorded: ExecutionState) -> str | None:
+    """The id of the event that a run waits for, or for which it would wait again; None if it is at another step."""
+    last = recorded.steps[-1] if recorded.steps else None
+    if last is None or last.emitted is None or not awaited(last):
+        return None
+    return last.emitted.id
+
+
+def awaited(step: StepRecord) -> bool:
+    """Whether a step is a fan-out that waits, or that failed only because of what it triggered."""
+    if step.emitted is None or not step.emitted.waiting:
+        return False
+    failure = step.failure
+    return step.status == SUSPENDED or (
+        step.status == FAILED and failure is not None and failure.kind in _OF_THE_FAN_OUT
+    )
+
+
+def before(recorded: ExecutionState, step_id: str) -> ExecutionState:
+    """The state as it was before a step, with that one and all behind it to be run again."""
+    ids = [step.id for step in recorded.steps]
+    kept = recorded.steps[: ids.index(step_id)] if step_id in ids else recorded.steps
+    done = tuple(step for step in kept if step.status in DONE)
+    return replace(recorded, steps=done, failure=None, generation=recorded.generation + 1)

@@ -1,0 +1,216 @@
+"""A run is gone on with as it was planned, or, if that has changed, not without leave."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.conftest import Ran, World
+from tests.acceptance.observe import entries
+from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
+
+ROOT = "drift/root"
+CHILD = "drift/child"
+
+Git = Callable[..., str]
+
+
+def write(world: World, text: str, script: str = "true") -> str:
+    return f'echo "{text}" >> {world.root}/diary; {script}'
+
+
+def diary(world: World) -> Counter[str]:
+    return Counter((world.root / "diary").read_text().splitlines())
+
+
+def unless_mended(world: World) -> str:
+    return f"test -e {world.root}/mended"
+
+
+def mend(world: World) -> None:
+    (world.root / "mended").touch()
+
+
+def child_config(world: World, second: str = "second", **workflow: Any) -> str:
+    steps = step("one", write(world, "first")), step("two", write(world, second, unless_mended(world)))
+    return config(CHILD, *steps, hears=ROOT, **workflow)
+
+
+def failed_run(world: World, *, git: bool = False) -> tuple[Path, Path]:
+    """A run whose child failed; the places of the root's repository and the child's."""
+    root = world.cached(ROOT, config(ROOT, step("build", write(world, "build")), fan_out()), git=git)
+    child = world.cached(CHILD, child_config(world), git=git)
+    ran = world.tako("exec", WORKFLOW, "--repo", ROOT)
+    assert ran.code == 1, ran.text
+    mend(world)
+    return root, child
+
+
+def resume(world: World, *arguments: str) -> Ran:
+    return world.tako("exec", "--resume", "@latest", *arguments)
+
+
+def test_a_changed_step_is_named_with_what_it_was_and_is(world: World) -> None:
+    _, child = failed_run(world)
+    (child / "tako.yml").write_text(child_config(world, "changed"))
+
+    ran = resume(world)
+
+    assert ran.code == 2, ran.text
+    (why,) = [line for line in ran.err.splitlines() if f"{CHILD}:{WORKFLOW}: step 'two': run: was " in line]
+    old, new = why.split(", is ")
+    assert (r"echo \"second\"" in old, r"echo \"changed\"" in new) == (True, True), why
+    assert f"what {world.only_workspace().name} depends on has changed since it was planned" in ran.err
+    assert "--accept-drift" in ran.err
+    assert diary(world) == {"build": 1, "first": 1, "second": 1}, "something ran"
+    assert not entries(world.only_workspace(), "resumed")
+
+
+def test_accepted_drift_begins_the_child_anew_with_what_is_there_now(world: World) -> None:
+    _, child = failed_run(world)
+    (child / "tako.yml").write_text(child_config(world, "changed"))
+    (child / "extra.txt").write_text("new\n")
+
+    ran = resume(world, "--accept-drift")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"build": 1, "first": 2, "second": 1, "changed": 1}
+
+
+def test_a_run_that_was_brought_back_is_gone_on_with(world: World) -> None:
+    _, child = failed_run(world)
+    (child / "tako.yml").write_text(child_config(world, "changed"))
+    assert resume(world).code == 2
+    (child / "tako.yml").write_text(child_config(world))
+
+    ran = resume(world)
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"build": 1, "first": 1, "second": 2}
+
+
+def test_what_has_succeeded_may_change(world: World) -> None:
+    failed_run(world)
+    good = world.cached("drift/good", config("drift/good", step("one", "true"), hears=ROOT), git=False)
+    assert world.tako("exec", WORKFLOW, "--repo", ROOT).code == 0
+    (world.root / "mended").unlink()
+    assert world.tako("exec", WORKFLOW, "--repo", ROOT).code == 1
+    mend(world)
+    (good / "tako.yml").write_text(config("drift/good", step("other", "false"), hears=ROOT))
+
+    assert resume(world).code == 0
+
+
+def commit(git: Git, directory: Path, name: str = "more.txt") -> tuple[str, str]:
+    """Commit something more; the commit before, and the new one."""
+    before = git(directory, "rev-parse", "HEAD").strip()
+    (directory / name).write_text("more\n")
+    git(directory, "add", "--all")
+    git(directory, "commit", "--quiet", "--message", "more")
+    return before, git(directory, "rev-parse", "HEAD").strip()
+
+
+def test_a_moved_commit_of_a_child_is_drift(world: World, run_git: Git) -> None:
+    _, child = failed_run(world, git=True)
+    old, new = commit(run_git, child)
+
+    ran = resume(world)
+    accepted = resume(world, "--accept-drift", "--json")
+
+    assert ran.code == 2, ran.text
+    assert f"{CHILD}:{WORKFLOW}: commit: was {old}, is {new}" in ran.err
+    assert accepted.code == 0, accepted.text
+    assert diary(world) == {"build": 1, "first": 2, "second": 2}
+
+
+def test_a_moved_commit_of_the_root_is_drift_and_its_steps_stand_if_it_is_accepted(world: World, run_git: Git) -> None:
+    root = world.working("root", config(ROOT, step("build", write(world, "build")), fan_out()))
+    world.cached(CHILD, child_config(world), git=False)
+    assert world.tako("exec", WORKFLOW, cwd=root).code == 1
+    mend(world)
+    old, new = commit(run_git, root)
+
+    ran = resume(world)
+    accepted = resume(world, "--accept-drift")
+
+    assert ran.code == 2, ran.text
+    assert f"{ROOT}:{WORKFLOW}: commit: was {old}, is {new}" in ran.err
+    assert accepted.code == 0, accepted.text
+    assert diary(world) == {"build": 1, "first": 1, "second": 2}
+
+
+def test_a_changed_event_is_drift_of_who_emits_it(world: World) -> None:
+    def emitting(version: str) -> str:
+        data = json.loads(config(ROOT, step("build", write(world, "build")), fan_out(payload={"a": "1"})))
+        data["events"] = {"made": {"schema_version": version, "payload": {"a": {"type": "string"}}}}
+        return json.dumps(data)
+
+    root = world.cached(ROOT, emitting("1.0.0"), git=False)
+    world.cached(CHILD, child_config(world), git=False)
+    assert world.tako("exec", WORKFLOW, "--repo", ROOT).code == 1
+    mend(world)
+    (root / "tako.yml").write_text(emitting("2.0.0"))
+
+    ran = resume(world)
+
+    assert ran.code == 2, ran.text
+    assert f'{ROOT}:{WORKFLOW}: event \'made\': schema_version: was "1.0.0", is "2.0.0"' in ran.err
+
+
+@pytest.mark.parametrize("gone", ["workflow", "repository"])
+def test_what_is_gone_cannot_be_accepted(world: World, gone: str) -> None:
+    _, child = failed_run(world)
+    if gone == "workflow":
+        (child / "tako.yml").write_text("version: 1\nworkflows: {other: {steps: [x]}}\n")
+    else:
+        child.rename(world.root / "aside")
+
+    ran = resume(world)
+    accepted = resume(world, "--accept-drift")
+
+    assert ran.code == 2, ran.text
+    assert f"{CHILD}:{WORKFLOW}: workflow: was there, is gone" in ran.err
+    assert accepted.code == 2, accepted.text
+    assert "cannot be run again: its repository or its workflow is gone" in accepted.err
+
+
+STEPS = ("a", "b", "c")
+
+
+def test_rerun_from_runs_a_step_and_those_behind_it_again(world: World) -> None:
+    world.cached(ROOT, config(ROOT, *(step(name, write(world, name)) for name in STEPS)), git=False)
+    assert world.tako("exec", WORKFLOW, "--repo", ROOT).code == 0
+
+    ran = resume(world, "--rerun-from", "b")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"a": 1, "b": 2, "c": 2}
+
+
+def test_rerun_from_before_a_fan_out_triggers_runs_of_its_own(world: World) -> None:
+    world.cached(ROOT, config(ROOT, *(step(name, write(world, name)) for name in "ab"), fan_out()), git=False)
+    world.cached(CHILD, config(CHILD, step("one", write(world, "child")), hears=ROOT), git=False)
+    assert world.tako("exec", WORKFLOW, "--repo", ROOT).code == 0
+
+    ran = resume(world, "--rerun-from", "b")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"a": 1, "b": 2, "child": 2}
+    plans = entries(world.only_workspace(), "plan")
+    assert len({plan.data["event"]["id"] for plan in plans}) == 2
+
+
+def test_rerun_from_a_step_that_is_none_names_those_there_are(world: World) -> None:
+    world.cached(ROOT, config(ROOT, *(step(name, write(world, name)) for name in STEPS)), git=False)
+    world.tako("exec", WORKFLOW, "--repo", ROOT)
+
+    ran = resume(world, "--rerun-from", "nope")
+
+    assert ran.code == 2
+    assert f"{ROOT}:{WORKFLOW} has no step 'nope'" in ran.err
+    assert "its steps are a, b, c" in ran.err
