@@ -47,6 +47,10 @@ class DiscoveryManager:
     def __init__(self, index: Index) -> None:
         self._index = index
 
+    def repositories(self) -> Sequence[Indexed]:
+        """All that are looked at."""
+        return self._index.scan()
+
     def find_subscribers(self, event: Event) -> Discovery:
         """Hold every subscription to the event's source against the event."""
         repositories = self._index.scan()

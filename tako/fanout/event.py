@@ -5,10 +5,12 @@ from __future__ import annotations
 from tako.clock import iso
 from tako.config.model import DEFAULT_ARTIFACT
 from tako.errors import StepError
-from tako.execution.event import Event
+from tako.execution.event import Event, event_from_data, key_fault
 from tako.expressions import templates
+from tako.fanout.redelivery import EVENT
 from tako.files import canonical
 from tako.ids import event_id
+from tako.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +28,12 @@ def event_of_step(context: StepContext) -> Event:
     """The event that the step's ``with`` describes.
 
     What ``with`` leaves out comes from the event that an earlier step announced under the same type. Raises
-    ``StepError`` if the payload does not fit the declared schema or is too large, ``ExpressionError`` for a template.
+    ``StepError`` if the payload does not fit the declared schema or is too large, or the idempotency key is none;
+    ``ExpressionError`` for a template.
     """
     request, params, where = context.request, context.spec.params, context.where
+    if EVENT in params:
+        return _once_more(event_from_data(params[EVENT]), context)
     outputs = {name: value for step in context.state.steps for name, value in step.outputs.items()}
     scope = context.scope(outputs=outputs)
     type_ = str(templates.render_value(params["event_type"], scope, where=where))
@@ -51,7 +56,7 @@ def event_of_step(context: StepContext) -> Event:
     named = templates.render_value(params.get("artifact"), scope, where=where)
     artifact = named or (announced.artifact if announced else None)
     return Event(
-        id=event_id(request.run_id, context.spec.id),
+        id=event_id(request.run_id, context.spec.id, context.state.generation),
         type=type_,
         source=request.repo,
         artifact=str(artifact or DEFAULT_ARTIFACT),
@@ -62,6 +67,20 @@ def event_of_step(context: StepContext) -> Event:
         step_id=context.spec.id,
         waiting=bool(params.get("wait_for_children", True)),
         artifacts=(*context.state.artifacts, *request.visible_artifacts),
+        key=_key(params, scope, where),
+    )
+
+
+def _once_more(recorded: Event, context: StepContext) -> Event:
+    """A recorded event as a new one; without its key, since it is to be delivered although it has been."""
+    return replace(
+        recorded,
+        id=event_id(context.request.run_id, context.spec.id, context.state.generation),
+        timestamp=iso(context.capabilities.clock.now()),
+        run_id=context.request.run_id,
+        step_id=context.spec.id,
+        waiting=True,
+        key=None,
     )
 
 
@@ -69,6 +88,16 @@ def latest_announced(state: ExecutionState, type_: str) -> Announced | None:
     """The last event of that type that a step of the run announced."""
     announced = (event for step in reversed(state.steps) for event in reversed(step.announced))
     return next((event for event in announced if event.type == type_), None)
+
+
+def _key(params: Mapping[str, Any], scope: Mapping[str, Any], where: str) -> str | None:
+    """The idempotency key; None if it is not given, or comes out empty."""
+    rendered = templates.render_value(params.get("idempotency_key"), scope, where=where)
+    key = "" if rendered is None else str(rendered).strip()
+    fault = key_fault(key) if key else ""
+    if fault:
+        raise StepError(f"the idempotency key {key[:40]!r} {fault}", where=where, cure="use a short name or a checksum")
+    return key or None
 
 
 def _payload_and_version(

@@ -1,27 +1,40 @@
 """Runs a whole tree: starts what the scheduler says may start, hears what happens, plans what was emitted.
 
-One loop, in the thread that calls ``run``, makes every decision; each child that is at work has a thread of its own
-that only waits for it and puts what it hears into one queue.
+One loop, in the thread that calls ``run``, makes every decision (see ``workforce``).
 """
 
 from __future__ import annotations
 
-import threading
-from queue import Empty, SimpleQueue
+import signal
+from functools import partial
 
 from tako.children.base import ChildRequest, ChildResult
-from tako.errors import MachineError
+from tako.children.retry import decide, is_crash, jitter
+from tako.clock import duration
 from tako.execution.answer import write_answer
-from tako.execution.failure import PROTOCOL, Failure
-from tako.fanout.result import FanOutResult, TreeResult
-from tako.fanout.scheduler import Scheduler
+from tako.execution.event import with_key
+from tako.execution.failure import CANCELLED, FAN_OUT_TIMEOUT, PROTOCOL, Failure
+from tako.execution.inbox import take_cancellations
+from tako.execution.state import SUCCESS
+from tako.execution.workspace import discard_checkout
+from tako.fanout.breaker import Breaker
+from tako.fanout.delivery import Deliveries
+from tako.fanout.held import HeldRuns, Speaker
+from tako.fanout.reach import emissions
+from tako.fanout.restore import known_events, known_runs
+from tako.fanout.result import Attempt, FanOutResult, TreeResult
+from tako.fanout.scheduler import ENDED, HELD, READY, RESTING, WORKING, Scheduler
 from tako.fanout.tree import Tree
-from tako.records import record, replace
+from tako.fanout.verdicts import refused_by, sentenced
+from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
+from tako.records import replace
+
+LOOK_SECONDS = 0.2
+"""Between two looks whether another run has done the work of one that waits for it."""
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
     from tako.children.base import StepUpdate, WorkflowRunner
     from tako.clock import Clock
@@ -29,54 +42,18 @@ if TYPE_CHECKING:
     from tako.execution.request import RunRequest
     from tako.execution.workspace import Workspace
     from tako.fanout.journal import Journal
+    from tako.fanout.observer import TreeObserver
     from tako.fanout.orchestrator import Orchestrator
-    from tako.fanout.plan import Plan
-    from tako.fanout.result import ChildOutcome
-
-    class TreeObserver(Protocol):
-        """Hears how a tree grows; called from the thread of ``run`` only."""
-
-        def run_started(self, request: RunRequest, *, resumed: bool) -> None: ...
-
-        def run_step(self, request: RunRequest, step: StepUpdate) -> None: ...
-
-        def run_waiting(self, request: RunRequest) -> None: ...
-
-        def run_ended(self, outcome: ChildOutcome) -> None: ...
-
-        def planned(self, plan: Plan, emitter: RunRequest) -> None: ...
-
-        def interrupted(self, signal_number: int) -> None: ...
-
-
-_LOOK_UP_SECONDS = 0.5
-
-
-@record
-class _Ended:
-    run_id: str
-    result: ChildResult
-
-
-@record
-class _Broken:
-    """A thread of ours failed: Tako's own error, or the machine's."""
-
-    run_id: str
-    error: BaseException
-
-
-@record
-class _Heard:
-    """Something to do in the loop's thread."""
-
-    act: Callable[[], None]
+    from tako.fanout.reach import Reach
+    from tako.fanout.restore import Restored
+    from tako.fanout.tree import Node
 
 
 class FanOutExecutor:
     """Runs one tree from its root to its last descendant.
 
-    ``root_runner`` runs the root, ``child_runner`` the children; both only ever see a request. Use once.
+    ``root_runner`` runs the root, ``child_runner`` the children; both only ever see a request. ``breaker`` says which
+    workflows have crashed too often, ``deliveries`` whose work is done by others. Use once.
     """
 
     def __init__(
@@ -89,22 +66,44 @@ class FanOutExecutor:
         journal: Journal,
         clock: Clock,
         observer: TreeObserver,
+        breaker: Breaker | None = None,
+        deliveries: Deliveries | None = None,
     ) -> None:
         self._orchestrator = orchestrator
-        self._root_runner = root_runner
-        self._child_runner = child_runner
+        self._workforce = Workforce(root_runner=root_runner, child_runner=child_runner, clock=clock)
         self._scheduler = Scheduler(cap)
         self._journal = journal
         self._clock = clock
         self._observer = observer
-        self._queue: SimpleQueue[_Ended | _Broken | _Heard] = SimpleQueue()
+        self._breaker = breaker or Breaker()
+        self._deliveries = deliveries or Deliveries()
         self._tree = Tree()
         self._fan_outs: list[FanOutResult] = []
+        self._expired: dict[str, Failure] = {}
+        self._settled: set[str] = set()
+        self._held = HeldRuns()
+        self._reach: Reach | None = None
+        self._speaking: set[str] = set()
+        """The runs that have not ended and whose workflows fan out."""
         self._interrupted_by: int | None = None
+        self._is_wanted = False
 
     def interrupt(self, signal_number: int) -> None:
-        """Ask the tree to stop; may be called from a signal handler (``SimpleQueue.put`` is reentrant)."""
-        self._queue.put(_Heard(lambda: self._stop(signal_number)))
+        """Ask the tree to stop; asked a second time, but by SIGHUP, force it. May be called from a signal handler."""
+        self._workforce.post(lambda: self._stop(signal_number))
+
+    def pause(self, stop_and_wait: Callable[[], None]) -> None:
+        """Let the tree and this process stand still for a while: ``stop_and_wait`` returns when they go on.
+
+        May be called from a signal handler.
+        """
+
+        def stand_still() -> None:
+            self._observer.paused()
+            stop_and_wait()
+            self._observer.unpaused()
+
+        self._workforce.post(stand_still)
 
     def run(self, request: RunRequest, workspace: Workspace) -> TreeResult:
         """Run a root and all it triggers.
@@ -112,17 +111,49 @@ class FanOutExecutor:
         What fails in a child is in the result. Raises ``MachineError`` or ``StateError`` if Tako itself cannot go on;
         the children are then ended first.
         """
-        began = self._clock.monotonic()
         self._tree.add(request, workspace, event_id=None)
         self._scheduler.add_root(request.run_id)
+        self._speaking.add(request.run_id)
+        return self._run(request, workspace)
+
+    def resume(self, restored: Restored) -> TreeResult:
+        """Go on with a tree: run what has not succeeded, and what waits for that; see ``run``."""
+        # What was asked of those who were at work before is not asked of these.
+        take_cancellations(restored.root.workspace)
+        self._journal.resumed()
+        for run in restored.runs:
+            self._tree.restore(run)
+        for plan in restored.plans:
+            self._tree.add_plan(plan, self._tree[plan.event.run_id], restored=True)
+        limits = {plan.event.id: self._tree.policy(plan.event.id).concurrency_limit for plan in restored.plans}
+        self._scheduler.restore(known_runs(restored), known_events(restored, limits))
+        for plan in restored.plans:
+            for planned in plan.runs:
+                if self._scheduler.phase(planned.request.run_id) == HELD:
+                    self._held.add(planned)
+        self._speaking = {run.request.run_id for run in restored.runs if run.result is None}
+        for run in restored.runs:
+            if run.unrecorded and run.result is not None:
+                result = run.result
+                self._journal.ended(run.request.run_id, result.status, result.failure, run.seconds, result.outputs)
+                if result.status == SUCCESS:
+                    discard_checkout(run.workspace)
+        self._deliveries.resumed(restored)
+        self._observer.restored(restored.plans, self._tree.outcomes())
+        for plan in restored.plans:
+            self._time(plan.event.id)
+        self._answer_settled()
+        return self._run(restored.root.request, restored.root.workspace)
+
+    def _run(self, request: RunRequest, workspace: Workspace) -> TreeResult:
+        began = self._clock.monotonic()
         try:
-            self._loop()
+            self._loop(workspace)
         except BaseException:
-            self._stop_children()
-            self._wait_for_the_working()
+            self._workforce.stop_and_wait()
             raise
         seconds = self._clock.monotonic() - began
-        ok = self._interrupted_by is None and not self._scheduler.failed(request.run_id)
+        ok = self._interrupted_by is None and not self._expired and not self._scheduler.failed(request.run_id)
         self._journal.finished(ok=ok, seconds=seconds, interrupted_by=self._interrupted_by)
         root, *runs = self._tree.outcomes()
         return TreeResult(
@@ -135,147 +166,320 @@ class FanOutExecutor:
             interrupted_by=self._interrupted_by,
         )
 
-    def _loop(self) -> None:
-        while not self._scheduler.finished:
-            if self._interrupted_by is None:
-                for run_id in self._scheduler.startable():
-                    self._start(run_id)
-            elif not self._tree.working:
-                return
-            match self._next_message():
-                case _Ended(run_id=run_id, result=result):
+    def _loop(self, workspace: Workspace) -> None:
+        self._start_what_may()
+        while not self._is_over():
+            match self._workforce.next_message(lambda: self._look_up(workspace)):
+                case Ended(run_id=run_id, result=result):
                     self._child_ended(run_id, result)
-                case _Broken(run_id=run_id, error=error):
-                    self._tree.working.discard(run_id)
+                case Broken(error=error):
                     raise error
-                case _Heard(act=act):
+                case ToDo(act=act):
                     act()
             self._answer_settled()
+            self._start_what_may()
 
-    def _next_message(self) -> _Ended | _Broken | _Heard:
-        """Wait for a message, with a look up now and then.
+    def _is_over(self) -> bool:
+        interrupted = self._interrupted_by is not None
+        return self._scheduler.finished or (interrupted and not self._workforce.working)
 
-        Python runs a signal's handler, which may be what puts the message, only between two steps of the main
-        thread. A signal that comes in the instant before the wait begins would be seen when the next child speaks.
-        """
-        while True:
-            try:
-                return self._queue.get(timeout=_LOOK_UP_SECONDS)
-            except Empty:
-                continue
+    def _start_what_may(self) -> None:
+        """Start runs until no more may start: one that is refused ends at once, and with it perhaps some behind it."""
+        while self._interrupted_by is None:
+            released = self._release_held()
+            self._answer_settled()
+            startable = self._scheduler.startable()
+            for run_id in startable:
+                if self._scheduler.phase(run_id) != ENDED:
+                    self._start(run_id)
+            if not released and not startable:
+                return
+
+    def _look_up(self, workspace: Workspace) -> Callable[[], None] | None:
+        """What ``tako cancel`` has asked for, if it has."""
+        wanted = take_cancellations(workspace)
+        return partial(self._cancel, wanted) if wanted else None
 
     def _start(self, run_id: str) -> None:
         node = self._tree[run_id]
+        request = node.request
+        if not node.resumes and request.parent_id and self._breaker.is_open(request.repo, request.workflow.name):
+            self._conclude(run_id, refused_by(self._breaker, request))
+            return
+        if not self._is_its_own(run_id):
+            return
         self._scheduler.started(run_id)
-        self._tree.working.add(run_id)
-        resumed = node.started_at is not None
-        if not resumed:
+        again = node.started_at is not None
+        if not again:
             node.started_at = self._clock.now()
-        self._observer.run_started(node.request, resumed=resumed)
-        runner = self._child_runner if node.request.parent_id else self._root_runner
-        child = ChildRequest(node.request, node.workspace, resumed=resumed)
-        thread = threading.Thread(target=self._work, args=(runner, child), name=run_id, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError as error:
-            self._tree.working.discard(run_id)
-            raise MachineError(f"cannot start a thread to watch {run_id}: {error}") from error
+        self._observer.run_started(request, resumed=again)
+        child = ChildRequest(
+            request,
+            node.workspace,
+            resumed=node.resumes,
+            attempt=len(node.attempts) + 1,
+            fresh=node.fresh and not node.resumes,
+        )
+        self._workforce.start(child, self)
 
-    def _work(self, runner: WorkflowRunner, child: ChildRequest) -> None:
-        """In a child's thread: run it, and say how it ended."""
-        try:
-            result = runner.run_workflow(child, self)
-        except BaseException as error:  # noqa: BLE001  (it is raised again in the loop's thread)
-            self._queue.put(_Broken(child.run.run_id, error))
-        else:
-            self._queue.put(_Ended(child.run.run_id, result))
+    def _is_its_own(self, run_id: str) -> bool:
+        """Whether a run's work is for it to do; if another run has done it, or is about to, that is seen to here."""
+        request = self._tree[run_id].request
+        answer = self._deliveries.ask(request)
+        if answer is None:
+            return True
+        if isinstance(answer, ChildResult):
+            self._conclude(run_id, answer)
+            return False
+        if self._scheduler.phase(run_id) == READY:
+            self._scheduler.started(run_id)
+            self._scheduler.rest(run_id)
+            # Or who is held would wait for it, and it perhaps for who is held.
+            self._speaking.discard(run_id)
+        if answer.is_new:
+            self._observer.told(answer.why)
+        self._workforce.after(LOOK_SECONDS, lambda: self._look_again(run_id))
+        return False
+
+    def _look_again(self, run_id: str) -> None:
+        """Whether another run has done the work of one that waits for it."""
+        if self._scheduler.phase(run_id) == RESTING and self._is_its_own(run_id):
+            if _fans_out(self._tree[run_id].request):
+                self._speaking.add(run_id)
+            self._scheduler.wake(run_id)
 
     # What children say while they work: called from their threads, acted on in the loop's.
 
     def child_started(self, run_id: str, pid: int) -> None:
         """A child's process said hello."""
-        self._queue.put(_Heard(lambda: self._journal.started(run_id, pid)))
+        self._workforce.post(lambda: self._journal.started(run_id, pid))
 
     def child_step(self, run_id: str, step: StepUpdate) -> None:
         """A child's step began or ended."""
-        self._queue.put(_Heard(lambda: self._observer.run_step(self._tree[run_id].request, step)))
+        self._workforce.post(lambda: self._hear_step(run_id, step))
 
     def child_event(self, run_id: str, event: Event) -> None:
         """A child emitted an event and goes on."""
-        self._queue.put(_Heard(lambda: None if self._tree.is_planned(event.id) else self._plan(run_id, event)))
+        self._workforce.post(lambda: self._hear_of(run_id, event))
+
+    def _hear_step(self, run_id: str, step: StepUpdate) -> None:
+        node = self._tree[run_id]
+        node.come_to(step.id)
+        self._observer.run_step(node.request, step)
+
+    def _hear_of(self, run_id: str, event: Event) -> None:
+        """Plan an event, unless it is known, or its emitter was asked to end."""
+        if not self._tree.is_planned(event.id) and self._tree[run_id].sentence is None:
+            self._plan(run_id, event)
+
+    # How a child's process ended, and what comes of it.
 
     def _child_ended(self, run_id: str, result: ChildResult) -> None:
         node = self._tree[run_id]
-        self._tree.working.discard(run_id)
         node.seconds += result.seconds
+        if result.event is not None and node.sentence is None and self._tree.is_restored(result.event.id):
+            self._wait_again(node, result.event.id)
+            return
         if result.event is not None and self._tree.is_planned(result.event.id):
             message = f"the child waits for the event {result.event.id} again, which has been dealt with"
             result = replace(result, status="failed", event=None, failure=Failure(kind=PROTOCOL, message=message))
-        if result.event is not None:
+        if node.sentence is not None and result.status != "success":
+            self._conclude(run_id, sentenced(node.sentence, result))
+        elif result.event is not None:
             self._journal.waiting(run_id, result.event.id)
             self._observer.run_waiting(node.request)
+            node.resumes = True
+            node.pass_by(result.event.step_id)
             self._plan(run_id, result.event)
-            return
-        self._conclude(run_id, result)
+        elif not self._tried_again(node, result):
+            self._conclude(run_id, result)
+
+    def _wait_again(self, node: Node, event_id: str) -> None:
+        """A run that was run again from before its fan-out has come to it; what that triggers is known."""
+        run_id = node.request.run_id
+        self._tree.forget_restored(event_id)
+        self._journal.waiting(run_id, event_id)
+        self._observer.run_waiting(node.request)
+        node.resumes = True
+        if self._scheduler.await_again(run_id, event_id):
+            self._answer(event_id)
+
+    def _tried_again(self, node: Node, result: ChildResult) -> bool:
+        """Whether a run will be tried again after what its process came to."""
+        request, failure = node.request, result.failure
+        if node.event_id is None:
+            return False
+        self._breaker.ended(request.repo, request.workflow.name, crashed=is_crash(failure))
+        number = len(node.attempts) + 1
+        policy = self._tree.policy(node.event_id).retry
+        tried = number - node.earlier_attempts
+        delay = decide(policy, failure, attempt=tried, jitter=jitter(request.run_id, number))
+        is_open = self._breaker.is_open(request.repo, request.workflow.name)
+        if failure is None or delay is None or is_open or self._interrupted_by is not None:
+            return False
+        attempt = Attempt(number, failure, result.seconds)
+        node.attempts.append(attempt)
+        self._scheduler.rest(request.run_id)
+        self._journal.retrying(request.run_id, number, failure, result.seconds, delay)
+        self._observer.run_retrying(request, attempt, delay)
+        self._workforce.after(delay, lambda: self._wake(request.run_id))
+        return True
+
+    def _wake(self, run_id: str) -> None:
+        if self._scheduler.phase(run_id) != ENDED:
+            self._scheduler.wake(run_id)
 
     def _plan(self, run_id: str, event: Event) -> None:
         """Plan an event, make the plan durable, and hand its runs to the scheduler."""
         emitter = self._tree[run_id]
-        plan = self._orchestrator.plan(event, emitter.request)
+        if self._tree[emitter.request.root_id].request.idempotent:
+            event = with_key(event)
+        plan = self._orchestrator.plan(event, emitter.request, self._held.request)
+        self._reach = None
         self._journal.planned(plan, run_id)
+        self._deliveries.planned(plan, emitter.request, emitter.workspace)
         self._tree.add_plan(plan, emitter)
+        policy = self._tree.policy(event.id)
         self._scheduler.emitted(
             run_id,
             event.id,
             [planned.request.run_id for planned in plan.runs],
             waiting=event.waiting,
             failed=plan.refused is not None,
+            limit=policy.concurrency_limit,
+            held={planned.request.run_id for planned in plan.runs if planned.held},
         )
+        self._speaking.update(planned.request.run_id for planned in plan.runs if _fans_out(planned.request))
         self._observer.planned(plan, emitter.request)
+        self._time(event.id)
         for planned in plan.runs:
-            if planned.failure is not None:
+            if planned.held:
+                self._held.add(planned)
+            elif planned.failure is not None and self._scheduler.phase(planned.request.run_id) != ENDED:
                 never_started = ChildResult(status="failed", seconds=0.0, failure=planned.failure)
                 self._conclude(planned.request.run_id, never_started)
+
+    def _time(self, event_id: str) -> None:
+        """Let the time of a fan-out run, if it has a timeout."""
+        limit = self._tree.policy(event_id).timeout
+        if limit is not None:
+            self._workforce.after(limit, lambda: self._expire(event_id, limit))
+
+    def _release_held(self) -> bool:
+        """Let those start that were held, and that nothing in the tree can trigger any more; True if there are any."""
+        if not self._held:
+            return False
+        if self._reach is None:
+            self._reach = self._orchestrator.reach()
+        speakers = (self._speaker(run_id) for run_id in self._speaking)
+        released = self._held.release(self._reach, speakers, self._scheduler.waits_for_run)
+        if not released and not self._workforce.working and self._scheduler.is_idle():
+            released = self._held.release_first()
+        for planned in released:
+            run_id = planned.request.run_id
+            self._scheduler.release(run_id)
+            if planned.failure is not None:
+                self._conclude(run_id, ChildResult(status="failed", seconds=0.0, failure=planned.failure))
+        return bool(released)
+
+    def _speaker(self, run_id: str) -> Speaker:
+        node = self._tree[run_id]
+        return Speaker(run_id, node.request.repo, emissions(node.request.workflow.steps[node.position :]))
 
     def _conclude(self, run_id: str, result: ChildResult) -> None:
         node = self._tree[run_id]
         node.ended_at = self._clock.now()
         node.result = result
-        self._journal.ended(run_id, result.status, result.failure, node.seconds, result.outputs)
+        self._speaking.discard(run_id)
+        self._held.forget(run_id)
+        by = result.delivered_by
+        self._journal.ended(run_id, result.status, result.failure, node.seconds, result.outputs, delivered_by=by)
+        if node.event_id is not None:
+            self._deliveries.ended(node.request, result)
         self._scheduler.ended(run_id, failed=result.status != "success")
         self._observer.run_ended(self._tree.outcome(run_id))
+        if result.status == "failed" and node.event_id is not None and self._tree.policy(node.event_id).fail_fast:
+            failure = Failure(CANCELLED, f"cancelled since {node.request.label} failed and its fan-out is fail_fast")
+            ids = (planned.request.run_id for planned in self._tree.plan(node.event_id).runs)
+            waiting = [each for each in ids if self._deliveries.waits(each)]
+            for other in (*self._scheduler.not_started(node.event_id), *waiting):
+                self._end(other, failure)
 
     def _answer_settled(self) -> None:
         """Write down how each settled fan-out ended, before its waiter is started again."""
         for event_id in self._scheduler.take_settled():
-            plan = self._tree.plan(event_id)
-            children = tuple(self._tree.outcome(planned.request.run_id) for planned in plan.runs)
-            result = FanOutResult(
-                event=plan.event,
-                children=children,
-                failed_below=self._scheduler.failed_below(event_id),
-                refused=plan.refused,
-            )
+            result = self._fan_out_result(event_id)
+            self._settled.add(event_id)
             self._fan_outs.append(result)
-            waiter = self._scheduler.waiter(event_id)
-            if waiter is not None:
-                write_answer(self._tree[waiter].workspace, plan.event.step_id, result.answer())
+            if self._scheduler.waiter(event_id) is not None:
+                self._answer(event_id)
+
+    def _answer(self, event_id: str) -> None:
+        event = self._tree.plan(event_id).event
+        write_answer(self._tree[event.run_id].workspace, event.step_id, self._fan_out_result(event_id).answer())
+
+    def _fan_out_result(self, event_id: str) -> FanOutResult:
+        plan = self._tree.plan(event_id)
+        return FanOutResult(
+            event=plan.event,
+            children=tuple(self._tree.outcome(planned.request.run_id) for planned in plan.runs),
+            failed_below=self._scheduler.failed_below(event_id),
+            refused=plan.refused,
+            expired=self._expired.get(event_id),
+        )
+
+    # Ending runs before their time.
+
+    def _expire(self, event_id: str, limit: float) -> None:
+        """A fan-out's time is up."""
+        if event_id in self._settled:
+            return
+        failure = Failure(FAN_OUT_TIMEOUT, f"its fan-out took longer than its timeout of {duration(limit)}")
+        self._expired[event_id] = failure
+        for run_id in self._scheduler.open_runs(event_id):
+            self._end(run_id, failure)
+
+    def _cancel(self, run_ids: tuple[str, ...]) -> None:
+        """End runs, and all that was started because of them, since somebody asked for it."""
+        for run_id in run_ids:
+            if run_id not in self._tree or self._tree[run_id].event_id is None:
+                continue
+            own = Failure(CANCELLED, "cancelled by `tako cancel`")
+            below = Failure(CANCELLED, f"cancelled with {self._tree[run_id].request.label}, which triggered it")
+            for event_id in self._tree.events_of(run_id):
+                for each in self._scheduler.open_runs(event_id):
+                    self._end(each, below)
+            self._end(run_id, own)
+
+    def _end(self, run_id: str, failure: Failure) -> None:
+        """End a run: at once if no process works on it, else by asking that."""
+        phase = self._scheduler.phase(run_id)
+        node = self._tree[run_id]
+        if phase == ENDED or node.sentence is not None:
+            return
+        node.sentence = failure
+        if phase == WORKING:
+            self._workforce.cancel(run_id)
+        else:
+            self._conclude(run_id, sentenced(failure, None))
 
     def _stop(self, signal_number: int) -> None:
-        """Let nothing new start and ask everyone at work to end."""
-        if self._interrupted_by is not None:
+        """Let nothing new start and ask everyone at work to end; the second time that somebody wants it, end them.
+
+        A hangup is nobody's wish: where a terminal goes away, the kernel sends one, the shell another, and whoever
+        ends the session perhaps SIGTERM besides.
+        """
+        again = self._is_wanted and signal_number != signal.SIGHUP
+        self._is_wanted = self._is_wanted or signal_number != signal.SIGHUP
+        if self._interrupted_by is not None and not again:
             return
-        self._interrupted_by = signal_number
-        self._observer.interrupted(signal_number)
-        self._stop_children()
+        self._observer.interrupted(signal_number, working=self._workforce.working, again=again)
+        if again:
+            self._workforce.force()
+        else:
+            self._interrupted_by = signal_number
+            self._workforce.stop()
 
-    def _stop_children(self) -> None:
-        self._child_runner.stop()
-        self._root_runner.stop()
 
-    def _wait_for_the_working(self) -> None:
-        """After an error of our own: let the threads see their children end, whatever they have to say."""
-        while self._tree.working:
-            message = self._next_message()
-            if isinstance(message, _Ended | _Broken):
-                self._tree.working.discard(message.run_id)
+def _fans_out(request: RunRequest) -> bool:
+    return bool(emissions(request.workflow.steps))

@@ -8,7 +8,10 @@ from tako.execution.request import RunRequest, cause_of
 from tako.expressions import templates
 from tako.fanout.discovery import location
 from tako.fanout.plan import MAX_DEPTH, WARN_DEPTH, PassedOver, Plan, PlannedRun
+from tako.fanout.reach import Reach
+from tako.fanout.redelivery import is_addressed
 from tako.ids import child_run_id
+from tako.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -47,14 +50,18 @@ class Orchestrator:
         self._strict = strict
         self._given_ids: set[str] = set()
 
-    def plan(self, event: Event, emitter: RunRequest) -> Plan:
-        """What an event of a run causes.
+    def plan(
+        self, event: Event, emitter: RunRequest, held: Callable[[str, str], RunRequest | None] = lambda *_: None
+    ) -> Plan:
+        """What an event of a run causes. ``held`` tells the request of a run that is held for a repository's workflow.
 
         A cycle, more than ten levels and, with ``strict``, an unreadable repository refuse the whole fan-out; inputs
         that do not fit fail only the run they are for.
         """
         path = (*emitter.ancestors, emitter.as_ancestor())
         found = self._discovery.find_subscribers(event)
+        addressed = tuple(each for each in found.candidates if _is_addressed(each, event, emitter))
+        found = replace(found, candidates=addressed)
         chosen, passed_over = first_of_each_workflow(found)
         warnings = _warnings(found, len(path) if chosen else 0)
         if self._strict and found.unreadable:
@@ -67,23 +74,33 @@ class Orchestrator:
             loop = find_cycle(candidate.repository.identity, candidate.subscription.workflow, event, path)
             if loop:
                 return _refusal(event, f"this fan-out would never end, it comes back to itself: {loop}", warnings)
-        runs = tuple(self._planned(candidate, event, emitter, path) for candidate in chosen)
+        runs = tuple(self._planned(candidate, event, emitter, path, held) for candidate in chosen)
         return Plan(event, runs, passed_over, warnings, repositories=found.repositories)
 
     def _planned(
-        self, candidate: Candidate, event: Event, emitter: RunRequest, path: tuple[Ancestor, ...]
+        self,
+        candidate: Candidate,
+        event: Event,
+        emitter: RunRequest,
+        path: tuple[Ancestor, ...],
+        held: Callable[[str, str], RunRequest | None],
     ) -> PlannedRun:
         repository, subscription = candidate.repository, candidate.subscription
         config, entry = repository.config, repository.entry
         workflow = config.workflow(subscription.workflow) if config else None
         if config is None or workflow is None:
             raise AssertionError("a subscription that was read names a workflow of its file")
+        earlier = held(repository.identity, workflow.name) if subscription.coalesce else None
+        heard = (*(earlier.heard if earlier is not None else ()), event) if subscription.coalesce else ()
         inputs: Mapping[str, Any] = {}
         failure = None
         try:
-            inputs = self._inputs(candidate, workflow, event)
+            inputs = self._inputs(candidate, workflow, event, heard or (event,))
         except TakoError as error:
             failure = Failure(kind=INPUTS_INVALID, message=str(error))
+        if earlier is not None:
+            joined = replace(earlier, event=with_artifacts_of(event, earlier.event), heard=heard, inputs=inputs)
+            return PlannedRun(joined, candidate.verdict.why, failure, held=True, joins=True)
         run_id = child_run_id(emitter.root_id, event.id, repository.identity, workflow.name, self._given_ids)
         self._given_ids.add(run_id)
         request = RunRequest(
@@ -102,15 +119,33 @@ class Orchestrator:
             artifacts=config.artifacts,
             events=config.events,
             event=event,
+            heard=heard,
             ancestors=path,
         )
-        return PlannedRun(request, candidate.verdict.why, failure)
+        return PlannedRun(request, candidate.verdict.why, failure, held=subscription.coalesce)
 
-    def _inputs(self, candidate: Candidate, workflow: WorkflowSpec, event: Event) -> Mapping[str, Any]:
+    def reach(self) -> Reach:
+        """What can come of events, among the repositories as they are now."""
+        return Reach((each.identity, each.config) for each in self._discovery.repositories() if each.config)
+
+    def _inputs(
+        self, candidate: Candidate, workflow: WorkflowSpec, event: Event, heard: tuple[Event, ...]
+    ) -> Mapping[str, Any]:
         where = location(candidate.repository, candidate.subscription)
-        scope = {"event": event.scope(), "payload": event.payload, "repo": candidate.repository.identity}
+        scope = {
+            "event": event.scope(),
+            "events": [each.scope() for each in heard],
+            "payload": event.payload,
+            "repo": candidate.repository.identity,
+        }
         mapped = templates.render_value(candidate.subscription.inputs, scope, where=where)
         return self._bind_inputs(workflow, mapped, where)
+
+
+def with_artifacts_of(event: Event, earlier: Event | None) -> Event:
+    """The event with what an earlier one brought behind what it brings itself."""
+    inherited = earlier.artifacts if earlier is not None else ()
+    return replace(event, artifacts=tuple(dict.fromkeys((*event.artifacts, *inherited))))
 
 
 def first_of_each_workflow(
@@ -152,6 +187,10 @@ def find_cycle(repo: str, workflow: str, event: Event, path: tuple[Ancestor, ...
 
 def _chain(path: tuple[Ancestor, ...]) -> str:
     return " → ".join(f"{ancestor.repo}:{ancestor.workflow}" for ancestor in path)
+
+
+def _is_addressed(candidate: Candidate, event: Event, emitter: RunRequest) -> bool:
+    return is_addressed(emitter, event.step_id, candidate.repository.identity, candidate.subscription.workflow)
 
 
 def _label(candidate: Candidate) -> str:

@@ -19,6 +19,10 @@ class PlannedRun:
     why: str
     failure: Failure | None = None
     """Set if it cannot even be started, since its inputs do not fit: it counts as a failed run."""
+    held: bool = False
+    """Whether it starts only when nothing in the tree can trigger it any more."""
+    joins: bool = False
+    """Whether it is held already, for an event before this one."""
 
 
 @record

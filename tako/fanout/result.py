@@ -7,7 +7,7 @@ import sys
 
 from tako.execution.answer import Answer
 from tako.execution.event import Event
-from tako.execution.failure import FAN_OUT_FAILED, Failure
+from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, Failure
 from tako.records import record
 
 TYPE_CHECKING = False
@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 PENDING = "pending"
+
+CONSEQUENCES = frozenset({FAN_OUT_FAILED, CANCELLED, CIRCUIT_OPEN})
+"""Kinds of failure that come of another one."""
+
+
+@record
+class Attempt:
+    """One try at a run that crashed and was tried again."""
+
+    number: int
+    """From 1."""
+    failure: Failure
+    seconds: float
 
 
 @record
@@ -28,7 +41,7 @@ class ChildOutcome:
     workflow: str
     depth: int
     status: str
-    """``success`` or ``failed``; ``pending`` if it never ended, since the tree was interrupted."""
+    """``success``, ``failed`` or ``cancelled``; ``pending`` if it never ended, since the tree was interrupted."""
     seconds: float
     """At work, waiting not counted."""
     started_at: float | None
@@ -36,6 +49,10 @@ class ChildOutcome:
     workspace: str
     failure: Failure | None = None
     outputs: Mapping[str, Mapping[str, str]] = {}
+    attempts: tuple[Attempt, ...] = ()
+    """The tries before the last one."""
+    delivered_by: str | None = None
+    """The run that did the work, if it was another one, with the same idempotency key."""
 
     @property
     def ok(self) -> bool:
@@ -56,15 +73,18 @@ class FanOutResult:
     failed_below: bool
     """Whether one of them failed, or one that they triggered."""
     refused: Failure | None = None
+    """Why nothing was started."""
+    expired: Failure | None = None
+    """That its time was up, if it was."""
 
     @property
     def ok(self) -> bool:
-        return self.refused is None and not self.failed_below
+        return self.refused is None and self.expired is None and not self.failed_below
 
     def answer(self) -> Answer:
         """What the run that waits is told."""
         succeeded = sum(child.ok for child in self.children)
-        failure = self.refused
+        failure = self.refused or self.expired
         if failure is None and self.failed_below:
             failure = Failure(kind=FAN_OUT_FAILED, message=_summary(self.children))
         return Answer(self.event.id, total=len(self.children), succeeded=succeeded, failure=failure)
@@ -86,9 +106,15 @@ class TreeResult:
 
     @property
     def failures(self) -> tuple[ChildOutcome, ...]:
-        """Every run that failed by itself, those aside that failed only since another did."""
+        """Every run that failed by itself, those aside that failed, or never ran, only since another failed."""
         own = (run for run in (self.root, *self.runs) if run.failure is not None)
-        return tuple(run for run in own if run.failure and run.failure.kind != FAN_OUT_FAILED)
+        return tuple(run for run in own if run.failure and run.failure.kind not in CONSEQUENCES)
+
+    @property
+    def is_the_machines_fault(self) -> bool:
+        """Whether all that went wrong is that the machine could not start a process."""
+        failures = self.failures
+        return bool(failures) and all(run.failure and run.failure.kind == NOT_STARTED for run in failures)
 
 
 def _summary(children: Iterable[ChildOutcome]) -> str:

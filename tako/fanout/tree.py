@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from tako.fanout.result import PENDING, ChildOutcome
+from tako.fanout.policy import FanOutPolicy, policy_of
+from tako.fanout.result import PENDING, Attempt, ChildOutcome
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tako.children.base import ChildResult
+    from tako.execution.failure import Failure
     from tako.execution.request import RunRequest
     from tako.execution.workspace import Workspace
     from tako.fanout.plan import Plan
+    from tako.fanout.restore import RestoredRun
 
 
 class Node:
     """One run of the tree."""
 
-    __slots__ = ("ended_at", "event_id", "request", "result", "seconds", "started_at", "workspace")
+    __slots__ = (
+        "attempts",
+        "earlier_attempts",
+        "ended_at",
+        "event_id",
+        "fresh",
+        "position",
+        "request",
+        "result",
+        "resumes",
+        "seconds",
+        "sentence",
+        "started_at",
+        "workspace",
+    )
 
     def __init__(self, request: RunRequest, workspace: Workspace, event_id: str | None) -> None:
         self.request = request
@@ -25,6 +42,29 @@ class Node:
         self.ended_at: float | None = None
         self.seconds = 0.0
         self.result: ChildResult | None = None
+        self.position = 0
+        """How many of its steps it has surely left behind: one that has ended may still have an event to tell."""
+        self.fresh = False
+        """Whether it begins anew, since what it was planned with has changed."""
+        self.earlier_attempts = 0
+        """How many of its tries were made before the tree was resumed."""
+        self.attempts: list[Attempt] = []
+        """Tries that crashed and were followed by another."""
+        self.resumes = False
+        """Whether it waited for a fan-out, and starts again because of that."""
+        self.sentence: Failure | None = None
+        """Why it was asked to end, if it was; it may still succeed in the meantime."""
+
+    def come_to(self, step_id: str) -> None:
+        """It was heard of at a step."""
+        self.position = self._index(step_id)
+
+    def pass_by(self, step_id: str) -> None:
+        """It waits for the fan-out of a step: when it goes on, that is at the next one."""
+        self.position = self._index(step_id) + 1
+
+    def _index(self, step_id: str) -> int:
+        return next((index for index, step in enumerate(self.request.workflow.steps) if step.id == step_id), 0)
 
 
 class Tree:
@@ -33,8 +73,12 @@ class Tree:
     def __init__(self) -> None:
         self._nodes: dict[str, Node] = {}
         self._plans: dict[str, Plan] = {}
-        self.working: set[str] = set()
-        """The runs that a thread of ours is busy with."""
+        self._policies: dict[str, FanOutPolicy] = {}
+        self._events: dict[str, list[str]] = {}
+        self._restored: set[str] = set()
+
+    def __contains__(self, run_id: str) -> bool:
+        return run_id in self._nodes
 
     def __getitem__(self, run_id: str) -> Node:
         return self._nodes[run_id]
@@ -43,12 +87,41 @@ class Tree:
         """A run."""
         self._nodes[request.run_id] = Node(request, workspace, event_id)
 
-    def add_plan(self, plan: Plan, emitter: Node) -> None:
-        """A plan with its runs, which live below their emitter's workspace."""
-        self._plans[plan.event.id] = plan
+    def add_plan(self, plan: Plan, emitter: Node, *, restored: bool = False) -> None:
+        """A plan with its runs, which live below their emitter's workspace; those of a restored plan are there."""
+        event = plan.event
+        self._plans[event.id] = plan
+        self._policies[event.id] = next(
+            (policy_of(step) for step in emitter.request.workflow.steps if step.id == event.step_id), FanOutPolicy()
+        )
+        self._events.setdefault(emitter.request.run_id, []).append(event.id)
+        if restored:
+            self._restored.add(event.id)
         for planned in plan.runs:
             request = planned.request
-            self.add(request, emitter.workspace.child(request.run_id), plan.event.id)
+            if planned.joins:
+                self._nodes[request.run_id].request = request
+            elif not restored:
+                self.add(request, emitter.workspace.child(request.run_id), plan.event.id)
+
+    def restore(self, run: RestoredRun) -> None:
+        """A run of a tree that goes on."""
+        node = Node(run.request, run.workspace, run.event_id)
+        node.started_at, node.seconds, node.result = run.started_at, run.seconds, run.result
+        node.attempts, node.earlier_attempts = list(run.attempts), len(run.attempts)
+        node.resumes = run.waits_for is not None
+        if run.waits_for is not None:
+            node.pass_by(run.waits_at)
+        node.fresh = run.fresh
+        self._nodes[run.request.run_id] = node
+
+    def is_restored(self, event_id: str) -> bool:
+        """Whether an event was planned before the tree was resumed, and its emitter has not come to it again."""
+        return event_id in self._restored
+
+    def forget_restored(self, event_id: str) -> None:
+        """Its emitter has come to an event again."""
+        self._restored.discard(event_id)
 
     def is_planned(self, event_id: str) -> bool:
         """Whether an event has its plan already."""
@@ -57,6 +130,14 @@ class Tree:
     def plan(self, event_id: str) -> Plan:
         """The plan of an event."""
         return self._plans[event_id]
+
+    def policy(self, event_id: str) -> FanOutPolicy:
+        """How the fan-out that emitted an event wants its runs to be dealt with."""
+        return self._policies[event_id]
+
+    def events_of(self, run_id: str) -> tuple[str, ...]:
+        """The events that a run has emitted."""
+        return tuple(self._events.get(run_id, ()))
 
     def warnings(self) -> tuple[str, ...]:
         """The warnings of all plans, each once."""
@@ -80,6 +161,8 @@ class Tree:
             workspace=node.workspace.path,
             failure=result.failure if result else None,
             outputs=result.outputs if result else {},
+            attempts=tuple(node.attempts),
+            delivered_by=result.delivered_by if result else None,
         )
 
     def outcomes(self) -> list[ChildOutcome]:

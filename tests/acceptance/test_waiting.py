@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.conftest import Ran, World
-from tests.acceptance.observe import entries, most_at_once
+from tests.acceptance.observe import children_at_work, entries, most_at_once, wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
 
 
@@ -119,18 +119,31 @@ def test_a_tree_of_three_levels_never_has_more_children_than_the_cap(world: Worl
 
 
 def test_as_many_children_as_the_cap_do_work_at_once(world: World) -> None:
-    # Nobody ends before three have begun, so a cap that was not used in full would never end.
-    meet = f'{write(world, "begin")}; until [ "$(wc -l < {diary(world)})" -ge 3 ]; do sleep 0.02; done'
-    for number in range(4):
+    enough = world.root / "enough"
+    # Nobody ends before the test has seen three at work, so a cap that was not used in full would never end.
+    meet = f"{write(world, 'begin')}; until [ -e {enough} ]; do sleep 0.02; done; {write(world, 'end')}"
+    for number in range(7):
         make_plain(world, f"leaf/{number}", config(f"leaf/{number}", step("meet", meet), hears="top/root"))
     root = world.working("root", config("top/root", fan_out()))
 
     process = world.start("exec", WORKFLOW, "-j", "3", cwd=root)
+    wait_for(
+        lambda: len(children_at_work(process.pid)) == 3 and begun(world) == 3, "three children are at work at once"
+    )
+    enough.touch()
     most, _ = most_at_once(process.pid, lambda: process.poll() is None)
     ran = world.finish(process)
 
     assert ran.code == 0, ran.text
-    assert most == 3
+    assert most <= 3
+    lines = diary(world).read_text().splitlines()
+    assert len(lines) == 2 * 7
+    assert at_once(lines) == 3
+
+
+def begun(world: World) -> int:
+    """How many children have written that they have begun."""
+    return diary(world).read_text().count("begin") if diary(world).exists() else 0
 
 
 # Reads the pid in the state of the run above it, and says whether there is still a child process of that id.

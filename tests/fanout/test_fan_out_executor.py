@@ -3,145 +3,21 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from threading import Event as Flag
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tako.children.base import ChildRequest, ChildResult, StepUpdate
 from tako.errors import MachineError
-from tako.execution.answer import read_answer
-from tako.execution.event import Event
-from tako.execution.failure import FAN_OUT_FAILED, INPUTS_INVALID, PLAN_REFUSED, PROTOCOL, STEP_FAILED, Failure
-from tako.execution.request import RunRequest, write_request
-from tako.execution.workspace import Workspace
-from tako.fanout.executor import FanOutExecutor
+from tako.execution.failure import FAN_OUT_FAILED, PLAN_REFUSED, PROTOCOL, Failure
 from tako.fanout.history import read_history
-from tako.fanout.journal import Journal
-from tako.fanout.plan import Plan, PlannedRun
-from tako.fanout.result import ChildOutcome, TreeResult
-from tako.ids import child_run_id
-from tako.testing import FakeClock
-from tests.builders import ROOT_ID, make_event, make_request, make_root
+from tests.fanout.cast import SUCCESS, Cast, emitted, fails, statuses, tells_once, waits, waits_once
 
 if TYPE_CHECKING:
     from tako.children.base import ChildListener
 
-SUCCESS = ChildResult("success", seconds=1.0)
-BROKEN = Failure(STEP_FAILED, "exit code 1", step="test", exit_code=1)
-FAILED = ChildResult("failed", seconds=1.0, failure=BROKEN)
-
-Behaviour = Callable[[ChildRequest, "ChildListener"], ChildResult]
-
-
-def succeeds(_request: ChildRequest, _listener: ChildListener) -> ChildResult:
-    return SUCCESS
-
-
-def emitted(request: ChildRequest, *, step: str = "tell", waiting: bool = True) -> Event:
-    return make_event(run_id=request.run.run_id, step_id=step, source=request.run.repo, waiting=waiting)
-
-
-def waits(request: ChildRequest, *, step: str = "tell") -> ChildResult:
-    return ChildResult("suspended", seconds=1.0, event=emitted(request, step=step))
-
-
-def waits_once(request: ChildRequest, _listener: ChildListener) -> ChildResult:
-    """Waits for a fan-out; fails if that failed."""
-    if not request.resumed:
-        return waits(request)
-    answer = read_answer(request.workspace, "tell", emitted(request).id)
-    if answer.failure is not None:
-        return ChildResult("failed", seconds=1.0, failure=answer.failure)
-    return SUCCESS
-
-
-def tells_once(request: ChildRequest, listener: ChildListener) -> ChildResult:
-    """Emits an event and goes on."""
-    listener.child_event(request.run.run_id, emitted(request, waiting=False))
-    return SUCCESS
-
-
-class Cast:
-    """A tree whose runs do what is said of their repositories; also its planner and its observer."""
-
-    def __init__(self, directory: Path, *, cap: int = 4) -> None:
-        self.workspace = Workspace(str(directory))
-        self.journal = Journal(self.workspace.journal, FakeClock())
-        self.behaviours: dict[str, Behaviour] = {}
-        self.subscribers: dict[str, tuple[str, ...]] = {}
-        self.misfits: set[str] = set()
-        self.refused: set[str] = set()
-        self.started: list[tuple[str, bool]] = []
-        self.heard: list[str] = []
-        self.stopped = Flag()
-        self.executor = FanOutExecutor(
-            orchestrator=self,  # type: ignore[arg-type]
-            root_runner=self,
-            child_runner=self,
-            cap=cap,
-            journal=self.journal,
-            clock=FakeClock(),
-            observer=self,
-        )
-
-    def run(self) -> TreeResult:
-        return self.executor.run(make_root(repo="root"), self.workspace)
-
-    # The planner.
-
-    def plan(self, event: Event, emitter: RunRequest) -> Plan:
-        if event.source in self.refused:
-            return Plan(event, refused=Failure(PLAN_REFUSED, "a cycle"))
-        runs = []
-        for repo in self.subscribers.get(event.source, ()):
-            run_id = child_run_id(ROOT_ID, event.id, repo, "verify")
-            request = make_request(run_id=run_id, repo=repo, parent_id=emitter.run_id, event=event)
-            failure = Failure(INPUTS_INVALID, "required input 'x' not provided") if repo in self.misfits else None
-            runs.append(PlannedRun(request, "hears it", failure))
-        return Plan(event, tuple(runs), warnings=("a warning",))
-
-    # The runner.
-
-    def run_workflow(self, request: ChildRequest, listener: ChildListener) -> ChildResult:
-        self.started.append((request.run.repo, request.resumed))
-        return self.behaviours.get(request.run.repo, succeeds)(request, listener)
-
-    def stop(self) -> None:
-        self.stopped.set()
-
-    # The observer.
-
-    def run_started(self, request: RunRequest, *, resumed: bool) -> None:
-        self.heard.append(f"{request.repo} {'goes on' if resumed else 'starts'}")
-
-    def run_step(self, request: RunRequest, step: StepUpdate) -> None:
-        self.heard.append(f"{request.repo} {step.id} {step.status}")
-
-    def run_waiting(self, request: RunRequest) -> None:
-        self.heard.append(f"{request.repo} waits")
-
-    def run_ended(self, outcome: ChildOutcome) -> None:
-        self.heard.append(f"{outcome.repo} {outcome.status}")
-
-    def planned(self, plan: Plan, emitter: RunRequest) -> None:
-        self.heard.append(f"{emitter.repo} triggers {len(plan.runs)}")
-
-    def interrupted(self, signal_number: int) -> None:
-        self.heard.append(f"signal {signal_number}")
-
-
-@pytest.fixture
-def cast(tmp_path: Path) -> Iterator[Cast]:
-    cast = Cast(tmp_path)
-    yield cast
-    cast.journal.close()
-
-
-def statuses(result: TreeResult) -> dict[str, str]:
-    return {run.repo: run.status for run in (result.root, *result.runs)}
+MakeCast = Callable[..., Cast]
 
 
 def test_a_root_that_triggers_nothing_runs_and_ends(cast: Cast) -> None:
@@ -168,12 +44,11 @@ def test_a_waiting_run_goes_on_with_the_answer_when_what_it_triggered_has_ended(
     assert result.warnings == ("a warning",)
 
 
-def test_nested_fan_outs_end_at_cap_one(tmp_path: Path) -> None:
-    cast = Cast(tmp_path, cap=1)
+def test_nested_fan_outs_end_at_cap_one(make_cast: MakeCast) -> None:
+    cast = make_cast(cap=1)
     cast.behaviours = dict.fromkeys(("root", "a", "b"), waits_once)
     cast.subscribers = {"root": ("a",), "a": ("b",), "b": ("c", "d")}
     result = cast.run()
-    cast.journal.close()
 
     assert statuses(result) == dict.fromkeys(("root", "a", "b", "c", "d"), "success")
     assert cast.started[-3:] == [("b", True), ("a", True), ("root", True)]
@@ -181,7 +56,7 @@ def test_nested_fan_outs_end_at_cap_one(tmp_path: Path) -> None:
 
 
 def test_a_failure_far_down_fails_all_that_wait_and_no_sibling(cast: Cast) -> None:
-    cast.behaviours = {"root": waits_once, "a": waits_once, "bad": lambda *_: FAILED}
+    cast.behaviours = {"root": waits_once, "a": waits_once, "bad": fails}
     cast.subscribers = {"root": ("a", "sibling"), "a": ("bad", "good")}
     result = cast.run()
 
@@ -194,7 +69,7 @@ def test_a_failure_far_down_fails_all_that_wait_and_no_sibling(cast: Cast) -> No
 
 
 def test_a_run_that_does_not_wait_goes_on_and_fails_with_what_it_triggered(cast: Cast) -> None:
-    cast.behaviours = {"root": tells_once, "a": lambda *_: FAILED}
+    cast.behaviours = {"root": tells_once, "a": fails}
     cast.subscribers = {"root": ("a",)}
     result = cast.run()
 
@@ -272,9 +147,8 @@ def test_an_event_that_is_told_again_is_planned_once(cast: Cast) -> None:
 
 
 def test_the_journal_tells_the_same_as_the_result(cast: Cast) -> None:
-    cast.behaviours = {"root": waits_once, "bad": lambda *_: FAILED}
+    cast.behaviours = {"root": waits_once, "bad": fails}
     cast.subscribers = {"root": ("a", "bad")}
-    write_request(cast.workspace.request, make_root(repo="root"))
     result = cast.run()
     history = read_history(cast.workspace)
 
@@ -297,7 +171,7 @@ def test_an_interruption_stops_everyone_and_starts_nobody(cast: Cast) -> None:
     assert result.interrupted_by == signal.SIGTERM
     assert cast.started == [("root", False)]
     assert cast.stopped.is_set()
-    assert f"signal {signal.SIGTERM}" in cast.heard
+    assert f"signal {signal.SIGTERM}, 1 at work" in cast.heard
 
 
 def test_an_error_of_our_own_ends_the_others_and_is_raised(cast: Cast) -> None:

@@ -1,4 +1,4 @@
-"""What a run that waited is told of its fan-out."""
+"""What a run that waited is told of its fan-out, and whose fault it is that a tree failed."""
 
 from __future__ import annotations
 
@@ -8,8 +8,17 @@ from typing import Any
 import pytest
 
 from tako.execution.answer import Answer
-from tako.execution.failure import FAN_OUT_FAILED, PLAN_REFUSED, STEP_FAILED, Failure
-from tako.fanout.result import ChildOutcome, FanOutResult
+from tako.execution.failure import (
+    CANCELLED,
+    CIRCUIT_OPEN,
+    FAN_OUT_FAILED,
+    FAN_OUT_TIMEOUT,
+    NOT_STARTED,
+    PLAN_REFUSED,
+    STEP_FAILED,
+    Failure,
+)
+from tako.fanout.result import ChildOutcome, FanOutResult, TreeResult
 from tests.builders import ROOT_ID, make_event
 
 EVENT = make_event()
@@ -79,3 +88,75 @@ def test_a_refusal_is_told_as_it_was_said() -> None:
 
 def test_a_run_is_replayed_from_its_directory_whatever_that_is_called() -> None:
     assert run("a", workspace="/my runs/$x").replay == f"{sys.executable} -m runner_child '/my runs/$x' --fresh"
+
+
+EXPIRED = Failure(FAN_OUT_TIMEOUT, "its fan-out took longer than its timeout of 10.0s")
+
+
+@pytest.mark.parametrize("failed_below", [True, False])
+def test_a_fan_out_whose_time_was_up_fails_for_that_however_its_runs_ended(failed_below: bool) -> None:
+    expired = FanOutResult(EVENT, (run("a"),), failed_below=failed_below, expired=EXPIRED)
+
+    assert not expired.ok
+    assert expired.answer() == Answer(EVENT.id, total=1, succeeded=1, failure=EXPIRED)
+
+
+def test_a_run_that_was_cancelled_is_told_among_those_that_failed() -> None:
+    cancelled = run("b", status="cancelled", failure=Failure(CANCELLED, "cancelled by `tako cancel`"))
+    told = answer(run("a"), cancelled)
+
+    assert told.succeeded == 1
+    assert told.failure == Failure(
+        FAN_OUT_FAILED, "1 of 2 triggered runs failed: o/b:verify: cancelled by `tako cancel`"
+    )
+
+
+def failed(name: str, kind: str, **changes: Any) -> ChildOutcome:
+    return run(name, failure=Failure(kind, "why"), **changes)
+
+
+def tree(*runs: ChildOutcome, root: ChildOutcome | None = None) -> TreeResult:
+    return TreeResult(
+        root or run("root", parent_id=None), runs, fan_outs=(), warnings=(), ok=all(each.ok for each in runs), seconds=1
+    )
+
+
+def test_only_what_failed_by_itself_counts_as_a_failure_of_the_tree() -> None:
+    runs = (
+        run("fine"),
+        failed("since-another-did", FAN_OUT_FAILED),
+        failed("own", STEP_FAILED),
+        failed("cancelled", CANCELLED, status="cancelled"),
+        failed("refused", CIRCUIT_OPEN),
+        run("never", status="pending"),
+        failed("slow", FAN_OUT_TIMEOUT),
+    )
+    root = failed("root", FAN_OUT_FAILED, parent_id=None)
+
+    assert [each.run_id for each in tree(*runs, root=root).failures] == ["own", "slow"]
+    assert [each.run_id for each in tree(root=failed("root", STEP_FAILED)).failures] == ["root"]
+
+
+@pytest.mark.parametrize(
+    ("found", "is_it"),
+    [
+        ((), False),
+        ((NOT_STARTED,), True),
+        ((NOT_STARTED, NOT_STARTED), True),
+        ((NOT_STARTED, FAN_OUT_FAILED, CANCELLED, CIRCUIT_OPEN), True),
+        ((NOT_STARTED, STEP_FAILED), False),
+        ((CANCELLED,), False),
+        ((STEP_FAILED,), False),
+    ],
+)
+def test_it_is_the_machines_fault_if_it_could_not_start_something_and_nothing_else_failed(
+    found: tuple[str, ...], is_it: bool
+) -> None:
+    runs = (run("fine"), *(failed(str(number), kind) for number, kind in enumerate(found)))
+    root = failed("root", FAN_OUT_FAILED) if found else None
+
+    assert tree(*runs, root=root).is_the_machines_fault is is_it
+
+
+def test_it_is_the_machines_fault_too_if_a_step_of_the_root_could_not_be_started() -> None:
+    assert tree(root=failed("root", NOT_STARTED)).is_the_machines_fault

@@ -1,0 +1,118 @@
+"""Runs one workflow without anything that its fan-outs would trigger."""
+
+from __future__ import annotations
+
+from tako.children.base import ChildRequest
+from tako.execution.state import SUCCESS, SUSPENDED
+from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
+from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tako.children.base import ChildResult, StepUpdate, WorkflowRunner
+    from tako.clock import Clock
+    from tako.execution.event import Event
+    from tako.execution.request import RunRequest
+    from tako.execution.workspace import Workspace
+    from tako.fanout.journal import Journal
+    from tako.fanout.observer import TreeObserver
+
+
+@record
+class AloneResult:
+    """How a run ended, or came to a fan-out that it waits for."""
+
+    result: ChildResult
+    emitted: tuple[Event, ...]
+    """What it would have triggered runs by, the event that it waits for last."""
+    interrupted_by: int | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it came to its end, or to where it waits, without a failure."""
+        return self.interrupted_by is None and self.result.status in (SUCCESS, SUSPENDED)
+
+
+class AloneExecutor:
+    """Runs one run in the foreground, and lets signals end or stop it. Use once."""
+
+    def __init__(self, *, runner: WorkflowRunner, journal: Journal, clock: Clock, observer: TreeObserver) -> None:
+        self._workforce = Workforce(root_runner=runner, child_runner=runner, clock=clock)
+        self._journal = journal
+        self._observer = observer
+        self._request: RunRequest | None = None
+        self._emitted: list[Event] = []
+        self._interrupted_by: int | None = None
+
+    def interrupt(self, signal_number: int) -> None:
+        """Ask the run to stop; asked a second time, force it. May be called from a signal handler."""
+        self._workforce.post(lambda: self._stop(signal_number))
+
+    def pause(self, stop_and_wait: Callable[[], None]) -> None:
+        """Let the run and this process stand still for a while. May be called from a signal handler."""
+
+        def stand_still() -> None:
+            self._observer.paused()
+            stop_and_wait()
+            self._observer.unpaused()
+
+        self._workforce.post(stand_still)
+
+    def run(self, request: RunRequest, workspace: Workspace) -> AloneResult:
+        """Run it until it has ended or waits. Raises ``MachineError`` or ``StateError`` if Tako cannot go on."""
+        self._request = request
+        self._observer.run_started(request, resumed=False)
+        self._workforce.start(ChildRequest(request, workspace), self)
+        try:
+            result = self._wait()
+        except BaseException:
+            self._workforce.stop_and_wait()
+            raise
+        if result.event is not None:
+            self._emitted.append(result.event)
+        done = AloneResult(result, tuple(self._emitted), self._interrupted_by)
+        if result.event is not None:
+            self._journal.waiting(request.run_id, result.event.id)
+        else:
+            self._journal.ended(request.run_id, result.status, result.failure, result.seconds, result.outputs)
+        self._journal.finished(ok=done.ok, seconds=result.seconds, interrupted_by=self._interrupted_by)
+        return done
+
+    def _wait(self) -> ChildResult:
+        while True:
+            match self._workforce.next_message(lambda: None):
+                case Ended(result=result):
+                    return result
+                case Broken(error=error):
+                    raise error
+                case ToDo(act=act):
+                    act()
+
+    def _stop(self, signal_number: int) -> None:
+        again = self._interrupted_by is not None
+        self._observer.interrupted(signal_number, working=self._workforce.working, again=again)
+        self._interrupted_by = self._interrupted_by or signal_number
+        if again:
+            self._workforce.force()
+        else:
+            self._workforce.stop()
+
+    # What the run says while it works: called from its thread, acted on in the loop's.
+
+    def child_started(self, run_id: str, pid: int) -> None:
+        """The run has begun."""
+        self._workforce.post(lambda: self._journal.started(run_id, pid))
+
+    def child_step(self, _run_id: str, step: StepUpdate) -> None:
+        """A step began or ended."""
+        self._workforce.post(lambda: self._tell(step))
+
+    def child_event(self, _run_id: str, event: Event) -> None:
+        """The run emitted an event and goes on."""
+        self._workforce.post(lambda: self._emitted.append(event))
+
+    def _tell(self, step: StepUpdate) -> None:
+        if self._request is not None:
+            self._observer.run_step(self._request, step)
