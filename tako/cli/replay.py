@@ -1,0 +1,229 @@
+"""``tako replay``."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+
+import click
+
+from tako.cli.runs import complete_runs, find_run
+from tako.cli.target import make_wiring
+from tako.clock import duration
+from tako.errors import StateError, TakoError, UsageError
+from tako.execution.request import read_request
+from tako.execution.state import SUSPENDED, read_state
+from tako.execution.workspace import Workspace, root_workspace
+from tako.fanout.history import read_history
+from tako.fanout.journal import read_journal
+from tako.fanout.restore import restore
+from tako.ids import new_run_id
+from tako.records import replace, to_data
+from tako.report.data import step_data
+from tako.report.plain import PlainReporter
+from tako.report.summary import step_line
+from tako.report.untriggered import untriggered
+from tako.report.words import failure_lines
+from tako.signals import signal_name
+from tako.stdio import say, show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
+    from click.shell_completion import CompletionItem
+
+    from tako.execution.event import ArtifactRef, Event
+    from tako.execution.request import RunRequest
+    from tako.execution.state import StepRecord
+    from tako.fanout.alone import AloneResult
+    from tako.fanout.plan import Plan
+    from tako.wiring import Wiring
+
+EPILOG = """\b
+Examples:
+  tako replay exec-20261123-181803-0a1b2c3d --child exec-20261123-181803-4e5f6a7b
+  tako replay @latest
+  tako replay @latest --child exec-20261123-181803-4e5f6a7b --json
+"""
+
+
+def complete_children(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of all runs that the chosen root has triggered, at any depth."""
+    from click.shell_completion import CompletionItem
+
+    # As long as the option has no value, click has not told arguments from what is left over.
+    named = next((word for word in (ctx.params.get("run_id"), *ctx.args) if word), "")
+    try:
+        _, *children = read_history(find_run(make_wiring().settings.home, named)).outcomes
+    except (StateError, UsageError):
+        return []
+    return [
+        CompletionItem(child.run_id, help=f"{child.repo}:{child.workflow} {child.status}")
+        for child in children
+        if child.run_id.startswith(incomplete)
+    ]
+
+
+@click.command(epilog=EPILOG)
+@click.argument("run_id", shell_complete=complete_runs)
+@click.option(
+    "--child", metavar="ID", shell_complete=complete_children,
+    help="Replay this one of the runs that it triggered, at any depth; without it, the run's own workflow.",
+)  # fmt: skip
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+@click.option("-v", "--verbose", is_flag=True, help="Show also the inputs and the event that it is given.")
+def replay(run_id: str, *, child: str | None, as_json: bool, verbose: bool) -> int:
+    """Run one run of the past again, alone, in the foreground: the run RUN_ID itself, or one that it triggered.
+
+    It gets its recorded workflow, inputs, event and commit, in a checkout and a workspace of its own; nothing that was
+    recorded is changed. What its fan-outs would trigger is told and not run: at a fan-out that it waits for it stops.
+    Exits with 1 if it fails.
+    """
+    wiring = make_wiring(working_in=".")
+    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    recorded = find_recorded(find_run(wiring.settings.home, run_id), child)
+    request = again(recorded, new_run_id(wiring.clock))
+    missing = [each for each in request.visible_artifacts if not os.path.lexists(each.path)]
+    say("".join(f"{line}\n" for line in _header(recorded, request, missing, verbose=verbose)))
+    done = wiring.run_alone(request, PlainReporter(say), echo=_echo)
+    workspace = root_workspace(wiring.settings.home, request.run_id)
+    steps = read_state(workspace.state).steps if os.path.exists(workspace.state) else ()
+    plans = [(event, _plan(wiring, event, request)) for event in done.emitted]
+    say("".join(f"{line}\n" for line in _told(request, workspace, done, plans)))
+    if as_json:
+        show(json.dumps(_data(recorded, request, workspace, done, steps, plans, missing), indent=2) + "\n")
+    else:
+        show("\n".join(_summary(recorded, request, done, steps)) + "\n")
+    if done.interrupted_by is not None:
+        return 128 + done.interrupted_by
+    return 0 if done.ok else 1
+
+
+def find_recorded(root: Workspace, child: str | None) -> RunRequest:
+    """The request of a root run, or of one that it triggered; nothing is written.
+
+    Raises ``UsageError`` if it has not triggered that, ``StateError`` if its files are damaged.
+    """
+    root_id = os.path.basename(root.path)
+    if child is None or child == root_id:
+        return read_request(root.request)
+    found = next((run for run in read_history(root).outcomes if run.run_id == child), None)
+    if found is None:
+        raise UsageError(
+            f"{root_id} has not triggered {child}", cure=f"`tako status {root_id} --json` lists those it has"
+        )
+    path = Workspace(found.workspace).request
+    with contextlib.suppress(StateError):
+        return read_request(path)
+    # One that was never started has no directory yet; what was planned for it is in the journal.
+    planned = restore(read_request(root.request), root, read_journal(root.journal), failed_only=False)
+    for run in planned.runs:
+        if run.request.run_id == child:
+            return run.request
+    raise StateError(f"what {child} was asked to do cannot be read", where=path)
+
+
+def again(recorded: RunRequest, run_id: str) -> RunRequest:
+    """The request of a run that does the same again, by itself, in a checkout of its own."""
+    return replace(recorded, run_id=run_id, root_id=run_id, parent_id=None, private=True)
+
+
+def _header(recorded: RunRequest, request: RunRequest, missing: Sequence[ArtifactRef], *, verbose: bool) -> list[str]:
+    at = f"commit {request.commit[:12]}" if request.commit else f"{request.source} as it is now"
+    lines = [f"Replaying {request.label} of {recorded.run_id}, at {at}, as {request.run_id}"]
+    if not recorded.private and request.commit:
+        lines.append("  it ran in a working directory: what was not committed there is not recorded, and not here")
+    if verbose:
+        lines += [f"  input {name}: {json.dumps(value)}" for name, value in request.inputs.items()]
+        if request.event is not None:
+            event = request.event
+            lines.append(f"  event {event.type} of {event.source} ({event.id}): {json.dumps(to_data(event.payload))}")
+        lines += [f"  artifact {each.repo}:{each.name}: {each.path}" for each in request.visible_artifacts]
+    lines += [f"warning: the artifact {each.repo}:{each.name} is gone: {each.path}" for each in missing]
+    return lines
+
+
+def _plan(wiring: Wiring, event: Event, request: RunRequest) -> Plan | TakoError:
+    try:
+        return wiring.orchestrator().plan(event, request)
+    except TakoError as error:
+        return error
+
+
+def _told(
+    request: RunRequest, workspace: Workspace, done: AloneResult, plans: Sequence[tuple[Event, Plan | TakoError]]
+) -> list[str]:
+    """What is said at the end: what was not triggered, and what went wrong."""
+    lines = []
+    for event, plan in plans:
+        waits = f"{request.label} waits for its fan-out {event.type}; it is replayed alone and stops here."
+        lines.append(waits if event.waiting else f"{request.label} emitted {event.type}; it is replayed alone.")
+        told = [f"who subscribed cannot be told: {plan}"] if isinstance(plan, TakoError) else untriggered(plan)
+        lines += [f"  {line}" for line in told]
+    if done.result.failure is not None:
+        lines += failure_lines(done.result.failure)
+    elif done.interrupted_by is not None:
+        lines.append(f"interrupted by {signal_name(done.interrupted_by)}")
+    if not done.ok:
+        lines.append(f"  logs: {workspace.logs}")
+        if os.path.isdir(workspace.repo):
+            lines.append(f"  its checkout: {workspace.repo}")
+    return lines
+
+
+def _summary(recorded: RunRequest, request: RunRequest, done: AloneResult, steps: Sequence[StepRecord]) -> list[str]:
+    return [
+        f"Replay completed: {request.run_id}, of {recorded.run_id}",
+        f"Success: {'true' if done.ok else 'false'}",
+        f"Duration: {duration(done.result.seconds)}",
+        *(step_line(step) for step in steps),
+    ]
+
+
+def _data(
+    recorded: RunRequest,
+    request: RunRequest,
+    workspace: Workspace,
+    done: AloneResult,
+    steps: Sequence[StepRecord],
+    plans: Sequence[tuple[Event, Plan | TakoError]],
+    missing: Sequence[ArtifactRef],
+) -> dict[str, Any]:
+    return {
+        "run_id": request.run_id,
+        "replay_of": recorded.run_id,
+        "root_id": recorded.root_id,
+        "repository": request.repo,
+        "workflow": request.workflow.name,
+        "commit": request.commit,
+        "inputs": dict(request.inputs),
+        "event": to_data(request.event),
+        "missing_artifacts": to_data(missing),
+        "status": done.result.status,
+        "success": done.ok,
+        "waits": done.result.status == SUSPENDED,
+        "duration_seconds": round(done.result.seconds, 3),
+        "interrupted_by": done.interrupted_by,
+        "failure": to_data(done.result.failure),
+        "steps": [step_data(step) for step in steps],
+        "not_triggered": [
+            {
+                "type": event.type,
+                "waiting": event.waiting,
+                "runs": [] if isinstance(plan, TakoError) else [planned.request.label for planned in plan.runs],
+                "refused": None if isinstance(plan, TakoError) else to_data(plan.refused),
+                "error": str(plan) if isinstance(plan, TakoError) else None,
+            }
+            for event, plan in plans
+        ],
+        "workspace": workspace.path,
+    }
+
+
+def _echo(step_id: str, data: bytes) -> None:
+    """What a step prints, each line with the step's name before it."""
+    for line in data.decode("utf-8", "replace").splitlines():
+        say(f"[{step_id}] {line}\n")
