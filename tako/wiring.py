@@ -10,25 +10,37 @@ import os
 import signal
 
 from tako.clock import SystemClock
+from tako.execution.retention import Retention
 from tako.execution.workspace import root_workspace
 from tako.process import Processes
 from tako.records import record
 from tako.repos.git import Git
-from tako.signals import StopSignal
+from tako.settings import choose, files_for
+from tako.signals import is_ignored
+from tako.steps.base import LOG_LIMIT_VARIABLE, base_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import Any
 
     from tako.children.base import ChildRequest
+    from tako.children.in_process import InProcessRunner
     from tako.config.model import RepoConfig, WorkflowSpec
     from tako.execution.request import RunRequest
+    from tako.execution.workspace import Workspace
+    from tako.fanout.alone import AloneExecutor, AloneResult
+    from tako.fanout.delivery import Deliveries
     from tako.fanout.discovery import DiscoveryManager
-    from tako.fanout.executor import FanOutExecutor, TreeObserver
+    from tako.fanout.executor import FanOutExecutor
+    from tako.fanout.journal import Journal
+    from tako.fanout.ledger import Ledger
+    from tako.fanout.observer import TreeObserver
     from tako.fanout.orchestrator import Orchestrator
+    from tako.fanout.restore import Restored
     from tako.fanout.result import TreeResult
     from tako.repos.cache import RepoCache
+    from tako.signals import Stops
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -43,18 +55,54 @@ class Settings:
     """How many children are at work at once, at most."""
     strict: bool = False
     """Whether a repository that cannot be read refuses a fan-out."""
+    environment: Mapping[str, str] = {}
+    """What steps and children have in their environment, beside Tako's own variables."""
+    log_limit: int | None = None
+    """The most bytes that a log has on the disk; None for the default."""
+    chaos: str = ""
+    """The faults to inject, as ``tako.execution.chaos`` writes them."""
+    max_crashes: int | None = None
+    """How often in a row a repository's workflow may crash before it is not started any more; None for the default."""
+    retention: Retention = Retention()
+    """Which runs' directories are kept."""
+    idempotency_retention: float | None = None
+    """How many seconds an outcome answers for its idempotency key; None for the default."""
 
 
 def settings_from(
-    environment: Mapping[str, str], *, cache_dir: str | None = None, cap: int | None = None, strict: bool = False
+    environment: Mapping[str, str],
+    *,
+    cache_dir: str | None = None,
+    cap: int | None = None,
+    strict: bool | None = None,
+    strict_env: Collection[str] | None = None,
+    chaos: str = "",
+    max_crashes: int | None = None,
+    working_in: str | None = None,
 ) -> Settings:
-    """The settings: flags win, then ``TAKO_HOME``, then ``~/.tako`` and as many children as there are cores."""
+    """The settings: flags win, then the environment, then the project's file, then the user's, then defaults.
+
+    ``strict_env`` are the only names that steps and children inherit, beside a few that they cannot do without.
+    ``working_in`` is a directory of the project; None reads no files, for what must work whatever they say. Raises
+    ``UsageError`` if the environment says something that cannot be, ``ConfigError`` if a file does.
+    """
     home = os.path.abspath(environment.get("TAKO_HOME") or os.path.expanduser("~/.tako"))
+    chosen = choose(environment, files_for(home, working_in) if working_in is not None else ())
+    inherited = base_environment(environment, only=strict_env)
+    if chosen.log_limit is not None:
+        # Children know no files, only their environment.
+        inherited[LOG_LIMIT_VARIABLE] = str(chosen.log_limit)
     return Settings(
         home=home,
         cache_dir=os.path.abspath(cache_dir) if cache_dir else os.path.join(home, "cache"),
-        cap=cap or available_cores(),
-        strict=strict,
+        cap=cap or chosen.max_concurrent_repos or available_cores(),
+        strict=chosen.strict if strict is None else strict,
+        environment=inherited,
+        log_limit=chosen.log_limit,
+        chaos=chaos,
+        max_crashes=chosen.max_crashes if max_crashes is None else max_crashes,
+        retention=chosen.retention,
+        idempotency_retention=chosen.idempotency_retention,
     )
 
 
@@ -71,7 +119,7 @@ class Wiring:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.clock = SystemClock()
-        self.processes = Processes(self.clock)
+        self.processes = Processes(self.clock, adopts=True)
         self.git = Git(self.processes)
 
     def cache(self) -> RepoCache:
@@ -101,61 +149,163 @@ class Wiring:
             strict=self.settings.strict,
         )
 
+    def ledger(self, say: Callable[[str], object]) -> Ledger:
+        """What was delivered; opened when it is first used. ``say`` is told if it was damaged, in a line."""
+        from tako.fanout.ledger import NAME, RETENTION_SECONDS, Ledger
+
+        retention = self.settings.idempotency_retention
+        return Ledger(
+            os.path.join(self.settings.home, NAME),
+            clock=self.clock,
+            say=say,
+            retention=RETENTION_SECONDS if retention is None else retention,
+        )
+
     def execute(
         self, request: RunRequest, observer: TreeObserver, *, echo: Callable[[str, bytes], object] | None = None
     ) -> TreeResult:
         """Run a root and all it triggers, in a workspace of its own.
 
-        SIGINT, SIGTERM and SIGHUP stop the tree while this runs. Raises ``MachineError`` or ``StateError`` if Tako
-        itself cannot go on.
+        SIGINT, SIGTERM and SIGHUP end the tree while this runs, SIGTSTP stops it for a while. Raises ``MachineError``
+        or ``StateError`` if Tako itself cannot go on.
         """
-        from tako.children.executor import ChildWorkflowExecutor
-        from tako.children.factory import ChildRunnerFactory
-        from tako.children.in_process import InProcessRunner
-        from tako.children.launchers.local import LocalLauncher
         from tako.execution.request import write_request
-        from tako.fanout.executor import FanOutExecutor
-        from tako.fanout.journal import Journal
-        from tako.guard import GuardedProcesses
-        from tako.locks import exclusive
-        from tako.steps.base import base_environment
-        from tako.steps.registry import step_kind
 
         workspace = root_workspace(self.settings.home, request.run_id)
         workspace.make()
         write_request(workspace.request, request)
-        env = base_environment(os.environ)
-        stop = StopSignal()
-        with exclusive(workspace.run_lock, clock=self.clock, timeout=0.0):
-            journal = Journal(workspace.journal, self.clock)
-            executor = FanOutExecutor(
-                orchestrator=self.orchestrator(),
-                root_runner=InProcessRunner(
-                    step_kind=step_kind,
-                    checkout=lambda child, directory: self._checkout(child, directory, stop.fd),
-                    processes=GuardedProcesses(self.clock),
-                    clock=self.clock,
-                    env=env,
-                    echo=echo,
-                    stop=stop,
-                ),
-                child_runner=ChildWorkflowExecutor(
-                    launcher=LocalLauncher(self.processes, env=env),
-                    factory=ChildRunnerFactory(),
-                    clock=self.clock,
-                ),
-                cap=self.settings.cap,
-                journal=journal,
-                clock=self.clock,
-                observer=observer,
-            )
-            try:
-                with _interrupts(executor):
-                    return executor.run(request, workspace)
-            finally:
-                journal.close()
+        with self.owning(workspace), self._executor(workspace, observer, echo) as executor:
+            return executor.run(request, workspace)
 
-    def _checkout(self, child: ChildRequest, directory: str, stop_fd: int) -> object:
+    def resume(
+        self,
+        restored: Restored,
+        observer: TreeObserver,
+        *,
+        rerun_from: str | None = None,
+        echo: Callable[[str, bytes], object] | None = None,
+    ) -> TreeResult:
+        """Go on with a tree, whose workspace the caller owns; else as ``execute``."""
+        with self._executor(restored.root.workspace, observer, echo, rerun_from=rerun_from) as executor:
+            return executor.resume(restored)
+
+    @contextlib.contextmanager
+    def owning(self, workspace: Workspace) -> Iterator[None]:
+        """Be the only one at work in a root's workspace. Raises ``LockTimeoutError`` if somebody is."""
+        from tako.execution.alive import register, unregister
+        from tako.locks import exclusive
+
+        run_id = os.path.basename(workspace.path)
+        with exclusive(workspace.run_lock, clock=self.clock, timeout=0.0):
+            register(self.settings.home, run_id, clock=self.clock)
+            try:
+                workspace.tidy()
+                yield
+            finally:
+                unregister(self.settings.home, run_id)
+
+    @contextlib.contextmanager
+    def _executor(
+        self,
+        workspace: Workspace,
+        observer: TreeObserver,
+        echo: Callable[[str, bytes], object] | None,
+        *,
+        rerun_from: str | None = None,
+    ) -> Iterator[FanOutExecutor]:
+        """An executor for the tree of a workspace, with its journal and the signals that end it."""
+        from tako.fanout.delivery import Deliveries
+        from tako.fanout.journal import Journal
+
+        journal = Journal(workspace.journal, self.clock)
+        say = observer.told
+        deliveries = Deliveries(self.settings.home, lambda: self.ledger(say), say=say)
+        try:
+            executor = self._make_executor(journal, deliveries, observer, echo, rerun_from)
+            with self._signals(executor):
+                yield executor
+        finally:
+            deliveries.close()
+            journal.close()
+
+    def _make_executor(
+        self,
+        journal: Journal,
+        deliveries: Deliveries,
+        observer: TreeObserver,
+        echo: Callable[[str, bytes], object] | None,
+        rerun_from: str | None,
+    ) -> FanOutExecutor:
+        from tako.children.executor import ChildWorkflowExecutor
+        from tako.children.factory import ChildRunnerFactory
+        from tako.children.launchers.local import LocalLauncher
+        from tako.fanout.breaker import Breaker
+        from tako.fanout.executor import FanOutExecutor
+
+        settings = self.settings
+        env = settings.environment
+        chaos = {"TAKO_CHAOS": settings.chaos} if settings.chaos else {}
+        return FanOutExecutor(
+            orchestrator=self.orchestrator(),
+            root_runner=self._root_runner(echo, rerun_from=rerun_from),
+            child_runner=ChildWorkflowExecutor(
+                launcher=LocalLauncher(self.processes, env={**env, **chaos}),
+                factory=ChildRunnerFactory(),
+                clock=self.clock,
+                log_limit=settings.log_limit,
+            ),
+            cap=settings.cap,
+            journal=journal,
+            clock=self.clock,
+            observer=observer,
+            breaker=Breaker() if settings.max_crashes is None else Breaker(settings.max_crashes),
+            deliveries=deliveries,
+        )
+
+    def _root_runner(self, echo: Callable[[str, bytes], object] | None, *, rerun_from: str | None) -> InProcessRunner:
+        from tako.children.in_process import InProcessRunner
+        from tako.keeper import KeptProcesses
+        from tako.steps.registry import step_kind
+
+        return InProcessRunner(
+            step_kind=step_kind,
+            checkout=self._checkout,
+            kept=lambda memory: KeptProcesses(memory=memory),
+            clock=self.clock,
+            env=self.settings.environment,
+            log_limit=self.settings.log_limit,
+            echo=echo,
+            on_step=self._faults(),
+            rerun_from=rerun_from,
+        )
+
+    def run_alone(
+        self, request: RunRequest, observer: TreeObserver, *, echo: Callable[[str, bytes], object] | None = None
+    ) -> AloneResult:
+        """Run one run, and nothing that it triggers, in a workspace of its own; else as ``execute``."""
+        from tako.execution.request import write_request
+        from tako.fanout.alone import AloneExecutor
+        from tako.fanout.journal import Journal
+
+        workspace = root_workspace(self.settings.home, request.run_id)
+        workspace.make()
+        write_request(workspace.request, request)
+        with self.owning(workspace), contextlib.closing(Journal(workspace.journal, self.clock)) as journal:
+            runner = self._root_runner(echo, rerun_from=None)
+            executor = AloneExecutor(runner=runner, journal=journal, clock=self.clock, observer=observer)
+            with self._signals(executor):
+                return executor.run(request, workspace)
+
+    def _faults(self) -> Callable[[str], object] | None:
+        """What strikes at the start of the root's own steps, if faults were asked for."""
+        if not self.settings.chaos:
+            return None
+        from tako.execution.chaos import decode, strike_at
+
+        faults = decode(self.settings.chaos)
+        return lambda step_id: strike_at(step_id, faults, root_pid=os.getpid(), write_frames=None, clock=self.clock)
+
+    def _checkout(self, child: ChildRequest, directory: str, stops: Stops) -> object:
         from tako.repos.checkout import checkout
         from tako.steps.base import StoppableClock
 
@@ -164,21 +314,46 @@ class Wiring:
             run.source,
             directory,
             commit=run.commit,
-            git=Git(self.processes, stop_fds=(stop_fd,)),
+            git=Git(self.processes, stops=stops),
             lock_path=run.cache_lock,
-            clock=StoppableClock((stop_fd,)),
+            clock=StoppableClock(stops),
         )
 
+    @contextlib.contextmanager
+    def _signals(self, executor: FanOutExecutor | AloneExecutor) -> Iterator[None]:
+        """Let the signals that end or stop a program do that to the whole tree.
 
-@contextlib.contextmanager
-def _interrupts(executor: FanOutExecutor) -> Iterator[None]:
-    """Let the signals that end a program stop the tree instead."""
-    previous = {number: signal.signal(number, lambda got, _: executor.interrupt(got)) for number in STOP_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        One that was ignored when Tako was started (nohup(1)) stays so.
+        """
+        ending = {number: lambda got, _: executor.interrupt(got) for number in STOP_SIGNALS if not is_ignored(number)}
+        previous = {number: signal.signal(number, handler) for number, handler in ending.items()}
+
+        def on_stop(_number: int, _frame: object) -> None:
+            executor.pause(lambda: self._stand_still(on_stop))
+
+        if not is_ignored(signal.SIGTSTP):
+            previous[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, on_stop)
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def _stand_still(self, handler: Callable[[int, object], None]) -> None:
+        """Stop the tree, then this process as if it had no handler; it is continued behind that line."""
+        self.processes.freeze()
+        try:
+            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            os.kill(os.getpid(), signal.SIGTSTP)
+            signal.signal(signal.SIGTSTP, handler)
+        finally:
+            self.processes.thaw()
+
+    def end_left_behind(self, say: Callable[[str], object]) -> None:
+        """End the processes of runs whose root was killed before it could."""
+        from tako.execution.alive import sweep
+
+        sweep(self.settings.home, clock=self.clock, say=say)
 
 
 def load_config(path: str) -> RepoConfig:

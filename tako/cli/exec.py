@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -9,6 +10,8 @@ import sys
 import click
 
 from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
+from tako.cli.resume import Wanted, find_restored, still_alive
+from tako.cli.runs import complete_runs, find_run
 from tako.cli.target import (
     find_target,
     find_workflow,
@@ -17,7 +20,8 @@ from tako.cli.target import (
     require_expressions,
     root_request,
 )
-from tako.errors import ConfigError
+from tako.errors import ConfigError, LockTimeoutError, MachineError, UsageError
+from tako.records import replace
 from tako.stdio import say, show
 from tako.wiring import bind_inputs
 
@@ -40,11 +44,19 @@ Examples:
   tako exec release --repo my-org/go-lib:main --local
   tako exec release --dry-run
   tako exec release --json > result.json
+  tako exec --resume @latest
+  tako exec release --strict-env CI,LC_ALL
+  tako exec release --chaos kill-child@test,0.2
 """
+
+CHAOS_HELP = (
+    "Inject a fault when a step of that name starts, with a probability: kill-child, kill-root, segfault, hang, "
+    "garbage-stdout or slow-start. To see whether workflows bear it."
+)
 
 
 @click.command("exec", cls=InputCommand, epilog=EPILOG)
-@click.argument("workflow", shell_complete=complete_workflows)
+@click.argument("workflow", required=False, shell_complete=complete_workflows)
 @repository_options
 @click.option(
     "-i", "--input", "given", multiple=True, metavar="NAME=VALUE",
@@ -55,12 +67,34 @@ Examples:
     help="How many children are at work at once; the number of cores by default.",
 )  # fmt: skip
 @click.option("--local", is_flag=True, help="Use only what is in the cache; clone and fetch nothing.")
-@click.option("--strict", is_flag=True, help="Refuse to fan out while a repository's tako.yml cannot be read.")
+@click.option(
+    "--strict/--no-strict", default=None, help="Refuse to fan out while a repository's tako.yml cannot be read."
+)
+@click.option(
+    "--strict-env", metavar="NAMES",
+    help="Let steps inherit these variables only (NAME,NAME…), beside PATH, HOME, LANG, TMPDIR and TAKO_….",
+)  # fmt: skip
+@click.option(
+    "--max-crashes", type=click.IntRange(min=1), metavar="N",
+    help="After N crashes in a row of one repository's workflow, start it no more in this run; 5 by default.",
+)  # fmt: skip
+@click.option(
+    "--idempotent", is_flag=True,
+    help="Give every event without an idempotency key one, made of what it says: the same is delivered once in 24h.",
+)  # fmt: skip
+@click.option("--chaos", "faults", multiple=True, metavar="KIND@STEP[,P]", help=CHAOS_HELP)
+@click.option(
+    "--resume", "run_id", metavar="RUN_ID", shell_complete=complete_runs,
+    help="Go on with a run that failed or was cut off; @latest for the last one. What succeeded is not run again.",
+)  # fmt: skip
+@click.option("--failed-only", is_flag=True, help="With --resume: leave a run that failed after it triggered others.")
+@click.option("--accept-drift", is_flag=True, help="With --resume: go on though workflows or commits have changed.")
+@click.option("--rerun-from", metavar="STEP", help="With --resume: run your own workflow again from this step on.")
 @click.option("--dry-run", is_flag=True, help="Print what would run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the steps print, and the steps of children.")
 def exec_(
-    workflow: str,
+    workflow: str | None,
     *,
     root: str | None,
     repo: str | None,
@@ -68,18 +102,44 @@ def exec_(
     given: tuple[str, ...],
     cap: int | None,
     local: bool,
-    strict: bool,
+    strict: bool | None,
+    strict_env: str | None,
+    max_crashes: int | None,
+    idempotent: bool,
+    faults: tuple[str, ...],
+    run_id: str | None,
+    failed_only: bool,
+    accept_drift: bool,
+    rerun_from: str | None,
     dry_run: bool,
     as_json: bool,
     verbose: bool,
 ) -> int:
-    """Run WORKFLOW, and every workflow in other repositories that its fan-outs trigger.
+    """Run WORKFLOW, and every workflow in other repositories that its fan-outs trigger; or go on with a run.
 
     The workflow's own steps run in the repository's directory (with --repo, in a private checkout); each triggered
     workflow runs as a process of its own. Exits with 1 if anything failed, after everything else has ended.
     """
     del local  # nothing is ever cloned or fetched yet, with or without it
-    wiring = make_wiring(cache_dir=cache_dir, cap=cap, strict=strict)
+    wiring = make_wiring(
+        cache_dir=cache_dir,
+        cap=cap,
+        strict=strict,
+        strict_env=None if strict_env is None else _names(strict_env),
+        chaos=_chaos(faults),
+        max_crashes=max_crashes,
+        working_in=root or ".",
+    )
+    if run_id is not None:
+        _refuse_with_resume(
+            workflow=workflow, root=root, repo=repo, inputs=given, idempotent=idempotent, dry_run=dry_run
+        )
+        wanted = Wanted(failed_only=failed_only, accept_drift=accept_drift, rerun_from=rerun_from)
+        return _resume(wiring, run_id, wanted, as_json=as_json, verbose=verbose)
+    if failed_only or accept_drift or rerun_from is not None:
+        raise UsageError("--failed-only, --accept-drift and --rerun-from need --resume RUN_ID")
+    if workflow is None:
+        raise click.MissingParameter(param_type="argument", param_hint="'WORKFLOW'", ctx=click.get_current_context())
     try:
         target = find_target(wiring, root, repo)
         spec = find_workflow(target, workflow)
@@ -90,19 +150,27 @@ def exec_(
     inputs = bind_inputs(spec, parse_inputs(given), target.config.path)
     if dry_run:
         return _dry_run(wiring, target, spec, inputs, as_json=as_json)
-    request = root_request(wiring, target, spec, inputs)
+    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent)
     say(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None))
-    return _run(wiring, request, as_json=as_json, verbose=verbose)
+    return run_request(wiring, request, as_json=as_json, verbose=verbose)
 
 
-def _run(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -> int:
+def run_request(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -> int:
+    """Run a root and all it triggers, with what a reader wants to see of it; returns the exit code."""
+    with _observer(verbose) as observer:
+        result = wiring.execute(request, observer, echo=_echo if verbose else None)
+    code = _report(wiring, request, result, as_json=as_json)
+    _clean_up(wiring, result)
+    return code
+
+
+def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json: bool) -> int:
     from tako.execution.state import read_state
     from tako.execution.workspace import root_workspace
     from tako.report.data import result_data
     from tako.report.summary import failures, summary
 
-    with _observer(verbose) as observer:
-        result = wiring.execute(request, observer, echo=_echo if verbose else None)
     state_path = root_workspace(wiring.settings.home, request.run_id).state
     # A run whose checkout could not be made has none.
     steps = read_state(state_path).steps if os.path.exists(state_path) else ()
@@ -111,10 +179,73 @@ def _run(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -
     return _exit_code(result)
 
 
+def _clean_up(wiring: Wiring, result: TreeResult) -> None:
+    """Remove old runs, if the settings say so, but not while somebody waits for us to end."""
+    if wiring.settings.retention.automatic and result.interrupted_by is None:
+        from tako.cli.workspace import clean_automatically
+
+        with contextlib.suppress(KeyboardInterrupt):
+            clean_automatically(wiring, sparing=result.root.run_id)
+
+
+def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbose: bool) -> int:
+    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    workspace = find_run(wiring.settings.home, run_id)
+    with contextlib.ExitStack() as owned:
+        try:
+            owned.enter_context(wiring.owning(workspace))
+        except LockTimeoutError as error:
+            raise still_alive(workspace) from error
+        restored = find_restored(wiring, workspace, wanted)
+        if restored is None:
+            say(f"{os.path.basename(workspace.path)} has succeeded; there is nothing to resume\n")
+            return 0
+        request = restored.root.request
+        say(f"Resuming workflow '{request.workflow.name}' of {request.repo} ({request.run_id})\n")
+        with _observer(verbose) as observer:
+            result = wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=_echo if verbose else None)
+        code = _report(wiring, request, result, as_json=as_json)
+    _clean_up(wiring, result)
+    return code
+
+
+def _refuse_with_resume(**given: Any) -> None:
+    """What a resumed run has already. Raises ``UsageError``."""
+    wrong = [name for name, value in given.items() if value]
+    if wrong:
+        names = {"workflow": "the workflow's name", "dry_run": "--dry-run", "inputs": "inputs"}
+        raise UsageError(
+            f"--resume does not go with {names.get(wrong[0], f'--{wrong[0]}')}",
+            cure="a run goes on with what it was started with; `tako exec --resume RUN_ID` is enough",
+        )
+
+
 def _exit_code(result: TreeResult) -> int:
     if result.interrupted_by is not None:
         return 128 + result.interrupted_by
-    return 0 if result.ok else 1
+    if result.ok:
+        return 0
+    return MachineError.exit_code if result.is_the_machines_fault else 1
+
+
+def _names(text: str) -> frozenset[str]:
+    """The names of ``NAME,NAME``. Raises ``UsageError`` if one is no name of a variable."""
+    names = frozenset(name.strip() for name in text.split(",") if name.strip())
+    wrong = sorted(name for name in names if "=" in name or not name.isprintable() or " " in name)
+    if wrong:
+        raise UsageError(
+            f"--strict-env: {wrong[0]!r} is not the name of a variable", cure="write --strict-env CI,LC_ALL"
+        )
+    return names
+
+
+def _chaos(faults: tuple[str, ...]) -> str:
+    """The faults as children read them. Raises ``UsageError``."""
+    if not faults:
+        return ""
+    from tako.execution.chaos import encode, parse
+
+    return encode(tuple(parse(text) for text in faults))
 
 
 def _header(request: RunRequest, *, shown_repo: str | None) -> str:

@@ -12,11 +12,16 @@ Usage: tako [OPTIONS] COMMAND [ARGS]...
 
 Commands:
   artifacts   Build the artifacts that a repository declares.
+  cancel      Stop a run that is alive, or one of the runs that it triggered.
   completion  Print the completion script for a shell.
+  events      Show what was delivered to whom; deliver it once more.
   exec        Run a workflow, and every workflow that it triggers.
+  ps          Show the runs that are alive on this machine.
+  replay      Run one run of the past again, alone.
   status      Show runs, or the tree of one run.
   validate    Check a tako.yml.
   version     Print the version.
+  workspace   Show and remove what runs have left on the disk.
 
 Options:
   --version  Print the version and exit.
@@ -26,7 +31,9 @@ Examples:
   tako exec release                        in the repository where you are
   tako exec release -i version-bump=minor --dry-run
   tako exec release --repo my-org/go-lib:main -j 4
+  tako exec --resume @latest               go on where it failed or was cut off
   tako status exec-20261123-181803-0a1b2c3d
+  tako cancel exec-20261123-181803-0a1b2c3d
 
 Exit codes:
   0 fine, 1 a workflow failed, 2 wrong usage or configuration, 3 Tako or its
@@ -34,5 +41,7 @@ Exit codes:
 
 Environment:
   TAKO_HOME  where cache and workspaces are; ~/.tako by default
+  TAKO_…     whatever config.yml in TAKO_HOME, or .tako/config.yml in a
+             repository, can say: docs/settings.md
   NO_COLOR   no colours, whatever the terminal can do
 """

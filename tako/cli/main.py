@@ -13,11 +13,16 @@ from tako.stdio import say, show, silence
 
 COMMANDS = {
     "artifacts": "tako.cli.artifacts:artifacts",
+    "cancel": "tako.cli.cancel:cancel",
     "completion": "tako.cli.completion:completion",
+    "events": "tako.cli.events:events",
     "exec": "tako.cli.exec:exec_",
+    "ps": "tako.cli.ps:ps",
+    "replay": "tako.cli.replay:replay",
     "status": "tako.cli.status:status",
     "validate": "tako.cli.validate:validate",
     "version": "tako.cli.version:version",
+    "workspace": "tako.cli.workspace:workspace",
 }
 
 

@@ -48,9 +48,9 @@ def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_wiring(*, cache_dir: str | None, cap: int | None = None, strict: bool = False) -> Wiring:
-    """The objects for a command's options."""
-    return Wiring(settings_from(os.environ, cache_dir=cache_dir, cap=cap, strict=strict))
+def make_wiring(*, cache_dir: str | None = None, **asked: Any) -> Wiring:
+    """The objects for a command's options; ``asked`` are those of ``settings_from``."""
+    return Wiring(settings_from(os.environ, cache_dir=cache_dir, **asked))
 
 
 def find_target(wiring: Wiring, root: str | None, repo: str | None) -> Target:

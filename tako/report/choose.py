@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import TextIO
 
-    from tako.fanout.executor import TreeObserver
+    from tako.fanout.observer import TreeObserver
 
 
 @contextlib.contextmanager

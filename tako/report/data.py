@@ -74,5 +74,10 @@ def outcome_data(run: ChildOutcome) -> dict[str, Any]:
         "workspace": run.workspace,
         "failure": to_data(run.failure),
         "outputs": to_data(run.outputs),
-        "replay": run.replay if run.failure is not None else None,
+        "attempts": [
+            {"number": each.number, "failure": to_data(each.failure), "duration_seconds": round(each.seconds, 3)}
+            for each in run.attempts
+        ],
+        "delivered_by": run.delivered_by,
+        "replay": run.replay if run.failure is not None and run.delivered_by is None else None,
     }

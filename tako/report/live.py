@@ -6,7 +6,6 @@ costs the same with 5,000 runs as with 50.
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from itertools import chain, islice
@@ -18,40 +17,43 @@ from rich.text import Text
 
 from tako.clock import duration
 from tako.records import record, replace
-from tako.report.plain import plan_lines, warning_lines
+from tako.report.plain import interruption_line, plan_lines, restored_line, retry_line, warning_lines
 from tako.report.words import MARKS, failure_title
 from tako.stdio import silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from types import TracebackType
     from typing import Any, TextIO
 
     from tako.children.base import StepUpdate
     from tako.execution.request import RunRequest
     from tako.fanout.plan import Plan
-    from tako.fanout.result import ChildOutcome
+    from tako.fanout.result import Attempt, ChildOutcome
 
-REDRAWS_PER_SECOND = 8
+REDRAWS_PER_SECOND = 2
 WORKING = "running"
 WAITING = "waiting"
 PENDING = "pending"
+RETRYING = "retrying"
 FAILED = "failed"
 
-SHOWN_FIRST = (WORKING, FAILED, WAITING)
+SHOWN_FIRST = (WORKING, FAILED, RETRYING, WAITING)
 """Whom the screen shows when not all fit."""
 
 WORDS = {
     WORKING: "at work",
     FAILED: "failed",
+    RETRYING: "waiting to be tried again",
     WAITING: "waiting for what they triggered",
     "success": "succeeded",
     PENDING: "waiting to start",
+    "cancelled": "cancelled",
 }
 """The statuses that a run can have here, and what is said of those that are not shown."""
 
-_STYLES = {"success": "green", FAILED: "bold red", WORKING: "cyan", WAITING: "dim", PENDING: "dim"}
+_STYLES = {"success": "green", FAILED: "bold red", WORKING: "cyan", WAITING: "dim", PENDING: "dim", RETRYING: "yellow"}
 
 
 @record
@@ -195,7 +197,7 @@ class LiveReporter:
         with self._lock:
             row = self._change(outcome.run_id, status=outcome.status, step="", seconds=outcome.seconds)
         if outcome.failure is not None and outcome.parent_id is not None:
-            self._print(f"{MARKS[FAILED]} {row.label} ({outcome.run_id}): {failure_title(outcome.failure)}")
+            self._print(f"{MARKS[row.status]} {row.label} ({outcome.run_id}): {failure_title(outcome.failure)}")
 
     def planned(self, plan: Plan, emitter: RunRequest) -> None:
         """An event was planned: its runs come below their emitter."""
@@ -208,9 +210,41 @@ class LiveReporter:
         for line in (*warning_lines(plan, self._warned), *said):
             self._print(line)
 
-    def interrupted(self, signal_number: int) -> None:
+    def run_retrying(self, request: RunRequest, attempt: Attempt, delay: float) -> None:
+        """A run crashed and will be tried again."""
+        with self._lock:
+            row = self._row(request.run_id)
+            self._change(request.run_id, status=RETRYING, step="", seconds=row.seconds + time.monotonic() - row.since)
+        self._print(retry_line(request, attempt, delay))
+
+    def restored(self, plans: Sequence[Plan], outcomes: Sequence[ChildOutcome]) -> None:
+        """A tree goes on."""
+        with self._lock:
+            root = outcomes[0]
+            self._keep(root.run_id, Row(f"{root.repo}:{root.workflow}", None, ()))
+            for request in (planned.request for plan in plans for planned in plan.runs):
+                self._planned += 1
+                place = (*self._row(str(request.parent_id)).place, self._planned)
+                self._keep(request.run_id, Row(request.label, request.parent_id, place))
+            for outcome in outcomes:
+                self._change(outcome.run_id, status=outcome.status, seconds=outcome.seconds)
+        self._print(restored_line(outcomes))
+
+    def told(self, text: str) -> None:
+        """A line for the reader."""
+        self._print(text)
+
+    def interrupted(self, signal_number: int, *, working: int, again: bool) -> None:
         """A signal asked the tree to stop."""
-        self._print(f"{signal.Signals(signal_number).name}: stopping; waiting for what is at work to end")
+        self._print(interruption_line(signal_number, working=working, again=again))
+
+    def paused(self) -> None:
+        """Leave the terminal to others for a while."""
+        self._live.stop()
+
+    def unpaused(self) -> None:
+        """Take it again."""
+        self._live.start()
 
     # With the lock held:
 

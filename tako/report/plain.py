@@ -9,12 +9,12 @@ from tako.report.words import MARKS, failure_title
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tako.children.base import StepUpdate
     from tako.execution.request import RunRequest
-    from tako.fanout.plan import Plan
-    from tako.fanout.result import ChildOutcome
+    from tako.fanout.plan import Plan, PlannedRun
+    from tako.fanout.result import Attempt, ChildOutcome
 
 
 MAX_NAMED = 20
@@ -62,11 +62,52 @@ class PlainReporter:
         for line in (*warning_lines(plan, self._warned), *plan_lines(plan, emitter, verbose=self._verbose)):
             self._line(line)
 
-    def interrupted(self, signal_number: int) -> None:
-        self._line(f"{signal.Signals(signal_number).name}: stopping; waiting for what is at work to end")
+    def run_retrying(self, request: RunRequest, attempt: Attempt, delay: float) -> None:
+        self._line(retry_line(request, attempt, delay))
+
+    def restored(self, plans: Sequence[Plan], outcomes: Sequence[ChildOutcome]) -> None:
+        del plans
+        self._line(restored_line(outcomes))
+
+    def told(self, text: str) -> None:
+        self._line(text)
+
+    def interrupted(self, signal_number: int, *, working: int, again: bool) -> None:
+        self._line(interruption_line(signal_number, working=working, again=again))
+
+    def paused(self) -> None:
+        self._line("stopped, with everything at work; `fg` lets it go on")
+
+    def unpaused(self) -> None:
+        self._line("goes on")
 
     def _line(self, text: str) -> None:
         self._write(text + "\n")
+
+
+def retry_line(request: RunRequest, attempt: Attempt, delay: float) -> str:
+    """That a run crashed and will be tried again."""
+    title = failure_title(attempt.failure)
+    return f"↻ {request.label} ({request.run_id}) crashed at try {attempt.number}: {title}; again in {duration(delay)}"
+
+
+def restored_line(outcomes: Sequence[ChildOutcome]) -> str:
+    """What there is of a tree that goes on."""
+    triggered = outcomes[1:]
+    done = sum(outcome.ok for outcome in triggered)
+    return f"goes on: {done} of {len(triggered)} triggered runs have succeeded"
+
+
+def interruption_line(signal_number: int, *, working: int, again: bool) -> str:
+    """What a signal that ends the tree makes it do now."""
+    name = signal.Signals(signal_number).name
+    if again:
+        return f"{name} again: killing what is at work"
+    if not working:
+        return f"{name}: stopping"
+    whom = "1 run" if working == 1 else f"{working} runs"
+    how_to_kill = " (the same signal again kills)" if signal_number != signal.SIGHUP else ""
+    return f"{name}: stopping; {whom} at work may end in good order{how_to_kill}"
 
 
 def warning_lines(plan: Plan, known: set[str]) -> list[str]:
@@ -74,6 +115,11 @@ def warning_lines(plan: Plan, known: set[str]) -> list[str]:
     new = [warning for warning in dict.fromkeys(plan.warnings) if warning not in known]
     known.update(new)
     return [f"warning: {warning}" for warning in new]
+
+
+def _named(planned: PlannedRun) -> str:
+    """A planned run; one that is held does not start with the others."""
+    return f"{planned.request.label} (held)" if planned.held else planned.request.label
 
 
 def plan_lines(plan: Plan, emitter: RunRequest, *, verbose: bool) -> list[str]:
@@ -84,7 +130,7 @@ def plan_lines(plan: Plan, emitter: RunRequest, *, verbose: bool) -> list[str]:
     elif not plan.runs:
         lines = [f"{what}; no repository subscribed to it ({plan.repositories} looked at)"]
     else:
-        named = ", ".join(planned.request.label for planned in plan.runs[:MAX_NAMED])
+        named = ", ".join(_named(planned) for planned in plan.runs[:MAX_NAMED])
         more = f" and {len(plan.runs) - MAX_NAMED} more" if len(plan.runs) > MAX_NAMED else ""
         lines = [f"{what}; starts {named}{more}"]
     if verbose or not plan.runs:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
 from tako.report.tree import count_by_status, render_tree
-from tako.report.words import MARKS, failure_lines
+from tako.report.words import MARKS, failure_lines, failure_title
 from tako.signals import signal_name
 
 TYPE_CHECKING = False
@@ -58,19 +58,25 @@ def failures(result: TreeResult) -> str:
         where = f"step '{failure.step}' failed" if failure.step else failure.kind
         rest = [f"  {line}" for line in failure_lines(failure)[1:]]
         lines += ["", f"execution failed: {where}: {failure.headline}", *rest]
-    elif result.interrupted_by is not None:
-        lines += ["", f"execution interrupted by {signal_name(result.interrupted_by)}"]
-    elif not result.ok:
+    elif result.interrupted_by is None and not result.ok:
         what = f"{len(own)} triggered runs failed" if own else "a fan-out was refused"
         lines += ["", f"execution failed: {what}; nobody waited for it"]
+    if result.interrupted_by is not None:
+        lines += ["", f"execution interrupted by {signal_name(result.interrupted_by)}"]
+    if not result.ok:
+        lines.append(f"  go on with it: tako exec --resume {result.root.run_id}")
     return "\n".join(lines).lstrip("\n") + "\n" if lines else ""
 
 
 def child_failure(run: ChildOutcome) -> list[str]:
-    """One failed run in full."""
-    lines = [f"{run.repo}:{run.workflow} failed after {duration(run.seconds)} ({run.run_id})"]
+    """One failed or cancelled run in full."""
+    when = f"after {duration(run.seconds)}" if run.started_at is not None else "before it was started"
+    lines = [f"{run.repo}:{run.workflow} {run.status} {when} ({run.run_id})"]
     if run.failure is not None:
         lines += [f"  {line}" for line in failure_lines(run.failure)]
+    for attempt in run.attempts:
+        title = failure_title(attempt.failure)
+        lines.append(f"  try {attempt.number} ({duration(attempt.seconds)}, logs in attempt-{attempt.number}): {title}")
     if run.started_at is not None:
         lines += [f"  logs: {run.workspace}/logs", f"  run it again: {run.replay}"]
     return lines

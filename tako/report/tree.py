@@ -73,7 +73,17 @@ def _render(line: TreeLine, width: int, causes: Mapping[str, str]) -> str:
         parts.append(outcome.failure.kind)
     elif outcome.status not in ("success", "failed"):
         parts.append(outcome.status)
+    if outcome.delivered_by is not None:
+        parts.append(f"delivered by {outcome.delivered_by}")
+    if outcome.attempts:
+        parts.append(tries(outcome))
     return "  ".join(parts)
+
+
+def tries(outcome: ChildOutcome) -> str:
+    """How often a run was tried, if it has ended: ``2 tries``; else which try it is at, or next: ``try 2``."""
+    number = len(outcome.attempts) + 1
+    return f"{number} tries" if outcome.ended_at is not None else f"try {number}"
 
 
 def counts(outcome: ChildOutcome) -> str:

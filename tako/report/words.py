@@ -15,6 +15,8 @@ MARKS = {
     "pending": "·",
     "running": "…",
     "waiting": "…",
+    "retrying": "…",
+    "cancelled": "⊘",
 }
 
 

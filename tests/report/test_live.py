@@ -14,14 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.children.base import StepUpdate
-from tako.execution.failure import EXITED, Failure
+from tako.execution.failure import CANCELLED, EXITED, KILLED, Failure
 from tako.fanout.plan import Plan, PlannedRun
-from tako.fanout.result import ChildOutcome
+from tako.fanout.result import Attempt, ChildOutcome
 from tako.records import replace
 from tako.report.live import LiveReporter, Row, visible
 from tests.builders import CHILD_ID, make_event, make_request, make_root, make_workflow
 
-STATUSES = ("running", "waiting", "pending", "success", "failed")
+STATUSES = ("running", "waiting", "pending", "success", "failed", "retrying", "cancelled")
 
 
 def rows_of(statuses: list[str]) -> dict[str, dict[str, Row]]:
@@ -51,12 +51,13 @@ def test_who_is_at_work_is_hidden_last_and_then_who_has_failed(statuses: list[st
     view = visible(rows_of(statuses), 10)
 
     shown = {row.status for row in view.rows}
-    assert not shown & {"pending", "success"}
+    unimportant = {"pending", "success", "cancelled"}
+    assert not shown & unimportant
     if view.hidden.get("running"):
         assert shown == {"running"}
     elif view.hidden.get("failed"):
         assert shown <= {"running", "failed"}
-    assert len(view.rows) == min(10, sum(status not in ("pending", "success") for status in statuses))
+    assert len(view.rows) == min(10, sum(status not in unimportant for status in statuses))
 
 
 def test_what_is_not_shown_is_not_looked_at() -> None:
@@ -234,7 +235,7 @@ def test_a_terminal_that_goes_away_does_not_end_the_run() -> None:
         reporter.run_started(make_root(), resumed=False)
         os.close(controller)
         reporter.planned(Plan(make_event()), make_root())
-        reporter.interrupted(signal.SIGHUP)
+        reporter.interrupted(signal.SIGHUP, working=1, again=False)
     stream.close()
 
 
@@ -258,3 +259,115 @@ def test_the_steps_of_children_are_seen_in_the_tree_only() -> None:
         reporter.run_step(make_request(), StepUpdate(id="test", status="success", seconds=1))
 
     assert "step 'test'" not in stream.getvalue()
+
+
+def started_child(reporter: LiveReporter) -> None:
+    reporter.run_started(make_root(), resumed=False)
+    reporter.planned(Plan(make_event(), (PlannedRun(make_request(), ""),)), make_root())
+    reporter.run_started(make_request(), resumed=False)
+
+
+CRASH = Failure(KILLED, "the child process was killed by SIGKILL (signal 9)", step="test", signal=9)
+
+
+def test_a_run_that_rests_between_two_tries_is_seen_and_its_crash_is_said() -> None:
+    stream = Terminal()
+    with LiveReporter(stream) as reporter:
+        started_child(reporter)
+        reporter.run_step(make_request(), StepUpdate(id="test", status="running"))
+        reporter.run_retrying(make_request(), Attempt(1, CRASH, 1.5), 3.75)
+        rests = reporter.render().plain.splitlines()[1]
+        reporter.run_started(make_request(), resumed=True)
+        assert reporter.render().plain.splitlines()[1].startswith("  … my-org/client:verify")
+
+    assert rests.startswith("  … my-org/client:verify")
+    assert not rests.endswith("test")
+    assert f"↻ my-org/client:verify ({CHILD_ID}) crashed at try 1: killed at step 'test'" in stream.getvalue()
+    assert "again in 3.8s" in stream.getvalue()
+
+
+def test_time_between_two_tries_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    reporter = LiveReporter(Terminal())
+    started_child(reporter)
+    now += 2
+    reporter.run_retrying(make_request(), Attempt(1, CRASH, 2.0), 60.0)
+    now += 60
+    resting = reporter.render().plain.splitlines()[1]
+    reporter.run_started(make_request(), resumed=True)
+    now += 3
+
+    assert resting.endswith("  2.0s")
+    assert reporter.render().plain.splitlines()[1].endswith("  5.0s")
+
+
+def test_many_runs_that_rest_are_counted_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINES", "7")
+    children = [make_request(run_id=f"run-{number}", repo=f"o/{number}") for number in range(9)]
+    reporter = LiveReporter(Terminal())
+    reporter.run_started(make_root(), resumed=False)
+    reporter.planned(Plan(make_event(), tuple(PlannedRun(child, "") for child in children)), make_root())
+    for child in children:
+        reporter.run_started(child, resumed=False)
+        reporter.run_retrying(child, Attempt(1, CRASH, 2.0), 60.0)
+
+    assert reporter.render().plain.splitlines()[-1] == "… 7 more waiting to be tried again"
+
+
+def test_a_cancelled_run_is_marked_as_such() -> None:
+    stream = Terminal()
+    with LiveReporter(stream) as reporter:
+        started_child(reporter)
+        reporter.run_ended(outcome("cancelled", Failure(CANCELLED, "cancelled by `tako cancel`")))
+        assert reporter.render().plain.splitlines()[1] == "  ⊘ my-org/client:verify  2.0s"
+
+    said = f"⊘ my-org/client:verify ({CHILD_ID}): cancelled: cancelled by `tako cancel`"
+    assert said in stream.getvalue()
+    assert "✗" not in stream.getvalue()
+
+
+def test_both_interruptions_are_said_on_the_screen() -> None:
+    stream = Terminal()
+    with LiveReporter(stream) as reporter:
+        reporter.run_started(make_root(), resumed=False)
+        reporter.interrupted(signal.SIGINT, working=3, again=False)
+        reporter.interrupted(signal.SIGINT, working=3, again=True)
+
+    assert "SIGINT: stopping; 3 runs at work may end in good order" in stream.getvalue()
+    assert "SIGINT again: killing what is at work" in stream.getvalue()
+
+
+def test_the_terminal_is_left_to_others_during_a_pause_and_taken_again_after_it() -> None:
+    stream = Terminal()
+    with LiveReporter(stream) as reporter:
+        reporter.run_started(make_root(), resumed=False)
+        reporter.paused()
+        before = stream.getvalue()
+        assert before.endswith("\x1b[2K")
+        assert before.rindex("\x1b[?25h") > before.rindex("\x1b[?25l")
+
+        reporter.interrupted(signal.SIGINT, working=1, again=False)
+        said = stream.getvalue().removeprefix(before)
+        assert said.startswith("SIGINT")
+        assert "go-lib" not in said, "drawn while others have the terminal"
+
+        reporter.unpaused()
+        written = stream.getvalue()
+        assert written.rindex("\x1b[?25l") > written.rindex("\x1b[?25h")
+    after = stream.getvalue().removeprefix(before)
+    assert "my-org/go-lib:release" in after
+    assert after.rindex("\x1b[?25h") > after.rindex("\x1b[?25l")
+
+
+def test_a_tree_that_goes_on_is_drawn_as_far_as_it_came() -> None:
+    root, child = make_root(), make_request()
+    plan = Plan(make_event(), (PlannedRun(child, ""),))
+    stream = Terminal()
+    with LiveReporter(stream) as reporter:
+        restored = replace(outcome("waiting"), run_id=root.run_id, parent_id=None, repo=root.repo, workflow="release")
+        reporter.restored((plan,), (restored, outcome("success")))
+        drawn = reporter.render().plain.splitlines()
+
+    assert drawn == ["… my-org/go-lib:release  2.0s", "  ✓ my-org/client:verify  2.0s"]
+    assert "goes on: 1 of 1 triggered runs have succeeded" in stream.getvalue()

@@ -7,9 +7,9 @@ import signal
 import pytest
 
 from tako.children.base import StepUpdate
-from tako.execution.failure import PLAN_REFUSED, STEP_FAILED, Failure
+from tako.execution.failure import CANCELLED, KILLED, PLAN_REFUSED, STEP_FAILED, Failure
 from tako.fanout.plan import PassedOver, Plan, PlannedRun
-from tako.fanout.result import ChildOutcome
+from tako.fanout.result import Attempt, ChildOutcome
 from tako.report.plain import MAX_NAMED, PlainReporter
 from tests.builders import CHILD_ID, CLIENT, make_event, make_request, make_root
 
@@ -158,8 +158,49 @@ def test_a_warning_that_every_plan_has_is_told_once() -> None:
     ]
 
 
-def test_an_interruption_is_told_with_its_signal() -> None:
+@pytest.mark.parametrize(
+    ("working", "again", "line"),
+    [
+        (0, False, "SIGINT: stopping"),
+        (1, False, "SIGINT: stopping; 1 run at work may end in good order (the same signal again kills)"),
+        (7, False, "SIGINT: stopping; 7 runs at work may end in good order (the same signal again kills)"),
+        (7, True, "SIGINT again: killing what is at work"),
+    ],
+)
+def test_an_interruption_is_told_with_its_signal_and_what_it_does(working: int, again: bool, line: str) -> None:
     told = Told()
-    told.interrupted(signal.SIGINT)
+    told.interrupted(signal.SIGINT, working=working, again=again)
 
-    assert told.lines == ["SIGINT: stopping; waiting for what is at work to end"]
+    assert told.lines == [line]
+
+
+def test_another_try_is_told_with_what_the_last_one_came_to() -> None:
+    told = Told()
+    crash = Failure(KILLED, "the child process was killed by SIGKILL (signal 9)\nmore", step="test", signal=9)
+    told.run_retrying(CHILD, Attempt(2, crash, 1.5), 3.75)
+
+    (line,) = told.lines
+    assert line.startswith(f"↻ {CLIENT}:verify ({CHILD_ID}) crashed at try 2: killed at step 'test': the child process")
+    assert line.endswith("was killed by SIGKILL (signal 9); again in 3.8s")
+
+
+def test_a_cancelled_child_is_told_as_such() -> None:
+    told = Told()
+    told.run_ended(ended("cancelled", Failure(CANCELLED, "cancelled by `tako cancel`")))
+
+    assert told.lines == [f"⊘ {CLIENT}:verify cancelled ({CHILD_ID}, 2.0s): cancelled: cancelled by `tako cancel`"]
+
+
+def test_a_pause_is_told_when_it_begins_and_when_it_ends() -> None:
+    told = Told()
+    told.paused()
+    told.unpaused()
+
+    assert told.lines == ["stopped, with everything at work; `fg` lets it go on", "goes on"]
+
+
+def test_a_tree_that_goes_on_tells_how_far_it_came() -> None:
+    told = Told()
+    told.restored((), (ended("failed", parent_id=None), ended("success"), ended("pending"), ended("failed")))
+
+    assert told.lines == ["goes on: 1 of 3 triggered runs have succeeded"]

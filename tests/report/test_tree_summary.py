@@ -10,10 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tako.execution.failure import FAN_OUT_FAILED, KILLED, PLAN_REFUSED, STEP_FAILED, Failure
+from tako.execution.failure import (
+    CANCELLED,
+    CIRCUIT_OPEN,
+    FAN_OUT_FAILED,
+    INTERRUPTED,
+    KILLED,
+    PLAN_REFUSED,
+    STEP_FAILED,
+    Failure,
+)
 from tako.execution.state import StepRecord
-from tako.fanout.result import ChildOutcome, FanOutResult, TreeResult
-from tako.report.data import result_data
+from tako.fanout.result import Attempt, ChildOutcome, FanOutResult, TreeResult
+from tako.report.data import outcome_data, result_data
 from tako.report.summary import MAX_DETAILED, failures, summary
 from tako.report.tree import count_by_status, counts, render_tree, tree_lines
 from tako.report.words import failure_lines, failure_title, printable
@@ -95,6 +104,29 @@ def test_the_lines_are_aligned_and_say_what_is_known() -> None:
     ]
 
 
+def test_tries_are_told_while_a_run_is_at_work_and_when_it_has_ended() -> None:
+    once, twice = (Attempt(1, BROKEN, 1.0),), (Attempt(1, BROKEN, 1.0), Attempt(2, BROKEN, 1.0))
+    runs = (
+        ROOT,
+        run("a", attempts=once),
+        run("b", attempts=twice, failure=BROKEN),
+        run("c", attempts=once, status="running", ended_at=None),
+        run("d", attempts=twice, status="retrying", ended_at=None),
+        run("e", status="cancelled", failure=Failure(CANCELLED, "by tako cancel")),
+        run("f", status="cancelled"),
+    )
+
+    assert render_tree(runs, {}) == [
+        "✓ o/root:verify     1.5s",
+        "✓ ├─ o/a:verify     1.5s  2 tries",
+        "✗ ├─ o/b:verify     1.5s  step_failed  3 tries",
+        "… ├─ o/c:verify     1.5s  running  try 2",
+        "… ├─ o/d:verify     1.5s  retrying  try 3",
+        "⊘ ├─ o/e:verify     1.5s  cancelled",
+        "⊘ └─ o/f:verify     1.5s  cancelled",
+    ]
+
+
 def test_no_runs_are_no_lines() -> None:
     assert render_tree((), {}) == []
 
@@ -146,6 +178,8 @@ def test_runs_are_counted_by_how_they_ended() -> None:
 
 # The summary.
 
+GO_ON = "  go on with it: tako exec --resume root"
+
 STEPS = (
     StepRecord("build", "success", 1.0, 1.25),
     StepRecord("maybe", "skipped", 2.0, 0.0),
@@ -195,6 +229,7 @@ def test_a_failed_run_is_told_with_kind_step_log_and_how_to_replay_it() -> None:
         f"  run it again: {sys.executable} -m runner_child '/home/my runs/a' --fresh",
         "",
         "execution failed: step 'tell' failed: 1 of 1 triggered runs failed",
+        GO_ON,
     ]
 
 
@@ -212,7 +247,7 @@ def test_runs_that_failed_since_others_did_are_not_told_again() -> None:
 
     assert "o/a:verify failed" not in text
     assert text.count("o/b:verify failed") == 1
-    assert text.endswith("execution failed: 1 triggered runs failed; nobody waited for it\n")
+    assert text.endswith(f"execution failed: 1 triggered runs failed; nobody waited for it\n{GO_ON}\n")
 
 
 def test_hundreds_of_failures_are_told_up_to_a_limit() -> None:
@@ -235,7 +270,49 @@ def test_a_refused_fan_out_that_nobody_waited_for_is_told(waiting: bool) -> None
 def test_an_interruption_is_told() -> None:
     text = failures(tree(run("a", status="pending"), ok=False, interrupted_by=15))
 
-    assert text == "execution interrupted by SIGTERM\n"
+    assert text == f"execution interrupted by SIGTERM\n{GO_ON}\n"
+
+
+def test_a_cancelled_run_is_told_as_cancelled_and_not_as_failed() -> None:
+    cancelled = run("a", status="cancelled", failure=Failure(CANCELLED, "cancelled by `tako cancel`", step="test"))
+    result = tree(cancelled, root=run("root", None, failure=Failure(FAN_OUT_FAILED, "1 of 1 failed", step="tell")))
+
+    assert failures(result).splitlines()[:2] == [
+        "o/a:verify cancelled after 1.5s (a)",
+        "  cancelled at step 'test': cancelled by `tako cancel`",
+    ]
+    assert "Triggered runs: 1 (1 cancelled)" in summary(result, ())
+    assert "⊘ └─ o/a:verify" in summary(result, ())
+
+
+def test_a_run_that_was_never_started_is_told_without_a_duration() -> None:
+    text = failures(tree(run("a", failure=Failure(CIRCUIT_OPEN, "crashed 5 times"), started_at=None, seconds=0.0)))
+
+    assert text.splitlines()[:2] == ["o/a:verify failed before it was started (a)", "  circuit_open: crashed 5 times"]
+
+
+def test_a_run_that_was_tried_again_is_told_with_each_try_and_where_its_logs_are() -> None:
+    crash = Failure(KILLED, "the child process was killed by SIGKILL (signal 9)", step="test", signal=9)
+    tried = run("a", failure=BROKEN, attempts=(Attempt(1, crash, 1.0), Attempt(2, crash, 0.25)))
+
+    assert failures(tree(tried)).splitlines()[:8] == [
+        "o/a:verify failed after 1.5s (a)",
+        "  step_failed at step 'test': exit code 1",
+        "  and more",
+        "  last lines of its log:",
+        "    | E assert 1 == 2",
+        "    | 1 failed",
+        "  try 1 (1.0s, logs in attempt-1): killed at step 'test': the child process was killed by SIGKILL (signal 9)",
+        "  try 2 (250ms, logs in attempt-2): killed at step 'test': the child process was killed by SIGKILL (signal 9)",
+    ]
+
+
+def test_an_interruption_of_the_root_s_own_step_is_told_with_the_step() -> None:
+    stopped = run("root", None, failure=Failure(INTERRUPTED, "stopped before the step had ended", step="build"))
+    text = failures(tree(root=stopped, ok=False, interrupted_by=2))
+
+    assert text.startswith("execution failed: step 'build' failed: stopped before the step had ended\n\n")
+    assert text.endswith(f"\nexecution interrupted by SIGINT\n  go on with it: tako exec --resume {ROOT.run_id}\n")
 
 
 @pytest.mark.parametrize(
@@ -287,6 +364,15 @@ def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
         "refused": None,
     }
     assert data["warnings"] == ["o/x: unreadable"]
+    assert child["attempts"] == []
+
+
+def test_the_data_tell_every_try() -> None:
+    tried = run("a", attempts=(Attempt(1, Failure(KILLED, "killed", signal=9), 1.23456),))
+    (attempt,) = outcome_data(tried)["attempts"]
+
+    assert (attempt["number"], attempt["duration_seconds"]) == (1, 1.235)
+    assert (attempt["failure"]["kind"], attempt["failure"]["signal"]) == ("killed", 9)
 
 
 def test_a_log_line_cannot_move_the_readers_cursor() -> None:
