@@ -46,6 +46,8 @@ class Hearing:
         self._timeouts = {step.id: step.timeout for step in request.run.workflow.steps}
         self._violation: ProtocolError | None = None
         self._awake = Awake(clock)
+        self._is_watched = False
+        """Whether there was a deadline at the last look, and so a reason to look each second since."""
         self._expired: tuple[Failure | None] | None = None
         self.conversation = Conversation(request.run.run_id)
         self.current_step: str | None = None
@@ -89,7 +91,10 @@ class Hearing:
 
     def due(self) -> float | None:
         """The moment on the clock's ``monotonic`` at which the child's time is up, as far as that is known now."""
+        if not self._is_watched:
+            self._awake.skip()
         moment, failure = self._next_deadline()
+        self._is_watched = moment is not None
         if self._expired is None and moment is not None and self._awake.now() >= moment:
             # It is asked to end now. What it says from here on, woken by that, does not change why and where.
             self._expired = (failure,)

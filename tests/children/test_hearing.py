@@ -184,6 +184,17 @@ def test_a_result_that_comes_when_the_time_was_up_is_too_late(child: Child) -> N
     assert child.left() == LINGERING_SECONDS
 
 
+def test_quiet_time_before_a_deadline_does_not_put_it_off(child: Child) -> None:
+    child.says(HELLO)
+    assert child.left() is None
+    child.clock.advance(3600.0)
+    child.begins("quick")
+    child.waits(5.0 + MARGIN_SECONDS)
+    child.says(STOPPED)
+
+    assert (child.why() or "")[0] == STEP_TIMEOUT
+
+
 def test_a_result_in_the_last_moment_is_in_time(child: Child) -> None:
     child.says(HELLO)
     child.begins("quick")
