@@ -54,10 +54,6 @@ class KeptProcesses(Processes):
         on_stderr: Sink,
         stops: Stops = NO_STOPS,
         timeout: float | None = None,
-        grace: float = KEEPERS_GRACE_SECONDS,
-        stdin: int | None = None,
-        session: bool = True,
-        whole_tree: bool = False,
     ) -> Outcome:
         """Run a command below a keeper; see ``Processes.run_piped``. Its stdin is empty.
 
@@ -65,21 +61,20 @@ class KeptProcesses(Processes):
         stopped, and wait for ever. The keeper alone is asked to end: it asks the command, and many programs take a
         second SIGTERM as leave to skip their cleaning up.
         """
-        del stdin
         lifeline, keep = self.pipe("a lifeline")
         kept = [sys.executable, "-I", "-S", KEEPER, str(self._memory), *argv]
         try:
-            return super().run_piped(
+            return self._run_piped(
                 kept,
-                env=env,
-                on_stdout=on_stdout,
-                on_stderr=on_stderr,
+                env,
+                on_stdout,
+                on_stderr,
                 stops=stops,
                 timeout=timeout,
-                grace=grace,
+                grace=KEEPERS_GRACE_SECONDS,
                 stdin=lifeline,
-                session=session,
-                whole_tree=whole_tree,
+                session=True,
+                whole_tree=False,
             )
         finally:
             os.close(lifeline)

@@ -215,15 +215,27 @@ class Processes:
         on_stderr: Sink,
         stops: Stops = NO_STOPS,
         timeout: float | None = None,
+    ) -> Outcome:
+        """Run a command to its end, giving what it prints to two functions as it comes.
+
+        What it leaves running is ended with it. Raises ``SpawnError`` if it cannot be started.
+        """
+        return self._run_piped(argv, env, on_stdout, on_stderr, stops=stops, timeout=timeout)
+
+    def _run_piped(
+        self,
+        argv: Sequence[str],
+        env: Mapping[str, str],
+        on_stdout: Sink,
+        on_stderr: Sink,
+        *,
+        stops: Stops,
+        timeout: float | None,
         grace: float = GRACE_SECONDS,
         stdin: int | None = None,
         session: bool = False,
         whole_tree: bool = True,
     ) -> Outcome:
-        """Run a command to its end, giving what it prints to two functions as it comes; see ``supervise``.
-
-        What it leaves running is ended with it. Raises ``SpawnError`` if it cannot be started.
-        """
         with self._two_pipes(argv[0]) as (out_read, out_write, err_read, err_write):
             try:
                 process = self.spawn(argv, env=env, stdin=stdin, stdout=out_write, stderr=err_write, session=session)
