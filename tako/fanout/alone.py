@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.children.base import ChildRequest
 from tako.execution.state import SUCCESS, SUSPENDED
+from tako.fanout.interruption import Interruption
 from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
 from tako.records import record
 
@@ -42,23 +43,17 @@ class AloneExecutor:
         self._workforce = Workforce(root_runner=runner, child_runner=runner, clock=clock)
         self._journal = journal
         self._observer = observer
+        self._interruption = Interruption(self._workforce, observer)
         self._request: RunRequest | None = None
         self._emitted: list[Event] = []
-        self._interrupted_by: int | None = None
 
     def interrupt(self, signal_number: int) -> None:
-        """Ask the run to stop; asked a second time, force it. May be called from a signal handler."""
-        self._workforce.post(lambda: self._stop(signal_number))
+        """Ask the run to stop; see ``Interruption``."""
+        self._interruption.interrupt(signal_number)
 
     def pause(self, stop_and_wait: Callable[[], None]) -> None:
-        """Let the run and this process stand still for a while. May be called from a signal handler."""
-
-        def stand_still() -> None:
-            self._observer.paused()
-            stop_and_wait()
-            self._observer.unpaused()
-
-        self._workforce.post(stand_still)
+        """Let the run stand still for a while; see ``Interruption``."""
+        self._interruption.pause(stop_and_wait)
 
     def run(self, request: RunRequest, workspace: Workspace) -> AloneResult:
         """Run it until it has ended or waits. Raises ``MachineError`` or ``StateError`` if Tako cannot go on."""
@@ -72,12 +67,12 @@ class AloneExecutor:
             raise
         if result.event is not None:
             self._emitted.append(result.event)
-        done = AloneResult(result, tuple(self._emitted), self._interrupted_by)
+        done = AloneResult(result, tuple(self._emitted), self._interruption.signal_number)
         if result.event is not None:
             self._journal.waiting(request.run_id, result.event.id)
         else:
             self._journal.ended(request.run_id, result.status, result.failure, result.seconds, result.outputs)
-        self._journal.finished(ok=done.ok, seconds=result.seconds, interrupted_by=self._interrupted_by)
+        self._journal.finished(ok=done.ok, seconds=result.seconds, interrupted_by=self._interruption.signal_number)
         return done
 
     def _wait(self) -> ChildResult:
@@ -89,15 +84,6 @@ class AloneExecutor:
                     raise error
                 case ToDo(act=act):
                     act()
-
-    def _stop(self, signal_number: int) -> None:
-        again = self._interrupted_by is not None
-        self._observer.interrupted(signal_number, working=self._workforce.working, again=again)
-        self._interrupted_by = self._interrupted_by or signal_number
-        if again:
-            self._workforce.force()
-        else:
-            self._workforce.stop()
 
     # What the run says while it works: called from its thread, acted on in the loop's.
 

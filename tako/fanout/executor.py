@@ -5,7 +5,6 @@ One loop, in the thread that calls ``run``, makes every decision (see ``workforc
 
 from __future__ import annotations
 
-import signal
 from functools import partial
 
 from tako.children.base import ChildRequest, ChildResult
@@ -20,6 +19,7 @@ from tako.execution.workspace import discard_checkout
 from tako.fanout.breaker import Breaker
 from tako.fanout.delivery import Deliveries
 from tako.fanout.held import HeldRuns, Speaker
+from tako.fanout.interruption import Interruption
 from tako.fanout.reach import emissions
 from tako.fanout.restore import known_events, known_runs
 from tako.fanout.result import Attempt, FanOutResult, TreeResult
@@ -75,6 +75,7 @@ class FanOutExecutor:
         self._journal = journal
         self._clock = clock
         self._observer = observer
+        self._interruption = Interruption(self._workforce, observer)
         self._breaker = breaker or Breaker()
         self._deliveries = deliveries or Deliveries()
         self._tree = Tree()
@@ -85,25 +86,14 @@ class FanOutExecutor:
         self._reach: Reach | None = None
         self._speaking: set[str] = set()
         """The runs that have not ended and whose workflows fan out."""
-        self._interrupted_by: int | None = None
-        self._is_wanted = False
 
     def interrupt(self, signal_number: int) -> None:
-        """Ask the tree to stop; asked a second time, but by SIGHUP, force it. May be called from a signal handler."""
-        self._workforce.post(lambda: self._stop(signal_number))
+        """Ask the tree to stop; see ``Interruption``."""
+        self._interruption.interrupt(signal_number)
 
     def pause(self, stop_and_wait: Callable[[], None]) -> None:
-        """Let the tree and this process stand still for a while: ``stop_and_wait`` returns when they go on.
-
-        May be called from a signal handler.
-        """
-
-        def stand_still() -> None:
-            self._observer.paused()
-            stop_and_wait()
-            self._observer.unpaused()
-
-        self._workforce.post(stand_still)
+        """Let the tree stand still for a while; see ``Interruption``."""
+        self._interruption.pause(stop_and_wait)
 
     def run(self, request: RunRequest, workspace: Workspace) -> TreeResult:
         """Run a root and all it triggers.
@@ -153,8 +143,9 @@ class FanOutExecutor:
             self._workforce.stop_and_wait()
             raise
         seconds = self._clock.monotonic() - began
-        ok = self._interrupted_by is None and not self._expired and not self._scheduler.failed(request.run_id)
-        self._journal.finished(ok=ok, seconds=seconds, interrupted_by=self._interrupted_by)
+        by = self._interruption.signal_number
+        ok = by is None and not self._expired and not self._scheduler.failed(request.run_id)
+        self._journal.finished(ok=ok, seconds=seconds, interrupted_by=by)
         root, *runs = self._tree.outcomes()
         return TreeResult(
             root=root,
@@ -163,7 +154,7 @@ class FanOutExecutor:
             warnings=self._tree.warnings(),
             ok=ok,
             seconds=seconds,
-            interrupted_by=self._interrupted_by,
+            interrupted_by=by,
         )
 
     def _loop(self, workspace: Workspace) -> None:
@@ -180,12 +171,12 @@ class FanOutExecutor:
             self._start_what_may()
 
     def _is_over(self) -> bool:
-        interrupted = self._interrupted_by is not None
+        interrupted = self._interruption.signal_number is not None
         return self._scheduler.finished or (interrupted and not self._workforce.working)
 
     def _start_what_may(self) -> None:
         """Start runs until no more may start: one that is refused ends at once, and with it perhaps some behind it."""
-        while self._interrupted_by is None:
+        while self._interruption.signal_number is None:
             released = self._release_held()
             self._answer_settled()
             startable = self._scheduler.startable()
@@ -315,7 +306,7 @@ class FanOutExecutor:
         tried = number - node.earlier_attempts
         delay = decide(policy, failure, attempt=tried, jitter=jitter(request.run_id, number))
         is_open = self._breaker.is_open(request.repo, request.workflow.name)
-        if failure is None or delay is None or is_open or self._interrupted_by is not None:
+        if failure is None or delay is None or is_open or self._interruption.signal_number is not None:
             return False
         attempt = Attempt(number, failure, result.seconds)
         node.attempts.append(attempt)
@@ -462,23 +453,6 @@ class FanOutExecutor:
             self._workforce.cancel(run_id)
         else:
             self._conclude(run_id, sentenced(failure, None))
-
-    def _stop(self, signal_number: int) -> None:
-        """Let nothing new start and ask everyone at work to end; the second time that somebody wants it, end them.
-
-        A hangup is nobody's wish: where a terminal goes away, the kernel sends one, the shell another, and whoever
-        ends the session perhaps SIGTERM besides.
-        """
-        again = self._is_wanted and signal_number != signal.SIGHUP
-        self._is_wanted = self._is_wanted or signal_number != signal.SIGHUP
-        if self._interrupted_by is not None and not again:
-            return
-        self._observer.interrupted(signal_number, working=self._workforce.working, again=again)
-        if again:
-            self._workforce.force()
-        else:
-            self._interrupted_by = signal_number
-            self._workforce.stop()
 
 
 def _fans_out(request: RunRequest) -> bool:
