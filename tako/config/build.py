@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from msgspec import UnsetType, convert
 
 from tako.config import inputs, model, payload, schema
+from tako.config.model import FAN_OUT
 from tako.config.problems import Path
 from tako.quantities import parse_duration, parse_size
 
@@ -114,7 +115,7 @@ def _step(index: int, step: schema.Step, line: int) -> model.StepSpec:
         name=step.name,
         run=_or_none(step.run),
         uses=_or_none(step.uses),
-        params=_fan_out_params(step.params) if step.uses == schema.FAN_OUT else step.params,
+        params=_fan_out_params(step.params) if step.uses == FAN_OUT else step.params,
         condition=_or_none(step.condition),
         shell=step.shell,
         working_directory=_or_none(step.working_directory),

@@ -8,6 +8,7 @@ from msgspec import UnsetType, convert
 
 from tako.config import names, schema
 from tako.config.labels import fault
+from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
 from tako.quantities import parse_duration, parse_size
 
@@ -20,7 +21,7 @@ def workflow_limits(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
 
 def step_limits(step: schema.Step, path: Path) -> Iterator[Problem]:
     """Every problem of the limits of the step at ``path``, apart from those in its ``with``."""
-    if step.uses == schema.FAN_OUT:
+    if step.uses == FAN_OUT:
         if not isinstance(step.timeout, UnsetType):
             yield from fault((*path, "timeout"), "is not for a fan-out; use 'timeout' in 'with'", on_key=True)
     else:

@@ -10,6 +10,7 @@ from tako.config import names, schema
 from tako.config.build import step_id
 from tako.config.check_limits import fan_out_limits, step_limits
 from tako.config.labels import fault, label
+from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem, nearest, quoted
 
 _FIXED_SOURCES = ("from_stdout", "from_stderr")
@@ -30,7 +31,7 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
         yield from step_limits(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
-        if step.uses == schema.FAN_OUT:
+        if step.uses == FAN_OUT:
             yield from _fan_out_problems(step, (*place, "with"), artifacts)
             yield from fan_out_limits(step, place)
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 DEFAULT_ARTIFACT = "default"
 
+FAN_OUT = "tako/fan-out@v1"
+"""The step kind that emits an event."""
+
 
 @record
 class InputSpec:

@@ -11,8 +11,6 @@ from typing import Any, Literal, NewType
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-FAN_OUT = "tako/fan-out@v1"
-
 Duration = NewType("Duration", str)
 """Text that ``parse_duration`` reads, or is to refuse."""
 

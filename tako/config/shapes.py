@@ -14,6 +14,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from tako.config import schema
+from tako.config.model import FAN_OUT
 from tako.config.problems import Path
 from tako.records import record, replace
 
@@ -102,7 +103,7 @@ def _struct_shape(kind: Any) -> Shape:
         return replace(shape, variant={**fields, **_as_text(fields)}, varies=("type", "string", "string"))
     if kind is schema.Step:
         variant = {**fields, "with": shape_of(schema.FanOut)}
-        return replace(shape, variant=variant, varies=("uses", schema.FAN_OUT, ""))
+        return replace(shape, variant=variant, varies=("uses", FAN_OUT, ""))
     return shape
 
 

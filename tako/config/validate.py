@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from tako.config import schema
+from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
 from tako.config.shapes import shape_of
 
@@ -54,7 +55,7 @@ def _fan_outs(data: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
     for name, workflow in workflows.items() if isinstance(workflows, dict) else ():
         steps = workflow.get("steps") if isinstance(workflow, dict) else None
         for index, step in enumerate(steps) if isinstance(steps, list) else ():
-            if isinstance(step, dict) and step.get("uses") == schema.FAN_OUT:
+            if isinstance(step, dict) and step.get("uses") == FAN_OUT:
                 path = ("workflows", name, "steps", index, "with")
                 if isinstance(step.get("with", {}), dict):
                     yield path, step.get("with", {})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tako.clock import iso
-from tako.config.model import DEFAULT_ARTIFACT
+from tako.config.model import DEFAULT_ARTIFACT, FAN_OUT
 from tako.errors import ExpressionError, TakoError
 from tako.execution.event import Event
 from tako.execution.request import Ancestor, cause_of
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Scope = Mapping[str, Any]
     Announced = tuple[EventTemplate, str | None]
-
-FAN_OUT = "tako/fan-out@v1"
 
 
 @record

@@ -6,6 +6,8 @@ come.
 
 from __future__ import annotations
 
+from tako.config.model import FAN_OUT
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,7 +17,6 @@ if TYPE_CHECKING:
     Endpoint = tuple[str, str]
     """A repository's ``owner/name`` and the name of one of its workflows."""
 
-FAN_OUT = "tako/fan-out@v1"
 ANY_TYPE = ""
 """Of an event whose type only a run can tell."""
 

@@ -6,7 +6,7 @@ of every other run: planning, journal, retries, resuming.
 
 from __future__ import annotations
 
-from tako.config.model import StepSpec, WorkflowSpec
+from tako.config.model import FAN_OUT, StepSpec, WorkflowSpec
 from tako.errors import UsageError
 from tako.execution.request import RunRequest
 from tako.records import to_data
@@ -34,7 +34,7 @@ def request_of(event: Event, *, run_id: str, directory: str, subscriber: str | N
     workflow = WorkflowSpec(
         name=f"redeliver-{event.id}",
         description=f"delivers {event.id} ({event.type} of {event.source}) once more",
-        steps=(StepSpec(id=STEP, uses="tako/fan-out@v1", params=params),),
+        steps=(StepSpec(id=STEP, uses=FAN_OUT, params=params),),
     )
     return RunRequest(
         run_id=run_id,

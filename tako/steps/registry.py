@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from tako.config.model import FAN_OUT
 from tako.errors import StepError
 from tako.packages import make_available
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 SHELL = "tako.steps.shell:ShellStep"
 BUILT_IN = {
-    "tako/fan-out@v1": "tako.steps.fan_out:FanOutStep",
+    FAN_OUT: "tako.steps.fan_out:FanOutStep",
 }
 ENTRY_POINTS = "tako.steps"
 
