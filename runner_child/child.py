@@ -9,12 +9,13 @@ import os
 import signal
 import sys
 
+from runner_child.frames import Frames
 from runner_child.lifeline import end_with_parent, take_lifeline
 from tako.children.base import StepUpdate
 from tako.children.in_process import checkout_failure, step_update
-from tako.children.protocol import Hello, Result, encode
+from tako.children.protocol import Hello
 from tako.clock import SystemClock
-from tako.errors import CheckoutError, LockTimeoutError, MachineError, ProtocolError, TakoError, UsageError
+from tako.errors import CheckoutError, LockTimeoutError, MachineError, TakoError, UsageError
 from tako.execution.failure import (
     DISK_FULL,
     EXCEPTION,
@@ -88,46 +89,6 @@ class Options:
     """Make a new checkout and forget what was done."""
     from_step: str | None = None
     """Start at this step."""
-
-
-class Frames:
-    """Sends frames to the parent; a parent that is gone is noticed by the lifeline, not here."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
-
-    def send(self, frame: Hello | StepUpdate | Event | Result) -> None:
-        """Write one frame.
-
-        Raises ``ProtocolError`` if it is too long, ``MachineError`` if it cannot be written though somebody reads.
-        """
-        self.write(encode(frame))
-
-    def write(self, data: bytes) -> None:
-        """Write bytes where frames go. Raises ``MachineError`` if they cannot be written though somebody reads."""
-        view = memoryview(data)
-        try:
-            while view:
-                view = view[os.write(self._descriptor, view) :]
-        except BrokenPipeError:
-            return
-        except OSError as error:
-            raise MachineError(f"cannot write frames to stdout: {error.strerror}") from error
-
-    def step(self, update: StepUpdate) -> None:
-        """A step's frame; outputs that do not fit are left to the result."""
-        try:
-            self.send(update)
-        except ProtocolError:
-            self.send(replace(update, outputs={}))
-
-    def result(self, state: ExecutionState) -> None:
-        """The last frame; outputs that do not fit are left to ``state.json``."""
-        result = Result(status=state.status, failure=state.failure, outputs=state.outputs)
-        try:
-            self.send(result)
-        except ProtocolError:
-            self.send(replace(result, outputs=None))
 
 
 class _Observer:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from runner_child.child import Frames
+from runner_child.frames import Frames
 from tako.children.base import StepUpdate
 from tako.children.protocol import Frame, Hello, Result, decode
 from tako.errors import MachineError
