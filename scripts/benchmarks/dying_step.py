@@ -22,14 +22,10 @@ USES = "bench/dying@v1"
 
 
 def install(directory: Path, environment: dict[str, str]) -> None:
-    """Make a package of this module, and have all Pythons of an environment find it."""
-    info = directory / "dying_step-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: dying-step\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[tako.steps]\n{USES} = dying_step:DyingStep\n")
-    (directory / "dying_step.py").write_bytes(Path(__file__).read_bytes())
-    before = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = f"{directory}{os.pathsep}{before}" if before else str(directory)
+    """Have all Pythons of an environment find this module's step kind."""
+    from tako.testing import install_step_kind
+
+    install_step_kind(str(directory), environment, USES, DyingStep)
 
 
 class DyingStep:

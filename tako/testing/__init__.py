@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from tako.children.protocol import Hello, Result, encode
 from tako.execution.request import read_request
@@ -112,3 +113,24 @@ def make_cached_repo(home: str, name: str, files: Mapping[str, str], *, ref: str
     """The same in the cache of a Tako home, under ``owner/name``; its origin is a real-looking address."""
     directory = os.path.join(home, "cache", "repos", *name.split("/"), ref)
     return make_repo(directory, files, origin=f"https://git.example/{name}.git", git=git)
+
+
+def install_step_kind(directory: str, environment: dict[str, str], uses: str, cls: type) -> None:
+    """Make a package of the module that a step kind is in, and have all Pythons of an environment find it.
+
+    What an installed package of a third party is to Tako: an entry point ``tako.steps`` named ``uses``.
+    """
+    name = cls.__module__.rpartition(".")[2]
+    info = os.path.join(directory, f"{name}-1.dist-info")
+    make_dirs(info)
+    with open(sys.modules[cls.__module__].__file__ or "", encoding="utf-8") as file:
+        source = file.read()
+    for path, content in {
+        os.path.join(info, "METADATA"): f"Metadata-Version: 2.1\nName: {name.replace('_', '-')}\nVersion: 1\n",
+        os.path.join(info, "entry_points.txt"): f"[tako.steps]\n{uses} = {name}:{cls.__name__}\n",
+        os.path.join(directory, f"{name}.py"): source,
+    }.items():
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(content)
+    before = environment.get("PYTHONPATH")
+    environment["PYTHONPATH"] = f"{directory}{os.pathsep}{before}" if before else directory

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,10 @@ USES = "acceptance/python@v1"
 
 
 def install(directory: Path, environment: dict[str, str]) -> None:
-    """Make a package of this module, and have all Pythons of an environment find it."""
-    info = directory / "own_code-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: own-code\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[tako.steps]\n{USES} = own_code:PythonStep\n")
-    (directory / "own_code.py").write_bytes(Path(__file__).read_bytes())
-    before = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = f"{directory}{os.pathsep}{before}" if before else str(directory)
+    """Have all Pythons of an environment find this module's step kind."""
+    from tako.testing import install_step_kind
+
+    install_step_kind(str(directory), environment, USES, PythonStep)
 
 
 def python(id_: str, code: str) -> dict[str, Any]:

@@ -26,14 +26,10 @@ RUBBISH = b"\x00\xff\xfe rubbish {\x9f\x1b[2J"
 
 
 def install(directory: Path, environment: dict[str, str]) -> None:
-    """Make a package of this module, and have all Pythons of an environment find it."""
-    info = directory / "wild_steps-1.dist-info"
-    info.mkdir(parents=True)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: wild-steps\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[tako.steps]\n{USES} = wild_steps:WildStep\n")
-    (directory / "wild_steps.py").write_bytes(Path(__file__).read_bytes())
-    before = environment.get("PYTHONPATH")
-    environment["PYTHONPATH"] = f"{directory}{os.pathsep}{before}" if before else str(directory)
+    """Have all Pythons of an environment find this module's step kind."""
+    from tako.testing import install_step_kind
+
+    install_step_kind(str(directory), environment, USES, WildStep)
 
 
 class WildStep:
