@@ -94,9 +94,9 @@ def alive_runs(home: str, *, say: Say | None = None) -> tuple[AliveRun, ...]:
     return tuple(run for run in _registered(home, say) if not _is_dead(run))
 
 
-def left_behind(home: str) -> tuple[AliveRun, ...]:
-    """The root runs of a home that were killed and have not been swept up after, sorted by id."""
-    return tuple(run for run in _registered(home, None) if _is_dead(run))
+def left_behind(home: str, *, say: Say | None = None) -> tuple[AliveRun, ...]:
+    """The root runs of a home that were killed and have not been swept up after, sorted by id; ``say`` as above."""
+    return tuple(run for run in _registered(home, say) if _is_dead(run))
 
 
 def root_lives(home: str, run_id: str) -> bool:
@@ -119,7 +119,7 @@ def sweep(home: str, *, clock: Clock, say: Say) -> tuple[Swept, ...]:
     ``say`` is told what was done, and of damaged entries, a line each. Whoever sweeps already is left to it. Costs one
     look into a directory if no run is registered. Raises ``MachineError`` if the machine refuses a lock or a removal.
     """
-    dead = tuple(run for run in _registered(home, say) if _is_dead(run))
+    dead = left_behind(home, say=say)
     if not dead:
         return ()
     try:
