@@ -410,8 +410,9 @@ def test_a_run_beside_it_is_not_touched(world: World) -> None:
     hearer(world, "lives/one", step("live", f"touch {there(world, 'lives')}; {until_there(go)}"), hears="lives/root")
     beside = world.working("beside", config("lives/root", fan_out()))
     living = start(world, beside, "lives")
+    (living_run,) = workspaces(world)
     running = start(world, make_root(world), "one")
-    living_run, killed_run = workspaces(world)
+    (killed_run,) = set(workspaces(world)) - {living_run}
     kill_in_one_instant(running)
     # Those that lead a group; the shell that waits for the file starts a `sleep` now and then.
     leaders = (pid for pid in processes(world) if os.getpgid(pid) == pid)

@@ -77,7 +77,7 @@ def state_of(workspace: Path | str) -> Any:
 
 
 def workspaces(world: World) -> list[Path]:
-    """The directories of the root runs, the oldest first."""
+    """The directories of the root runs, by name: that is by age, but for those of one second."""
     return sorted((world.home / "workspaces").glob("exec-*"))
 
 
