@@ -38,7 +38,7 @@ def first_group(pattern: str, text: str) -> str | None:
 
 
 def _compile(pattern: str) -> Any:
-    import re2
+    import re2  # type: ignore[import-untyped]
 
     options = re2.Options()
     options.log_errors = False
