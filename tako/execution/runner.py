@@ -25,6 +25,7 @@ from tako.execution.state import (
     begin_state,
     write_state,
 )
+from tako.execution.tainted import tainted_outputs
 from tako.expressions import templates
 from tako.identity import identity_of
 from tako.records import record, replace
@@ -56,6 +57,8 @@ class Produced:
     outputs: Mapping[str, str] = {}
     artifacts: tuple[ArtifactRef, ...] = ()
     announced: tuple[Announced, ...] = ()
+    tainted: tuple[str, ...] = ()
+    """The outputs among them that are made of what came with an event."""
 
 
 class Runner:
@@ -214,6 +217,7 @@ class Runner:
             artifacts=produced.artifacts,
             announced=produced.announced,
             emitted=event,
+            tainted=produced.tainted,
         )
         state = replace(state.with_step(step), failure=failure)
         return replace(state, status=SUSPENDED) if status == SUSPENDED else state
@@ -269,7 +273,8 @@ def take(context: StepContext, result: StepResult) -> Produced:
         )
         for event in produces.events
     )
-    return Produced(outputs=outputs, artifacts=artifacts, announced=announced)
+    tainted = tainted_outputs(produces.outputs, context.tainted, where=where)
+    return Produced(outputs=outputs, artifacts=artifacts, announced=announced, tainted=tainted)
 
 
 def _written(context: StepContext) -> dict[str, str]:

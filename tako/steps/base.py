@@ -9,7 +9,9 @@ from tako.clock import SystemClock, duration
 from tako.errors import StepError, UsageError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
+from tako.execution.tainted import tainted_paths
 from tako.expressions import templates
+from tako.expressions.names import variable_name
 from tako.process import NO_STOPS
 from tako.quantities import parse_size
 from tako.records import record
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from tako.execution.request import RunRequest
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
+    from tako.expressions.templates import Paths
     from tako.process import Processes
     from tako.signals import Stops
 
@@ -176,6 +179,18 @@ class StepContext:
         """A template's text. Raises ``ExpressionError``."""
         return templates.render(text, self.scope(), where=self.where) if templates.is_template(text) else text
 
+    def render_script(self, text: str) -> str:
+        """A template's text as a shell script. Raises ``ExpressionError``, also if what came with an event, and is in
+        it, could become code."""
+        if not templates.is_template(text):
+            return text
+        return templates.render_script(text, self.scope(), self.tainted, where=self.where)
+
+    @property
+    def tainted(self) -> Paths:
+        """What in ``scope()`` came with an event. Raises ``ExpressionError``."""
+        return tainted_paths(self.request, self.state, self.spec, where=self.where)
+
     def environment(self) -> dict[str, str]:
         """What the step's processes find in their environment. Raises ``ExpressionError``."""
         if self._environment is None:
@@ -213,11 +228,6 @@ def workflow_overtime(request: RunRequest) -> Failure:
     limit = request.workflow.timeout or 0.0
     message = f"the workflow was at work for longer than its timeout of {duration(limit)}"
     return Failure(kind=WORKFLOW_TIMEOUT, message=message)
-
-
-def variable_name(name: str) -> str:
-    """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
-    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
 
 
 OWN_VARIABLES = frozenset(
