@@ -8,7 +8,7 @@ it is done: see ``amplifiers``.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from contextvars import ContextVar
 from functools import wraps
 from inspect import signature
@@ -16,12 +16,12 @@ from typing import Any
 
 from jinja2.utils import _PassArg
 
-MAX_STEPS = 10_000_000
+MAX_STEPS = 5_000_000
 """Steps of one template."""
 MAX_OUTPUT = 1_000_000
 """Characters that one template may yield, and what any one operation may make."""
 
-TURN = 10
+TURN = 20
 """Of a loop, and a call."""
 _CONTAINER, _SCALAR = 10, 4
 
@@ -90,9 +90,11 @@ def weight(value: Any, limit: int) -> int:
             total += _CONTAINER
             rest += one
             rest += one.values()
-        elif isinstance(one, list | tuple | set | frozenset):
+        elif isinstance(one, list | tuple | set | frozenset | MappingView):
             total += _CONTAINER
             rest += one
+        elif isinstance(one, range):
+            total += _CONTAINER + _SCALAR * len(one)
         elif isinstance(one, int):
             total += _SCALAR + one.bit_length() // 64
         else:
