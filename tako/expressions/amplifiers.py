@@ -33,8 +33,9 @@ def binary(operator: str, left: Any, right: Any) -> None:
     elif operator in "*+":
         repeated = ((left, right), (right, left)) if operator == "*" else ((left, 1), (right, 1))
         for sequence, count in repeated:
-            if isinstance(sequence, str | bytes | list | tuple) and isinstance(count, int) and count > 0:
-                fits(weight(sequence, MAX_OUTPUT) * count, f"`{operator}`")
+            if isinstance(sequence, str | list | tuple) and isinstance(count, int) and count > 0:
+                size = len(sequence) if isinstance(sequence, str) else weight(sequence, MAX_OUTPUT)
+                fits(size * count, f"`{operator}`")
 
 
 def _bits(operator: str, bits: int) -> None:

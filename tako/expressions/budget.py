@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MappingView
 from contextvars import ContextVar
 from functools import wraps
 from inspect import signature
-from typing import Any
+from typing import Any, cast
 
 from jinja2.utils import _PassArg
 
@@ -92,7 +92,7 @@ def weight(value: Any, limit: int) -> int:
             rest += one.values()
         elif isinstance(one, list | tuple | set | frozenset | MappingView):
             total += _CONTAINER
-            rest += one
+            rest += cast("Iterable[Any]", one)
         elif isinstance(one, range):
             total += _CONTAINER + _SCALAR * len(one)
         elif isinstance(one, int):

@@ -209,8 +209,7 @@ COSTLY = [
     "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x]|join %}{% endfor %}",
     "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = '%s%s' % (ns.x, ns.x) %}{% endfor %}",
     "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = '{0}{0}'.format(ns.x) %}{% endfor %}",
-    "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set x %}{{ ns.x }}{{ ns.x }}{% endset %}"
-    "{% set ns.x = x %}{% endfor %}",
+    "{% set n = namespace(x='a') %}{% for i in range(99) %}{% set x %}{{ n.x * 2 }}{% endset %}{% set n.x = x %}{% endfor %}",
     "{% set x %}{% for i in range(99999) %}" + "y" * 999 + "{% endfor %}{% endset %}",
     "{% macro m() %}"
     + "y" * 9999
@@ -285,8 +284,8 @@ ORDINARY = [
     ("{% for k, v in payload.a.items() %}{{ k }}={{ v }}{{ loop.length }}{% endfor %}", "b=c1"),
     ("{% for x in inputs.l|map('string') %}{{ loop.index }}{{ loop.revindex }}{% endfor %}", "1221"),
     (
-        "{% for x in [[1, [2]], 3] recursive %}{% if x is iterable %}({{ loop(x) }}){% else %}{{ x }}{% endif %}{% endfor %}",
-        "(1(2))3",
+        "{% for x in [[1, [2]]] recursive %}{{ '(' ~ loop(x) ~ ')' if x is iterable else x }}{% endfor %}",
+        "(1(2))",
     ),
     ("{% macro m(a, b='x') %}{{ a }}{{ b }}{% endmacro %}{{ m(1) }}{{ m(2, b='y') }}", "1x2y"),
     ("{% macro m() %}<{{ caller(1) }}>{% endmacro %}{% call(n) m() %}{{ n }}{% endcall %}", "<1>"),
