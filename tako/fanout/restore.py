@@ -10,7 +10,7 @@ from __future__ import annotations
 from tako.children.base import ChildResult
 from tako.errors import StateError
 from tako.execution.event import Event, event_from_data
-from tako.execution.failure import LOST, Failure, failure_from_data
+from tako.execution.failure import LOST, SUPERSEDED, Failure, failure_from_data
 from tako.execution.going_on import awaited_event
 from tako.execution.moved import Place
 from tako.execution.request import RunRequest, request_from_data
@@ -54,6 +54,11 @@ class RestoredRun:
     unrecorded: bool = False
     """Whether the journal does not know of its end: it never did, or takes it for a try since the tree goes on."""
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether others have taken its place, so that its failure is nobody's."""
+        return self.result is not None and self.result.failure is not None and self.result.failure.kind == SUPERSEDED
+
 
 @record
 class Restored:
@@ -81,7 +86,7 @@ def known_runs(restored: Restored) -> list[KnownRun]:
         KnownRun(
             id=run.request.run_id,
             ended=run.result is not None,
-            failed=run.result is not None and run.result.status != SUCCESS,
+            failed=run.result is not None and run.result.status != SUCCESS and not run.is_superseded,
             begun=run.started_at is not None,
             awaits=run.waits_for,
             held=run.held,
@@ -135,8 +140,15 @@ class _Facts:
         if self.ended is None and not self.attempts:
             self.at_work = True
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether others have taken its place, so that it is never run again."""
+        return self.ended is not None and (self.ended["failure"] or {}).get("kind") == SUPERSEDED
+
     def resume(self) -> None:
         """What it came to so far was a try, if it came to something, and not to success."""
+        if self.is_superseded:
+            return
         failure = self.failure
         if failure is not None and self.started_at is not None:
             self.attempts.append(Attempt(len(self.attempts) + 1, failure, self.seconds))
@@ -212,6 +224,16 @@ def _found_at(place: Place, plan: Plan) -> Plan:
 
 
 def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> RestoredRun:
+    if facts.is_superseded and facts.ended is not None:
+        return RestoredRun(
+            facts.request,
+            facts.workspace,
+            facts.event_id,
+            ChildResult(facts.ended["status"], facts.seconds, failure=facts.failure),
+            started_at=facts.started_at,
+            seconds=facts.seconds,
+            attempts=tuple(facts.attempts),
+        )
     succeeded = facts.ended is not None and facts.ended["status"] == SUCCESS
     state = None
     if facts.planned_failure is None and (not succeeded or facts.refused):

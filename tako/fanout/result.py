@@ -7,7 +7,7 @@ import sys
 
 from tako.execution.answer import Answer
 from tako.execution.event import Event
-from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, Failure
+from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, SUPERSEDED, Failure
 from tako.records import record
 
 TYPE_CHECKING = False
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 PENDING = "pending"
 
-CONSEQUENCES = frozenset({FAN_OUT_FAILED, CANCELLED, CIRCUIT_OPEN})
-"""Kinds of failure that come of another one."""
+CONSEQUENCES = frozenset({FAN_OUT_FAILED, CANCELLED, CIRCUIT_OPEN, SUPERSEDED})
+"""Kinds of failure that come of something else."""
 
 
 @record
