@@ -10,7 +10,7 @@ from functools import partial
 from tako.children.base import ChildRequest, ChildResult
 from tako.children.retry import decide, is_crash, jitter
 from tako.clock import duration
-from tako.execution.answer import write_answer
+from tako.execution.answer import forget_answer, write_answer
 from tako.execution.event import with_key
 from tako.execution.failure import CANCELLED, FAN_OUT_TIMEOUT, PROTOCOL, Failure
 from tako.execution.inbox import take_cancellations
@@ -113,6 +113,8 @@ class FanOutExecutor:
         self._journal.resumed()
         for run in restored.runs:
             self._tree.restore(run)
+            if run.asks_again:
+                forget_answer(run.workspace, run.asks_again)
         for plan in restored.plans:
             self._tree.add_plan(plan, self._tree[plan.event.run_id], restored=True)
         limits = {plan.event.id: self._tree.policy(plan.event.id).concurrency_limit for plan in restored.plans}
