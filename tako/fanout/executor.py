@@ -255,6 +255,10 @@ class FanOutExecutor:
         """A child emitted an event and goes on."""
         self._workforce.post(lambda: self._hear_of(run_id, event))
 
+    def child_note(self, run_id: str, text: str) -> None:
+        """A child has something to tell a reader."""
+        self._workforce.post(lambda: self._observer.told(f"{self._tree[run_id].request.label} ({run_id}): {text}"))
+
     def _hear_step(self, run_id: str, step: StepUpdate) -> None:
         node = self._tree[run_id]
         node.come_to(step.id)
