@@ -19,6 +19,7 @@ FLOORS = {
     "tako.ids": 0,
     "tako.records": 0,
     "tako.packages": 0,
+    "tako.loopback": 0,
     "tako.quantities": 0,
     "tako.stdio": 0,
     "tako.directories": 1,

@@ -35,7 +35,8 @@ def _expressions(config: RepoConfig) -> Iterator[_Check]:
     for workflow in config.workflows:
         yield from _templates(workflow.line, f"'env' of workflow {quoted(workflow.name)}", workflow.env)
         for step in workflow.steps:
-            yield from _of_step(step, f"step {quoted(step.id)} of workflow {quoted(workflow.name)}")
+            for each in (step, *step.on_failure):
+                yield from _of_step(each, f"step {quoted(each.id)} of workflow {quoted(workflow.name)}")
     for subscription in config.subscriptions:
         line, name = subscription.line, f"subscription {subscription.index + 1}"
         for text in subscription.filters:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from tako.errors import StepError
 from tako.expressions import templates
+from tako.quantities import shown_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,6 +16,9 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT = 64 * 1024
 """Characters of one output: outputs are for values, artifacts are for data."""
+
+MAX_OUTPUT_FILE = 8 << 20
+"""Bytes of ``$TAKO_OUTPUT``."""
 
 _STREAMS = ("from_stdout", "from_stderr")
 
@@ -28,6 +34,35 @@ def is_regex(source: str) -> bool:
     """Whether an output's source is a regular expression over stdout."""
     named = source in _STREAMS or source.startswith(("from_file:", "from_env:"))
     return not named and not templates.is_template(source)
+
+
+def read_output_file(path: str, *, where: str) -> dict[str, str]:
+    """What a step wrote to ``$TAKO_OUTPUT``; nothing if it did not.
+
+    Raises ``StepError`` if that cannot be read, is too much, or is not made of outputs.
+    """
+    try:
+        content = _read_regular(path, MAX_OUTPUT_FILE + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StepError(f"$TAKO_OUTPUT cannot be read: {error.strerror}", where=path) from error
+    if len(content) > MAX_OUTPUT_FILE:
+        raise StepError(
+            f"$TAKO_OUTPUT has more than {shown_size(MAX_OUTPUT_FILE)}",
+            where=where,
+            cure="write data to a file and declare it as an artifact; outputs are for values",
+        )
+    return parse_output_file(content.decode("utf-8", "replace"), where=where)
+
+
+def _read_regular(path: str, limit: int) -> bytes:
+    """The beginning of a file. Raises ``OSError``, also for what is no file: a pipe would be waited for, for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", path)
+        return file.read(limit)
 
 
 def parse_output_file(text: str, *, where: str) -> dict[str, str]:
