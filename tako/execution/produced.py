@@ -41,6 +41,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
         stdout=result.stdout,
         stderr=result.stderr,
         exported=result.exported,
+        repo_dir=context.capabilities.repo_dir,
         directory=context.directory,
         render=lambda text, so_far: templates.render(text, context.scope(outputs=dict(so_far)), where=where),
         where=where,

@@ -9,6 +9,7 @@ from tako.clock import SystemClock, duration
 from tako.errors import StepError, UsageError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
+from tako.execution.inside import is_inside
 from tako.expressions import templates
 from tako.process import NO_STOPS
 from tako.quantities import parse_size
@@ -162,7 +163,7 @@ class StepContext:
     def directory(self) -> str:
         """Where the step runs. Raises ``ExpressionError``, or ``StepError`` if that is not in the repository."""
         inside = self.render(self.spec.working_directory or "")
-        if os.path.isabs(inside) or os.path.normpath(inside).split(os.sep)[0] == os.pardir:
+        if not is_inside(self.capabilities.repo_dir, inside):
             raise StepError(f"the working directory {inside!r} leads out of the repository", where=self.where)
         return os.path.join(self.capabilities.repo_dir, inside).rstrip("/")
 
