@@ -80,7 +80,7 @@ def _event_names(sheet: Sheet, subscription: Node, key: Node, value: Node) -> Ed
         name = item.get("type")
         version = item.get("schema_version") or version
         made = None if name is None else _name_alone(sheet, item, name)
-        if made is None:
+        if made is None or (version is not None and "\n" in sheet.raw(version)):
             return None
         edits += made
     if version is not None and not version.is_empty and subscription.get("schema_version") is None:

@@ -30,7 +30,7 @@ def _moved(sheet: Sheet, events: tuple[Node, Node], key: Node, value: Node) -> E
     if sheet.root.is_flow or events[1].anchored or value.anchored:
         return None
     if value.is_empty:
-        return _gone(sheet, events, key)
+        return _gone(sheet, events, key, value)
     present = sheet.pair("subscriptions")
     if present is None:
         return _on_their_own(sheet, events, key, value)
@@ -39,24 +39,27 @@ def _moved(sheet: Sheet, events: tuple[Node, Node], key: Node, value: Node) -> E
         return without_entry(sheet, sheet.root, present[0])
     if present[1].kind != "list" or present[1].anchored:
         return None
-    gone, new = _gone(sheet, events, key), _appended(sheet, present[1], value)
+    gone = _gone(sheet, events, key, value, None if value.is_flow else key.start)
+    new = _appended(sheet, present[1], key, value)
     return None if gone is None or new is None else (*gone, new)
 
 
-def _gone(sheet: Sheet, events: tuple[Node, Node], key: Node) -> Edits | None:
-    """An entry of ``events`` away, and ``events`` with its last one."""
-    owner, whole = (sheet.root, events[0]) if len(events[1].pairs) == 1 else (events[1], key)
-    edits = without_entry(sheet, owner, whole)
-    if edits is None or owner is not sheet.root:
-        return edits
-    # The comments among the subscriptions go with them.
-    start, line = sheet.line_start(whole.start), sheet.line_after(whole.start)
-    return (Edit(start, edits[0].end, remarks(sheet, start, line, "") if not events[1].is_flow else ""),)
+def _gone(sheet: Sheet, events: tuple[Node, Node], key: Node, value: Node, moved: int | None = None) -> Edits | None:
+    """An entry of ``events`` away, and ``events`` with its last one; comments stay, up to where they move too."""
+    alone = len(events[1].pairs) == 1
+    if not alone and (events[1].is_flow or sheet.column(key.start) != len(sheet.indent(key.start))):
+        return without_entry(sheet, events[1], key)
+    if alone and len(sheet.root.pairs) == 1:
+        return None
+    first, last = (events[0], events[1]) if alone else (key, value)
+    start, end = sheet.line_start(first.start), after(sheet, last)
+    kept = remarks(sheet, start, end if moved is None else moved, sheet.indent(first.start))
+    return (Edit(start, end, kept),)
 
 
 def _on_their_own(sheet: Sheet, events: tuple[Node, Node], key: Node, value: Node) -> Edits | None:
-    if events[1].is_flow or sheet.column(key.start) != len(sheet.indent(key.start)):
-        gone = _gone(sheet, events, key)
+    if value.is_flow or events[1].is_flow:
+        gone = _gone(sheet, events, key, value)
         new = at_line(sheet, after(sheet, events[1]), f"subscriptions: {sheet.raw(value)}{sheet.newline}")
         return None if gone is None or sheet.comments_in(value.start, value.end) else (*gone, new)
     start, end = _with_remarks_above(sheet, key), after(sheet, value)
@@ -66,13 +69,11 @@ def _on_their_own(sheet: Sheet, events: tuple[Node, Node], key: Node, value: Nod
     text = whole_lines(sheet, text)
     if len(events[1].pairs) == 1:
         first = sheet.line_start(events[0].start)
-        kept = remarks(sheet, first, sheet.line_after(events[0].start), "")
-        between = sheet.text[sheet.line_after(events[0].start) : start]
-        return (Edit(first, end, kept + (shifted(between, -sheet.column(key.start)) or "") + text),)
+        return (Edit(first, end, remarks(sheet, first, start, "") + text),)
     return (Edit(start, end, ""), at_line(sheet, after(sheet, events[1]), text))
 
 
-def _appended(sheet: Sheet, present: Node, value: Node) -> Edit | None:
+def _appended(sheet: Sheet, present: Node, key: Node, value: Node) -> Edit | None:
     """The items of one list behind those of another."""
     if present.is_flow:
         if not value.is_flow or sheet.comments_in(value.start, value.end):
@@ -86,17 +87,18 @@ def _appended(sheet: Sheet, present: Node, value: Node) -> Edit | None:
         if sheet.comments_in(value.start, value.end):
             return None
     else:
-        start = sheet.line_start(value.start)
+        start = sheet.line_after(key.start)
         if sheet.column(value.start) != len(sheet.indent(value.start)):
             return None
         text = shifted(sheet.text[start : after(sheet, value)], column - sheet.column(value.start))
+        text = None if text is None else remarks(sheet, key.start, start, " " * column) + text
     return None if text is None else at_line(sheet, after(sheet, present), whole_lines(sheet, text))
 
 
 def _declared(sheet: Sheet, events: tuple[Node, Node], key: Node, value: Node) -> Edits | None:
     """The produced events as entries of ``events``, in the same place."""
     if value.is_empty:
-        return _gone(sheet, events, key)
+        return _gone(sheet, events, key, value)
     names = [_entry(sheet, item) for item in value.items]
     entries = [name for name in names if name is not None]
     if value.anchored or len(entries) < len(names):
@@ -106,6 +108,9 @@ def _declared(sheet: Sheet, events: tuple[Node, Node], key: Node, value: Node) -
         return (Edit(key.start, value.end, ", ".join(entries)),) if quiet else None
     indent = sheet.indent(key.start)
     start, end = sheet.line_start(key.start), after(sheet, value)
+    if value.is_flow:
+        lines = "".join(f"{indent}{entry}{sheet.newline}" for entry in entries)
+        return (Edit(start, end, remarks(sheet, start, end, indent) + lines),)
     bounds = [value.items[0].start, *(item.start for item in value.items[1:]), end]
     out = [remarks(sheet, start, bounds[0], indent)]
     for entry, item, following in zip(entries, value.items, bounds[1:], strict=True):

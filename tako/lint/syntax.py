@@ -132,12 +132,15 @@ class Sheet:
 
     @cached_property
     def comments(self) -> list[tuple[int, int]]:
-        """Where the comments are, beside those within a block scalar's first line."""
+        """Where the comments are."""
         found: list[tuple[int, int]] = []
         last = 0
         for token in yaml.scan(self.text, _LOADER):
             start = token.start_mark.index
             found += [match.span() for match in _COMMENT.finditer(self.text, last, max(last, start))]
+            if isinstance(token, yaml.ScalarToken) and token.style in ("|", ">"):
+                # The first line of a block scalar may end with one.
+                found += [match.span() for match in _COMMENT.finditer(self.text, start, self.line_after(start))]
             last = max(last, token.end_mark.index)
         return found + [match.span() for match in _COMMENT.finditer(self.text, last)]
 
