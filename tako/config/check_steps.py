@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import UnsetType
 
@@ -31,9 +31,8 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
         yield from step_limits(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
-        if step.uses == FAN_OUT:
-            yield from _fan_out_problems(step, (*place, "with"), artifacts)
-            yield from fan_out_limits(step, place)
+        if isinstance(step.uses, str) and step.uses in _WITH:
+            yield from _WITH[step.uses](step, place, artifacts)
 
 
 def _step_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
@@ -72,9 +71,16 @@ def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Ite
     """``params`` was checked against ``schema.FanOut``, but is plain data here."""
     event_type, artifact = step.params.get("event_type"), step.params.get("artifact")
     if isinstance(event_type, str):
-        yield from fault((*path, "event_type"), names.event_fault(event_type), event_type)
+        yield from fault((*path, "with", "event_type"), names.event_fault(event_type), event_type)
     if isinstance(artifact, str) and not names.is_template(artifact):
-        yield from _undeclared(artifact, (*path, "artifact"), artifacts)
+        yield from _undeclared(artifact, (*path, "with", "artifact"), artifacts)
+    yield from fan_out_limits(step, path)
+
+
+_WITH: dict[str, Callable[[schema.Step, Path, set[str]], Iterator[Problem]]] = {
+    FAN_OUT: _fan_out_problems,
+}
+"""What is checked of a step of a built-in kind: the step, its place, the names that may be produced."""
 
 
 def _undeclared(artifact: str, path: Path, artifacts: set[str]) -> Iterator[Problem]:
