@@ -364,6 +364,13 @@ def load_config(path: str) -> RepoConfig:
     return loader.load(path)
 
 
+def load_config_thoroughly(path: str, *, kinds: Collection[str] | None = None) -> RepoConfig:
+    """Read a ``tako.yml`` and look at all that is in it; ``kinds`` are the kinds of step there are, if that matters."""
+    from tako.config import loader
+
+    return loader.load_thoroughly(path, kinds=kinds)
+
+
 def bind_inputs(workflow: WorkflowSpec, given: Mapping[str, Any], where: str) -> Mapping[str, Any]:
     """Apply a workflow's input rules. Raises ``InputError``."""
     from tako.config import inputs

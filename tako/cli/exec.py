@@ -10,6 +10,7 @@ import sys
 import click
 
 from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
+from tako.cli.refusal import refusal_data
 from tako.cli.resume import Wanted, find_restored, still_alive
 from tako.cli.runs import complete_runs, find_begun
 from tako.cli.target import (
@@ -17,13 +18,12 @@ from tako.cli.target import (
     find_workflow,
     make_wiring,
     repository_options,
-    require_expressions,
     root_request,
 )
 from tako.errors import ConfigError, LockTimeoutError, MachineError, UsageError
 from tako.records import replace
 from tako.stdio import say, show
-from tako.wiring import bind_inputs
+from tako.wiring import bind_inputs, load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -141,11 +141,12 @@ def exec_(
     if workflow is None:
         raise click.MissingParameter(param_type="argument", param_hint="'WORKFLOW'", ctx=click.get_current_context())
     try:
-        target = find_target(wiring, root, repo)
+        target = find_target(wiring, root, repo, load=load_config_thoroughly)
         spec = find_workflow(target, workflow)
-        require_expressions(target.config)
     except ConfigError as error:
         say(f"error: {error}\n")
+        if as_json:
+            show(json.dumps(refusal_data(error), indent=2) + "\n")
         return 1
     inputs = bind_inputs(spec, parse_inputs(given), target.config.path)
     if dry_run:

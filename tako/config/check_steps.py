@@ -8,6 +8,7 @@ from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.build import step_id
+from tako.config.check_kinds import own_kind_problems
 from tako.config.check_limits import fan_out_limits, step_limits
 from tako.config.labels import fault, label
 from tako.config.model import FAN_OUT
@@ -43,7 +44,9 @@ def _step_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
     if isinstance(step.run, str) and not step.run.strip():
         yield Problem((*path, "run"), f"{label((*path, 'run'))} must not be empty")
     if isinstance(step.uses, str):
-        yield from fault((*path, "uses"), names.uses_fault(step.uses), step.uses)
+        wrong = names.uses_fault(step.uses)
+        yield from fault((*path, "uses"), wrong, step.uses)
+        yield from () if wrong else own_kind_problems(step.uses, (*path, "uses"))
     elif has_run and step.params:
         yield Problem((*path, "with"), f"'with' of {label(path)} needs 'uses'", on_key=True)
     if isinstance(step.working_directory, str):
