@@ -14,6 +14,7 @@ from tako.files import atomic_write, machine_errors
 from tako.lint.findings import RULES
 from tako.lint.report import Report, failed, report_on
 from tako.stdio import say, show
+from tako.steps.registry import known
 
 CONFIG_FILE = "tako.yml"
 
@@ -65,7 +66,7 @@ def _lint(path: str, *, mend: bool, diff: bool) -> tuple[Report, str]:
         data = reading.read(path)
     except ConfigError as error:
         return failed(path, error), ""
-    report = report_on(data, path)
+    report = report_on(data, path, known())
     if report.errors or not (mend or diff):
         return report, ""
     from tako.lint.fix import fix
@@ -75,7 +76,7 @@ def _lint(path: str, *, mend: bool, diff: bool) -> tuple[Report, str]:
         return report, ""
     if mend:
         _write(path, fixed.data)
-        report = report_on(fixed.data, path)
+        report = report_on(fixed.data, path, known())
         say(f"{path}: {fixed.mended} older spelling{'s' if fixed.mended > 1 else ''} mended\n")
     return report, _difference(path, data, fixed.data) if diff else ""
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
+import os
+from collections.abc import Collection
 from typing import Any
 
-from tako.config.loader import check_expressions, loads
-from tako.errors import ConfigError
+from tako.config.loader import loads_thoroughly
+from tako.errors import ConfigError, Fault
 from tako.lint.findings import Finding
+from tako.lint.linter import lint
 from tako.records import record
-
-_PLACE = re.compile(r":(\d+)(?::(\d+))?: (.*)", re.DOTALL)
 
 
 @record
@@ -18,28 +18,27 @@ class Report:
     """Of one file. With errors there are no warnings: what does not load has no style yet."""
 
     path: str
-    errors: tuple[str, ...] = ()
-    """As the loader tells them, ``path:line:column: what``."""
+    errors: tuple[Fault, ...] = ()
     warnings: tuple[Finding, ...] = ()
 
     def lines(self) -> list[str]:
         """One line for each, as editors read it: ``path:line:column: warning: what [rule]``."""
-        errors = [_with_severity(self.path, error) for error in self.errors]
-        return errors + [
-            f"{self.path}:{one.line}:{one.column}: warning: {one.what} [{one.rule}]" for one in self.warnings
+        return [
+            *(f"{self.path}:{one.line}:{one.column}: error: {one.message}" for one in self.errors),
+            *(f"{self.path}:{one.line}:{one.column}: warning: {one.what} [{one.rule}]" for one in self.warnings),
         ]
 
     def data(self) -> dict[str, Any]:
         """The same as plain data."""
         return {
             "path": self.path,
-            "errors": [_as_data(self.path, error) for error in self.errors],
+            "errors": [{"line": one.line, "column": one.column, "message": one.message} for one in self.errors],
             "warnings": [
                 {
                     "line": one.line,
                     "column": one.column,
                     "rule": one.rule,
-                    "what": one.what,
+                    "message": one.what,
                     "fixable": one.fixable,
                 }
                 for one in self.warnings
@@ -47,34 +46,18 @@ class Report:
         }
 
 
-def report_on(data: bytes, path: str) -> Report:
-    """Check a file's content as ``tako validate`` does; if all is right, its style."""
+def report_on(data: bytes, path: str, kinds: Collection[str]) -> Report:
+    """Check a file's content as ``tako validate`` does; if all is right, its style.
+
+    ``kinds`` are the kinds of step that there are.
+    """
     try:
-        config = loads(data, path)
+        config = loads_thoroughly(data, path, directory=os.path.dirname(path) or ".", kinds=kinds)
     except ConfigError as error:
         return failed(path, error)
-    problems = check_expressions(config)
-    if problems:
-        return Report(path, errors=tuple(problems))
-    from tako.lint.linter import lint
-
     return Report(path, warnings=tuple(lint(data, config)))
 
 
 def failed(path: str, error: ConfigError) -> Report:
     """The report on a file that cannot be read."""
-    return Report(path, errors=tuple(error.problems) or (f"{path}:1:1: {error.what}",))
-
-
-def _with_severity(path: str, error: str) -> str:
-    match = _PLACE.fullmatch(error.removeprefix(path))
-    if match is None:
-        return f"{path}:1:1: error: {error}"
-    return f"{path}:{match[1]}:{match[2] or 1}: error: {match[3]}"
-
-
-def _as_data(path: str, error: str) -> dict[str, Any]:
-    match = _PLACE.fullmatch(error.removeprefix(path))
-    if match is None:
-        return {"line": 1, "column": 1, "what": error}
-    return {"line": int(match[1]), "column": int(match[2] or 1), "what": match[3]}
+    return Report(path, errors=tuple(error.faults) or (Fault(path, 1, 1, error.what),))

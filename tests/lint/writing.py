@@ -29,7 +29,7 @@ class Writer:
         return self.comments[-1]
 
     def _behind(self) -> str:
-        return self._choose("", "", "  ") and f"  {self._comment()}"
+        return f"  {self._comment()}" if self._choose(False, False, True) else ""
 
     def _above(self, indent: int) -> str:
         kind = self._choose("", "", "", "blank", "comment", "both")
@@ -63,13 +63,13 @@ class Writer:
         if isinstance(value, str) and value.strip() and self._choose(True, False, False):
             lines = "".join(f"{' ' * (indent + 2)}{line}\n" for line in value.split("\n"))
             # Elsewhere the line end of the others would be a part of a name.
-            style = self._choose("|", "|-", ">-") if key in ("run", "if", "filter") else "|-"
+            style = str(self._choose("|", "|-", ">-")) if key in ("run", "if", "filter") else "|-"
             return f" {style}{self._behind()}\n{lines}"
         return f" {self._flow(value)}{self._behind()}\n"
 
     def _flow(self, value: Any) -> str:
         if isinstance(value, dict):
-            pad = self._choose("", " ")
+            pad: str = self._choose("", " ")
             return "{" + pad + ", ".join(f"{key}: {self._flow(item)}" for key, item in value.items()) + pad + "}"
         if isinstance(value, list):
             return "[" + ", ".join(self._flow(item) for item in value) + "]"
