@@ -343,7 +343,13 @@ def files(draw: Any) -> tuple[str, list[str]]:
             events[key] = listed
     data: dict[str, Any] = {
         "version": 1,
-        "workflows": {"w": {"resources": {"memory": "1Gi"}, "steps": draw(st.lists(steps(), min_size=1, max_size=3))}},
+        "workflows": {
+            "w": {
+                "inputs": {"v": {}},
+                "resources": {"memory": "1Gi"},
+                "steps": draw(st.lists(steps(), min_size=1, max_size=3)),
+            }
+        },
     }
     if events:
         data["events"] = dict(draw(st.permutations(list(events.items()))))
