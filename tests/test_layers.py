@@ -46,6 +46,7 @@ FLOORS = {
     "tako.settings": 4,
     "tako.workspaces": 4,
     "tako.children": 5,
+    "tako.lint": 5,
     "tako.fanout": 6,
     "tako.steps": 7,
     "tako.report": 8,
