@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         def child_event(self, run_id: str, event: Event) -> None:
             """The child emitted an event for which it does not wait."""
 
+        def child_note(self, run_id: str, text: str) -> None:
+            """The child has something to tell a reader, in a line."""
+
     class WorkflowRunner(Protocol):
         """Runs one child until it has ended or waits for a fan-out."""
 
@@ -37,6 +40,10 @@ if TYPE_CHECKING:
 
         def cancel(self, run_id: str) -> None:
             """Ask the child of that run to end, if it is at work."""
+
+
+RETRYING = "retrying"
+"""Of a step: between two tries."""
 
 
 @record
@@ -59,11 +66,19 @@ class StepUpdate:
 
     id: str
     status: str
-    """``running``, or a step record's status."""
+    """``running``, ``retrying``, or a step record's status."""
     seconds: float = 0.0
     exit_code: int | None = None
     signal: int | None = None
     outputs: Mapping[str, str] = {}
+    message: str = ""
+    """Of one that failed: why, in a line."""
+    attempt: int = 1
+    """Of one that is tried again: the try that failed; of one that has ended: the last one."""
+    delay: float = 0.0
+    """Of one that is tried again: the seconds until then."""
+    tolerated: bool = False
+    """Whether the run goes on though it has failed."""
 
 
 @record

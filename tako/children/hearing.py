@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tako.children.base import StepUpdate
-from tako.children.protocol import Conversation, Hello, Result
+from tako.children.protocol import Conversation, Hello, Note, Result
 from tako.clock import duration
 from tako.errors import ProtocolError
 from tako.execution.event import Event
@@ -43,7 +43,7 @@ class Hearing:
         self._step_began = self._began
         self._closed_at: float | None = None
         self._result_at: float | None = None
-        self._timeouts = {step.id: step.timeout for step in request.run.workflow.steps}
+        self._timeouts = {step.id: step.timeout for step in request.run.workflow.every_step}
         self._violation: ProtocolError | None = None
         self._awake = Awake(clock)
         self._is_watched = False
@@ -84,6 +84,8 @@ class Hearing:
                 if problem:
                     raise ProtocolError(problem)
                 self._listener.child_event(run_id, frame)
+            case Note():
+                self._listener.child_note(run_id, frame.text)
             case Result():
                 # If its time is up, that is kept: one that was stopped answers, when it is asked to end, that it was.
                 self.due()
@@ -131,7 +133,7 @@ class Hearing:
     def last_lines(self) -> tuple[str, ...]:
         """The end of what the step it was at printed, and of what the child itself said."""
         workspace, run = self._request.workspace, self._request.run
-        logs = [workspace.log(step.id) for step in run.workflow.steps if step.id == self.current_step]
+        logs = [workspace.log(step.id) for step in run.workflow.every_step if step.id == self.current_step]
         return tuple(line for log in (*logs, workspace.child_log) for line in tail(log, LOG_TAIL))
 
     def close(self) -> ProtocolError | None:

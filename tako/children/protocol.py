@@ -4,8 +4,10 @@
 frame  when                         fields
 ====== ============================ ===========================================================================
 hello  first                        ``protocol``, ``run_id``, ``pid``
-step   a step starts or ends        ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``
+step   a step starts, is tried      ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``,
+       again or ends                ``message``, ``attempt``, ``delay``, ``tolerated``
 event  a fan-out step emitted       ``event``, which says whether the emitter waits
+note   a reader should know it      ``text``, a line: what the child waits for, and who holds that
 result last, exactly once           ``status`` (success, failed, suspended), ``failure``, ``outputs``: by step, or
                                     null if they are too many for a frame and are in ``state.json`` only
 ====== ============================ ===========================================================================
@@ -36,10 +38,12 @@ MAX_FRAME = 1 << 20
 MAX_NESTING = 100
 """Levels of an event's payload: what is read here is walked later by code that recurses."""
 
+MAX_NOTE = 1000
+
 MAX_SECONDS = 1e12
 """Duration of a step: no clock goes further, and infinity is not a duration."""
 
-STEP_STATUSES = ("running", "success", "failed", "skipped", "suspended")
+STEP_STATUSES = ("running", "retrying", "success", "failed", "skipped", "suspended")
 RESULT_STATUSES = ("success", "failed", "suspended")
 
 
@@ -57,7 +61,13 @@ class Result:
     outputs: Mapping[str, Mapping[str, str]] | None = None
 
 
-Frame = Hello | StepUpdate | Event | Result
+@record
+class Note:
+    text: str
+    """A line of at most ``MAX_NOTE`` printable characters."""
+
+
+Frame = Hello | StepUpdate | Event | Note | Result
 
 
 def encode(frame: Frame) -> bytes:
@@ -69,6 +79,8 @@ def encode(frame: Frame) -> bytes:
             body = {"frame": "step", **to_data(frame)}
         case Event():
             body = {"frame": "event", "event": to_data(frame)}
+        case Note():
+            body = {"frame": "note", **to_data(frame)}
         case Result():
             body = {"frame": "result", **to_data(frame)}
     line = json.dumps(body, separators=(",", ":")).encode() + b"\n"
@@ -170,10 +182,16 @@ def _hello(body: dict[str, Any]) -> Hello:
 def _step(body: dict[str, Any]) -> StepUpdate:
     if not isinstance(body["id"], str) or body["status"] not in STEP_STATUSES:
         raise ValueError("id is not text, or the status is unknown")
-    if not isinstance(body["seconds"], int | float) or not 0 <= body["seconds"] <= MAX_SECONDS:
-        raise ValueError("seconds is not a duration")
+    for name in ("seconds", "delay"):
+        value = body.get(name, 0.0)
+        if not isinstance(value, int | float) or not 0 <= value <= MAX_SECONDS:
+            raise ValueError(f"{name} is not a duration")
     if not isinstance(body["exit_code"], int | None) or not isinstance(body["signal"], int | None):
         raise ValueError("exit_code or signal is not a number")
+    if not isinstance(body.get("message", ""), str) or type(body.get("attempt", 1)) is not int:
+        raise ValueError("message is not text, or attempt is not a number")
+    if not isinstance(body.get("tolerated", False), bool):
+        raise ValueError("tolerated is neither true nor false")
     return StepUpdate(**{**body, "outputs": _texts(body["outputs"])})
 
 
@@ -185,6 +203,13 @@ def _event(body: dict[str, Any]) -> Event:
     if _is_nested_deeper(event.payload, MAX_NESTING):
         raise ValueError(f"the payload is nested more than {MAX_NESTING} levels deep")
     return event
+
+
+def _note(body: dict[str, Any]) -> Note:
+    note = Note(**body)
+    if len(note.text) > MAX_NOTE or not note.text.isprintable():
+        raise ValueError("the text is no line to be shown")
+    return note
 
 
 def _is_nested_deeper(value: Any, levels: int) -> bool:
@@ -217,6 +242,7 @@ _FRAMES: Mapping[str, Callable[[dict[str, Any]], Frame]] = {
     "hello": _hello,
     "step": _step,
     "event": _event,
+    "note": _note,
     "result": _result,
 }
 

@@ -5,7 +5,7 @@ Loaded by ``templates`` with the first text that is a template.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any, TypeVar
 
@@ -121,11 +121,19 @@ def _make_environment() -> _Environment:
 _ENVIRONMENT = _make_environment()
 
 
-def _parse(text: str) -> nodes.Template:
-    hidden = go_spellings.hide_lengths(text)
-    source = go_spellings.rewrite(_ENVIRONMENT.lexer.tokeniter(hidden, None))
-    tree = _ENVIRONMENT.parse(source)
-    if "secrets" in source and "secrets" in meta.find_undeclared_variables(tree):
+def tokens(text: str) -> Iterator[tuple[int, str, str]]:
+    """The text as Jinja2's lexer gives it, for ``go_spellings.rewrite``; raises Jinja2's ``TemplateSyntaxError``."""
+    return _ENVIRONMENT.lexer.tokeniter(go_spellings.hide_lengths(text), None)
+
+
+def parse(text: str) -> nodes.Template:
+    """Jinja2's tree of a template; raises what Jinja2 does."""
+    return _ENVIRONMENT.parse(go_spellings.rewrite(tokens(text)))
+
+
+def _parse_allowed(text: str) -> nodes.Template:
+    tree = parse(text)
+    if "secrets" in text.lower() and "secrets" in meta.find_undeclared_variables(tree):
         raise explain.SecretsError
     return tree
 
@@ -133,7 +141,7 @@ def _parse(text: str) -> nodes.Template:
 @lru_cache(maxsize=256)
 def _compile(text: str, tainted: Paths | None = None) -> Template:
     """The template; one that becomes a script has ``tainted`` paths, and gives marks for what comes from them."""
-    tree = _parse(text)
+    tree = _parse_allowed(text)
     if tainted is not None:
         scripts.mark(tree, Analysis(tree, tainted), _ENVIRONMENT)
     return _ENVIRONMENT.from_string(metering.Metering(_ENVIRONMENT).visit(tree))
@@ -141,7 +149,7 @@ def _compile(text: str, tainted: Paths | None = None) -> Template:
 
 @lru_cache(maxsize=256)
 def _can_print(text: str, tainted: Paths) -> bool:
-    tree = _parse(text)
+    tree = _parse_allowed(text)
     return Analysis(tree, tainted).can_print(tree)
 
 

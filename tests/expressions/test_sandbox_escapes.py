@@ -209,7 +209,7 @@ COSTLY = [
     "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = [ns.x, ns.x]|join %}{% endfor %}",
     "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = '%s%s' % (ns.x, ns.x) %}{% endfor %}",
     "{% set ns = namespace(x='aa') %}{% for i in range(99) %}{% set ns.x = '{0}{0}'.format(ns.x) %}{% endfor %}",
-    "{% set n = namespace(x=1) %}{% for i in 'x'*99 %}{% set x %}{{ n.x }}{{ n.x }}{% endset %}{% set n.x = x %}{% endfor %}",
+    "{% set n=namespace(x=1) %}{% for i in '-'*99 %}{% set x %}{{n.x}}{{n.x}}{% endset %}{% set n.x=x %}{% endfor %}",
     "{% set x %}{% for i in range(99999) %}" + "y" * 999 + "{% endfor %}{% endset %}",
     "{% macro m() %}"
     + "y" * 9999
