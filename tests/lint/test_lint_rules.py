@@ -48,7 +48,7 @@ def test_an_older_spelling_is_found_at_its_place() -> None:
         (6, 34),
         (6, 46),
         (9, 17),
-        (12, 24),
+        (12, 20),
     ]
     assert {one.rule for one in found(text)} == {"older-spelling"}
     assert all(one.fixable for one in found(text))
