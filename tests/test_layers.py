@@ -20,6 +20,7 @@ FLOORS = {
     "tako.records": 0,
     "tako.packages": 0,
     "tako.patterns": 0,
+    "tako.loopback": 0,
     "tako.quantities": 0,
     "tako.stdio": 0,
     "tako.directories": 1,
