@@ -200,8 +200,8 @@ def test_resources_get_their_present_names() -> None:
         ("on_failure: ./undo", "on_failure:\n          - ./undo"),
         ("on_failure: {run: ./undo}   # why", "on_failure:\n          - {run: ./undo}   # why"),
         (
-            "on_failure:   # why\n          # how\n          run: |\n            a\n\n            b\n          if: x",
-            "on_failure:   # why\n          # how\n          - run: |\n              a\n\n              b\n            if: x",
+            "on_failure:   # why\n          # how\n          run: |\n            a\n\n            b",
+            "on_failure:   # why\n          # how\n          - run: |\n              a\n\n              b",
         ),
         ('on_failure: "one\n          two"', 'on_failure:\n        - "one\n          two"'),
     ],
