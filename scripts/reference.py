@@ -68,14 +68,18 @@ def tables() -> str:
     unplaced = [path for path in rows if path not in {place.path for place in PLACES} and not path.startswith(HANDLER)]
     if unplaced:
         raise LookupError(f"no table for the fields of {', '.join(unplaced)}: add it to PLACES")
-    return "\n".join(_table(place, rows[place.path], sheets) for place in PLACES)
+    own = [row.path.rpartition(".")[2] for row in rows[HANDLER]]
+    lacking = [name for row in rows[STEP] if (name := row.path.rpartition(".")[2]) not in own]
+    note = f"A step of `on_failure` has all of them but {', '.join(f'`{name}`' for name in lacking)}.\n"
+    made = [_table(place, rows[place.path], sheets) + (f"\n{note}" if place.path == STEP else "") for place in PLACES]
+    return "\n".join(made)
 
 
 def _table(place: Place, rows: list[Described], sheets: dict[str, Sheet]) -> str:
     lines = [
         f"### {place.title}\n",
         f"[examples/{place.example}.yml](examples/{place.example}.yml)\n",
-        "| Field | Type | Default | | Example |",
+        "| Field | Type | Default | What it is for | Example |",
         "|---|---|---|---|---|",
     ]
     order = [place.example, *(name for name in sheets if name != place.example)]
@@ -83,7 +87,7 @@ def _table(place: Place, rows: list[Described], sheets: dict[str, Sheet]) -> str
         name = row.path.rpartition(".")[2]
         default = "required" if row.required else f"`{row.default}`" if row.default else ""
         example = _cell(_example(row.path, [sheets[name] for name in order]))
-        cells = (f"`{name}`", row.type, default, row.description, f"`{example}`")
+        cells = (f"`{name}`", row.type, default, row.description.replace("<", "&lt;"), f"`{example}`")
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 
