@@ -28,6 +28,8 @@ class Shape:
     kind: str
     item: Shape | None = None
     """Of a list or a map."""
+    struct: type[msgspec.Struct] | None = None
+    """The struct that this is the shape of."""
     fields: Mapping[str, Shape] = {}
     """Of a struct."""
     required: frozenset[str] = frozenset()
@@ -101,7 +103,7 @@ def _struct_shape(kind: Any) -> Shape:
     infos = msgspec.structs.fields(kind)
     fields = {info.encode_name: shape_of(info.type) for info in infos}
     required = frozenset(info.encode_name for info in infos if info.required)
-    shape = Shape("struct", fields=fields, required=required)
+    shape = Shape("struct", struct=kind, fields=fields, required=required)
     if kind in (schema.Input, schema.PayloadField):
         variants = {"string": {**fields, **_as_text(fields)}}
         return replace(shape, varies_by="type", absent="string", variants=variants)

@@ -8,7 +8,6 @@ import stat
 
 from tako.errors import StepError
 from tako.execution.inside import is_inside
-from tako.execution.patterns import search
 from tako.expressions import templates
 from tako.quantities import shown_size
 
@@ -180,7 +179,14 @@ def _from_env(
 
 
 def _from_regex(name: str, pattern: str, stdout: bytes, where: str) -> str:
-    value = search(pattern, _text(stdout), where=where, name=name)
+    from tako import patterns
+
+    try:
+        value = patterns.first_group(pattern, _text(stdout))
+    except ValueError as error:
+        raise StepError(
+            f"output {name!r} was promised by a pattern that cannot be used: {error}", where=where
+        ) from None
     if value is None:
         raise StepError(
             f"output {name!r} was promised by the pattern {pattern!r}, which matches nothing on stdout",

@@ -106,6 +106,7 @@ class _Retold:
     def __init__(self, request: RunRequest, workspace: Workspace) -> None:
         root = ChildOutcome(
             run_id=request.run_id,
+            root_id=request.root_id,
             parent_id=None,
             event_id=None,
             repo=request.repo,
@@ -163,6 +164,7 @@ class _Retold:
             self._workspaces[run["run_id"]] = workspace
             self.runs[run["run_id"]] = ChildOutcome(
                 run_id=run["run_id"],
+                root_id=emitter.root_id,
                 parent_id=emitter.run_id,
                 event_id=event["id"],
                 repo=run["repo"],

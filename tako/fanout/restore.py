@@ -43,6 +43,8 @@ class RestoredRun:
     """The event that it waits for."""
     waits_at: str = ""
     """The step that emitted it."""
+    asks_again: str = ""
+    """The step whose fan-out was refused: it is run again, and is not to find the answer that says so."""
     started_at: float | None = None
     seconds: float = 0.0
     attempts: tuple[Attempt, ...] = ()
@@ -244,7 +246,12 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
     if state is not None and (waits_for is None or state.status != SUSPENDED):
         facts.at_work_since(state.started_at)
     run = RestoredRun(
-        facts.request, facts.workspace, facts.event_id, started_at=facts.started_at, seconds=facts.seconds
+        facts.request,
+        facts.workspace,
+        facts.event_id,
+        asks_again=_refused_at(state, facts.refused) if state is not None else "",
+        started_at=facts.started_at,
+        seconds=facts.seconds,
     )
     if succeeded and facts.ended is not None and not facts.refused:
         by = facts.ended.get("delivered_by")
@@ -262,6 +269,11 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
         return replace(run, result=ChildResult("failed", facts.seconds, failure=failure), unrecorded=True)
     facts.resume()
     return replace(run, attempts=tuple(facts.attempts), held=facts.held and facts.started_at is None)
+
+
+def _refused_at(state: ExecutionState, refused: Mapping[str, Failure]) -> str:
+    last = state.steps[-1].emitted if state.steps else None
+    return last.step_id if last is not None and last.id in refused else ""
 
 
 def _all_planned(state: ExecutionState, plans: Mapping[str, Plan]) -> bool:

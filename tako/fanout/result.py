@@ -35,6 +35,7 @@ class ChildOutcome:
     """How one run of the tree ended."""
 
     run_id: str
+    root_id: str
     parent_id: str | None
     event_id: str | None
     repo: str
@@ -60,8 +61,9 @@ class ChildOutcome:
 
     @property
     def replay(self) -> str:
-        """The command that runs it again, alone: with this Python, since another may not have Tako."""
-        return f"{shlex.quote(sys.executable)} -m runner_child {shlex.quote(self.workspace)} --fresh"
+        """The command that runs it again, alone, and changes nothing recorded: with this Python, which has Tako."""
+        child = "" if self.run_id == self.root_id else f" --child {self.run_id}"
+        return f"{shlex.quote(sys.executable)} -m tako replay {self.root_id}{child}"
 
 
 @record

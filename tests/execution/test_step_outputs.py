@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from tako.config.model import Produces, StepSpec
-from tako.errors import StepError
 from tako.execution.failure import STEP_ERROR
 from tako.execution.outputs import MAX_OUTPUT, MAX_OUTPUT_FILE
-from tako.execution.patterns import search
 from tests.execution.bench import Bench
 
 
@@ -162,14 +160,8 @@ def test_of_very_much_output_the_beginning_is_looked_at_and_that_is_said(tmp_pat
     assert "only the first 1 MiB was looked at" in said
 
 
-@pytest.mark.parametrize(("pattern", "text"), [("(a+)+$", "a" * 5000 + "b"), ("(x+x+)+y", "x" * 100_000)])
-def test_a_pattern_that_would_take_for_ever_is_given_up(pattern: str, text: str) -> None:
-    with pytest.raises(StepError, match="took longer than"):
-        search(pattern, text, where="tako.yml:7", name="v", seconds=0.1)
-
-
-def test_a_pattern_with_an_optional_group_that_did_not_take_part_matches_nothing() -> None:
-    assert search("a(b)?", "a", where="", name="v") is None
+def test_a_pattern_that_would_take_others_for_ever_takes_no_time(tmp_path: Path) -> None:
+    assert "matches nothing" in refusal(tmp_path, "head -c 100000 /dev/zero | tr '\\0' a; echo b", "((?:a+)+)$")
 
 
 # The file of outputs.
