@@ -305,7 +305,7 @@ class Wiring:
         faults = decode(self.settings.chaos)
         return lambda step_id: strike_at(step_id, faults, root_pid=os.getpid(), write_frames=None, clock=self.clock)
 
-    def _checkout(self, child: ChildRequest, directory: str, stops: Stops) -> object:
+    def _checkout(self, child: ChildRequest, directory: str, stops: Stops, waiting: Callable[[str], None]) -> object:
         from tako.repos.checkout import checkout
         from tako.steps.base import StoppableClock
 
@@ -317,6 +317,7 @@ class Wiring:
             git=Git(self.processes, stops=stops),
             lock_path=run.cache_lock,
             clock=StoppableClock(stops),
+            waiting=waiting,
         )
 
     @contextlib.contextmanager

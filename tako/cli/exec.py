@@ -12,7 +12,7 @@ import click
 from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
 from tako.cli.refusal import refusal_data
 from tako.cli.resume import Wanted, find_restored, still_alive
-from tako.cli.runs import complete_runs, find_run
+from tako.cli.runs import complete_runs, find_begun
 from tako.cli.target import (
     find_target,
     find_workflow,
@@ -191,7 +191,7 @@ def _clean_up(wiring: Wiring, result: TreeResult) -> None:
 
 def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbose: bool) -> int:
     wiring.end_left_behind(lambda text: say(f"{text}\n"))
-    workspace = find_run(wiring.settings.home, run_id)
+    workspace = find_begun(wiring.settings.home, run_id)
     with contextlib.ExitStack() as owned:
         try:
             owned.enter_context(wiring.owning(workspace))

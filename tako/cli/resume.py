@@ -11,6 +11,7 @@ from tako.fanout.drift import differences
 from tako.fanout.journal import read_journal
 from tako.fanout.redelivery import is_redelivery
 from tako.fanout.restore import Restored, RestoredRun, restore
+from tako.fanout.superseded import supersede
 from tako.locks import holder
 from tako.records import record, replace
 from tako.wiring import load_config_thoroughly
@@ -84,7 +85,7 @@ def _rerun(restored: Restored, step_id: str) -> Restored:
     if step_id not in ids:
         raise UsageError(f"{root.request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
     again = replace(root, result=None, waits_for=None)
-    return replace(restored, runs=(again, *restored.runs[1:]))
+    return supersede(replace(restored, runs=(again, *restored.runs[1:])), ids[ids.index(step_id) :])
 
 
 def _checked(wiring: Wiring, restored: Restored, *, accept: bool) -> Restored:
