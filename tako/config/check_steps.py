@@ -10,6 +10,7 @@ from tako.config import names, schema
 from tako.config.build import step_id
 from tako.config.check_kinds import own_kind_problems
 from tako.config.check_limits import fan_out_limits, step_limits
+from tako.config.check_paths import FROM_FILE, source_fault
 from tako.config.labels import fault, label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem, nearest, quoted
@@ -32,6 +33,7 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
         yield from step_limits(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
+            yield from _file_problems(step, step.produces, (*place, "produces", "outputs"))
         if isinstance(step.uses, str) and step.uses in _WITH:
             yield from _WITH[step.uses](step, place, artifacts)
 
@@ -68,6 +70,14 @@ def _produces_problems(produces: schema.Produces, path: Path, artifacts: set[str
         yield from fault(place, _source_fault(source), source)
     for index, event in enumerate(produces.events):
         yield from fault((*path, "events", index, "type"), names.event_fault(event.type), event.type)
+
+
+def _file_problems(step: schema.Step, produces: schema.Produces, path: Path) -> Iterator[Problem]:
+    where = step.working_directory if isinstance(step.working_directory, str) else ""
+    for name, source in produces.outputs.items():
+        file = source.removeprefix(FROM_FILE).strip()
+        if source.startswith(FROM_FILE) and file and not names.path_fault(where or "."):
+            yield from fault((*path, name), source_fault(file, where), file)
 
 
 def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ import os
 
 from tako.errors import StepError
 from tako.expressions import templates
+from tako.files import leads_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,12 +72,14 @@ def collect(
     stderr: bytes,
     exported: Mapping[str, str] | None,
     directory: str,
+    repo_dir: str,
     render: Callable[[str, Mapping[str, str]], str],
     where: str,
 ) -> dict[str, str]:
     """All outputs of a step: those it wrote itself, then the declared ones, which must all be there.
 
-    ``render`` gets a template and the outputs so far. Raises ``StepError`` naming an output that is missing or
+    ``directory`` is where the step ran, ``repo_dir`` what its files must be in. ``render`` gets a template and the
+    outputs so far. Raises ``StepError`` naming an output that is missing or
     too long, ``ExpressionError`` for a template.
     """
     outputs = dict(written)
@@ -84,7 +87,10 @@ def collect(
         if source in _STREAMS:
             value = _text(stdout if source == "from_stdout" else stderr)
         elif source.startswith("from_file:"):
-            value = _from_file(name, source.removeprefix("from_file:").strip(), directory, where)
+            path = source.removeprefix("from_file:").strip()
+            if leads_out(os.path.join(directory, path), repo_dir):
+                raise StepError(f"output {name!r} is from a file that leads out of the repository: {path}", where=where)
+            value = _from_file(name, path, directory, where)
         elif source.startswith("from_env:"):
             value = _from_env(name, source.removeprefix("from_env:").strip(), written, exported or {}, where)
         elif templates.is_template(source):

@@ -243,6 +243,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
         stderr=result.stderr,
         exported=result.exported,
         directory=context.directory,
+        repo_dir=context.capabilities.repo_dir,
         render=lambda text, so_far: templates.render(text, context.scope(outputs=dict(so_far)), where=where),
         where=where,
     )

@@ -10,6 +10,7 @@ from tako.errors import StepError, UsageError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.expressions import templates
+from tako.files import leads_out
 from tako.process import NO_STOPS
 from tako.quantities import parse_size
 from tako.records import record
@@ -151,9 +152,11 @@ class StepContext:
     def directory(self) -> str:
         """Where the step runs. Raises ``ExpressionError``, or ``StepError`` if that is not in the repository."""
         inside = self.render(self.spec.working_directory or "")
-        if os.path.isabs(inside) or os.path.normpath(inside).split(os.sep)[0] == os.pardir:
+        repo_dir = self.capabilities.repo_dir
+        directory = os.path.join(repo_dir, inside).rstrip("/")
+        if inside and leads_out(directory, repo_dir):
             raise StepError(f"the working directory {inside!r} leads out of the repository", where=self.where)
-        return os.path.join(self.capabilities.repo_dir, inside).rstrip("/")
+        return directory
 
     def scope(self, **more: Any) -> dict[str, Any]:
         """The names that templates and CEL see."""
