@@ -113,8 +113,8 @@ def using(kind: str) -> str:
         ("tako/fan-out@v2", "names version 'v2' of 'tako/fan-out'; there is tako/fan-out@v1"),
         ("tako/fanout@v1", "names an unknown kind of step, 'tako/fanout@v1'; did you mean 'tako/fan-out@v1'?"),
         (
-            "tako/checkthemout@v1",
-            f"names an unknown kind of step, 'tako/checkthemout@v1'; known are {', '.join(sorted(schema.WITH))}",
+            "tako/wwwwwwwwwwwwwwww@v1",
+            f"names an unknown kind of step, 'tako/wwwwwwwwwwwwwwww@v1'; known are {', '.join(sorted(schema.WITH))}",
         ),
     ],
 )
