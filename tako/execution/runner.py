@@ -7,6 +7,7 @@ import os
 from tako.errors import MachineError, StepError, TakoError
 from tako.execution.answer import read_answer
 from tako.execution.artifacts import collect_artifact, declared_paths, produced_name
+from tako.execution.confidential import keep_out, keep_outputs_public, masked, refuse_artifact
 from tako.execution.failure import (
     INTERRUPTED,
     STEP_ERROR,
@@ -104,6 +105,9 @@ class Runner:
             state, status=RUNNING, failure=None, pid=os.getpid(), pid_started=me.started if me is not None else None
         )
         begin_state(self._capabilities.workspace, state)
+        if self._capabilities.secrets:
+            # Of a try that was killed.
+            self._capabilities.workspace.forget_outputs()
         if start is None and state.steps and state.steps[-1].status == SUSPENDED:
             state = self._settle(state)
         self._announce_again(state)
@@ -194,13 +198,17 @@ class Runner:
                 result = self._step_kind(spec).run(context)
                 failure = result.failure
                 if failure is None:
+                    keep_out(context, result.event, "the event that it emits")
                     produced = take(context, result)
         except MachineError:
             raise
         except TakoError as error:
             failure = Failure(kind=STEP_ERROR, message=str(error))
+        finally:
+            if self._capabilities.secrets:
+                self._capabilities.workspace.forget_outputs()
         if failure is not None:
-            status, failure = FAILED, replace(failure, step=spec.id)
+            status, failure = FAILED, replace(masked(failure, self._capabilities.secrets), step=spec.id)
         event = result.event if result is not None and failure is None else None
         if event is not None and event.waiting:
             status = SUSPENDED
@@ -233,6 +241,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
     """
     produces = context.spec.produces
     written = {**result.outputs, **_written(context)}
+    keep_outputs_public(context, written)
     if produces is None:
         return Produced(outputs=written)
     request, where = context.request, context.where
@@ -243,12 +252,14 @@ def take(context: StepContext, result: StepResult) -> Produced:
         stderr=result.stderr,
         exported=result.exported,
         directory=context.directory,
-        render=lambda text, so_far: templates.render(text, context.scope(outputs=dict(so_far)), where=where),
+        render=lambda text, so_far: _render_output(context, text, so_far),
         where=where,
     )
+    keep_outputs_public(context, outputs)
     artifacts: tuple[ArtifactRef, ...] = ()
     patterns = declared_paths(produces, request.artifacts)
     if patterns:
+        refuse_artifact(context, produced_name(produces), patterns)
         made = collect_artifact(
             produced_name(produces),
             patterns,
@@ -269,7 +280,14 @@ def take(context: StepContext, result: StepResult) -> Produced:
         )
         for event in produces.events
     )
+    keep_out(context, announced, "an event that it announces")
     return Produced(outputs=outputs, artifacts=artifacts, announced=announced)
+
+
+def _render_output(context: StepContext, text: str, so_far: Mapping[str, str]) -> str:
+    # Before, since what is wrong with a template is told with the values in it.
+    keep_outputs_public(context, so_far)
+    return templates.render(text, context.scope(outputs=dict(so_far)), where=context.where)
 
 
 def _written(context: StepContext) -> dict[str, str]:
@@ -281,7 +299,12 @@ def _written(context: StepContext) -> dict[str, str]:
         return {}
     except OSError as error:
         raise StepError(f"$TAKO_OUTPUT cannot be read: {error.strerror}", where=context.output_path) from error
-    return parse_output_file(text, where=context.where)
+    try:
+        return parse_output_file(text, where=context.where)
+    except StepError:
+        # Its message has a part of what was written.
+        keep_out(context, text, "what it wrote to $TAKO_OUTPUT")
+        raise
 
 
 def _settled(step: StepRecord) -> bool:

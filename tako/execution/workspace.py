@@ -90,6 +90,12 @@ class Workspace:
         for name in ("logs", "locks", "tmp"):
             make_dirs(os.path.join(self.path, name))
 
+    def forget_outputs(self) -> None:
+        """Remove what steps wrote their outputs to: there may be secrets in it."""
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.temporary):
+                os.unlink(os.path.join(self.temporary, name))
+
     def tidy(self) -> None:
         """Remove what a write was killed over; for who holds the run's lock. Raises ``MachineError``."""
         remove_temporaries(self.path)

@@ -11,6 +11,7 @@ has an ``x``, such as ``status``.
 from __future__ import annotations
 
 from tako.errors import ExpressionError
+from tako.secrets.run import is_kept_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ MAX_LENGTH = 10_000
 _CEL = "conditions are CEL, without {{ }}: `inputs.x == 'a' && has(event.payload.y)`"
 _SEMVER = "versions have semver.major(s), semver.minor(s), semver.patch(s) and semver.matches(s, range)"
 _NO_VARIABLE = "No value with name "
+_NO_KEY = 'Key not found in map : "'
 _UNDECLARED = "undeclared reference to "
 
 
@@ -43,9 +45,9 @@ def evaluate(text: str, scope: Mapping[str, Any], *, where: str) -> bool:
         result = program.eval(data=_variables(scope))
         kind, value = result.type(), result.plain_value()
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
-        raise _not_evaluated(str(error), text, where) from None
+        raise _not_evaluated(str(error), text, scope, where) from None
     if kind == cel_runtime.ERROR:
-        raise _not_evaluated(str(value), text, where)
+        raise _not_evaluated(str(value), text, scope, where)
     if kind != cel_runtime.BOOL:
         raise _not_boolean(kind.name(), text, where)
     return value is True
@@ -134,13 +136,18 @@ def _unknown_cure(name: str, text: str) -> str:
     return f"did you mean `{near}`? {known}" if near else known
 
 
-def _not_evaluated(message: str, text: str, where: str) -> ExpressionError:
+def _not_evaluated(message: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError:
+    from tako.expressions import names
+
     why = _bare(message)
     cure = ""
     if why.startswith(_NO_VARIABLE):
         name = why.removeprefix(_NO_VARIABLE).split('"')[1]
         why = f"`{name}` does not exist here"
-    elif why.startswith("Key not found"):
+    elif why.startswith(_NO_KEY) and "env" in text and is_kept_from(scope.get("env"), why.split('"')[1]):
+        name = why.split('"')[1]
+        why, cure = names.secret_why(name), names.secret_cure(name)
+    elif why.startswith(_NO_KEY):
         cure = "if the key may be missing, ask first: `has(event.payload.x) && …`"
     elif why.startswith("Iteration budget"):
         why = "it takes more than the 10,000 steps that are allowed"

@@ -13,6 +13,7 @@ from tako.expressions import templates
 from tako.process import NO_STOPS
 from tako.quantities import parse_size
 from tako.records import record
+from tako.secrets.run import NO_SECRETS, EnvScope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
     from tako.process import Processes
+    from tako.secrets.run import RunSecrets
     from tako.signals import Stops
 
     class Step(Protocol):
@@ -96,6 +98,8 @@ class Capabilities:
     """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None
     """Called with the step's id and what it prints, for a reader who wants to see it now."""
+    secrets: RunSecrets = NO_SECRETS
+    """Of the run; ``StepContext.environment`` has those that the step names."""
 
 
 class StepContext:
@@ -166,24 +170,40 @@ class StepContext:
             "events": [each.scope() for each in request.heard or ((event,) if event else ())],
             "payload": dict(event.payload) if event else {},
             "artifacts": artifact_scope(request.visible_artifacts),
-            "env": self.environment(),
+            "env": EnvScope(self.public_environment(), {*self.secret_variables(), *self.request.workflow.secrets}),
             "repo": request.repo,
             "run": {"id": request.run_id, "root_id": request.root_id, "workflow": request.workflow.name},
             **more,
         }
 
     def render(self, text: str) -> str:
-        """A template's text. Raises ``ExpressionError``."""
-        return templates.render(text, self.scope(), where=self.where) if templates.is_template(text) else text
+        """A template's text. Raises ``ExpressionError``, or ``StepError`` if there is a secret in it."""
+        if not templates.is_template(text):
+            return text
+        rendered = templates.render(text, self.scope(), where=self.where)
+        self.capabilities.secrets.refuse(rendered, "what a template yields", where=self.where)
+        return rendered
 
     def environment(self) -> dict[str, str]:
-        """What the step's processes find in their environment. Raises ``ExpressionError``."""
+        """What the step's processes find in their environment. Raises ``ExpressionError`` or ``StepError``."""
+        return {**self.public_environment(), **self.secret_variables()}
+
+    def secret_variables(self) -> dict[str, str]:
+        """Those variables of the step that are secrets: for nothing but its processes."""
+        named = self.capabilities.secrets.named_in(self.spec.env)
+        return {name: value for name, value in named.items() if not is_own(name)}
+
+    def public_environment(self) -> dict[str, str]:
+        """The step's environment without its secrets. Raises ``ExpressionError`` or ``StepError``."""
         if self._environment is None:
-            self._environment = dict(self.capabilities.base_env)
+            secret = self.secret_variables()
+            self._environment = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
             for declared in (self.request.workflow.env, self.spec.env):
-                rendered = {name: self.render(value) for name, value in declared.items()}
+                rendered = {name: self.render(value) for name, value in declared.items() if name not in secret}
                 self._environment.update(rendered)
             self._environment.update(self._own_variables())
+            for name in secret:
+                self._environment.pop(name, None)
         return self._environment
 
     def _own_variables(self) -> dict[str, str]:
@@ -232,6 +252,8 @@ OWN_VARIABLES = frozenset(
         "TAKO_REPO",
         "TAKO_ROOT_RUN_ID",
         "TAKO_RUN_ID",
+        "TAKO_SECRETS_FD",
+        "TAKO_SECRETS_FILE",
         "TAKO_STEP_ID",
         "TAKO_WORKSPACE",
     }

@@ -33,6 +33,7 @@ class Launch:
     def __init__(self, processes: Processes, code: str, *, env: Mapping[str, str] | None = None) -> None:
         argv = (sys.executable, "-S", "-c", BEGIN + code)
         self.launcher = LocalLauncher(processes, env=os.environ if env is None else env, argv=argv)
+        self.secrets: Mapping[str, str] = {}
         self.output = b""
         self.words = b""
         self.closed = 0
@@ -56,6 +57,7 @@ class Launch:
         return self.launcher.launch(
             str(directory),
             env=env,
+            secrets=self.secrets,
             on_output=self.on_output,
             on_closed=self.hear_closed,
             on_words=self.hear_words,

@@ -53,7 +53,6 @@ HARMLESS = {
     "continue_on_error": "false",
     "long_running": "false",
     "dependents": "[]",
-    "secrets": "[]",
     "on_failure": "[]",
 }
 
@@ -67,7 +66,7 @@ def test_only_the_value_that_is_the_default_passes(row: Refusal) -> None:
 def test_the_table_is_what_the_language_lacks() -> None:
     assert {(row.where, row.field) for row in REFUSED} == {
         *((refusals.TOP, name) for name in ["dependents"]),
-        *((refusals.WORKFLOW, name) for name in ["secrets", "image"]),
+        *((refusals.WORKFLOW, name) for name in ["image"]),
         *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
         *((refusals.STEP, name) for name in ["retry", "continue_on_error", "long_running"]),
         *((refusals.STEP, name) for name in ["cache_key_files", "on_failure", "image", "network"]),
