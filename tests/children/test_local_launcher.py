@@ -127,6 +127,7 @@ launcher = LocalLauncher(Processes(), env=os.environ, argv=(sys.executable, "-S"
 launcher.launch(
     directory,
     env={{}},
+    secrets={{}},
     on_output=lambda data: True,
     on_closed=lambda: None,
     on_words=lambda data: None,
@@ -262,7 +263,7 @@ def test_no_descriptor_is_left_open_however_the_launch_went(processes: Processes
     missing = LocalLauncher(processes, env=os.environ, argv=("/no/such/python",))
     quiet: dict[str, Any] = {"on_closed": print, "on_words": print, "due": lambda: None, "stops": Stops()}
     with pytest.raises(SpawnError, match="/no/such/python"):
-        missing.launch(str(tmp_path), env={}, on_output=lambda _: True, **quiet)
+        missing.launch(str(tmp_path), env={}, secrets={"A": "value"}, on_output=lambda _: True, **quiet)
     assert open_ones() == before
 
 
