@@ -8,7 +8,7 @@ import os
 
 import click
 
-from tako.cli.runs import complete_runs, find_run
+from tako.cli.runs import complete_runs, find_begun, find_run
 from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.target import make_wiring
 from tako.clock import duration
@@ -87,7 +87,7 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
     wiring = make_wiring(secrets_file=secrets_file, working_in=".")
     wiring.secrets.open()
     wiring.end_left_behind(lambda text: say(f"{text}\n"))
-    recorded = find_recorded(find_run(wiring.settings.home, run_id), child)
+    recorded = find_recorded(find_begun(wiring.settings.home, run_id), child)
     request = again(recorded, new_run_id(wiring.clock))
     require_secrets(wiring, request.workflow, request.inputs)
     missing = [each for each in request.visible_artifacts if not os.path.lexists(each.path)]
