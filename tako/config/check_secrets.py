@@ -32,6 +32,13 @@ def secret_problems(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
         yield from _step_problems(step, (*path, "steps", index), declared)
 
 
+def secret_variables(workflow: schema.Workflow, step: schema.Step) -> tuple[str, ...]:
+    """The variables of a step that its expressions do not see: those that are secrets, and what secrets are named."""
+    declared = frozenset(workflow.secrets)
+    named = (variable for variable, value in step.env.items() if value in declared)
+    return (*named, *(name for name in workflow.secrets if name not in workflow.env and name not in step.env))
+
+
 def _step_problems(step: schema.Step, path: Path, declared: frozenset[str]) -> Iterator[Problem]:
     named = {variable: value for variable, value in step.env.items() if value in declared}
     if step.uses == FAN_OUT:

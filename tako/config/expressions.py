@@ -13,6 +13,7 @@ from msgspec import UnsetType
 from tako.config import schema
 from tako.config.build import step_id
 from tako.config.check_references import Scope, unknown_names
+from tako.config.check_secrets import secret_variables
 from tako.config.labels import label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
@@ -41,7 +42,8 @@ def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
     )
     yield from _templates(workflow.env, (*path, "env"), scope)
     for index, step in enumerate(workflow.steps):
-        yield from _of_step(step, (*path, "steps", index), scope.after(index))
+        secret = secret_variables(workflow, step)
+        yield from _of_step(step, (*path, "steps", index), scope.after(index).without(secret))
 
 
 def _of_step(step: schema.Step, path: Path, scope: Scope) -> Iterator[Problem]:

@@ -75,3 +75,29 @@ def test_a_step_that_starts_no_process_cannot_have_one() -> None:
 def test_a_secret_is_no_output() -> None:
     step = {"run": "x", "env": {"X": "A"}, "produces": {"outputs": {"o": "from_env:X", "p": "from_env:Y"}}}
     assert problems(secrets=["A"], steps=[step]) == ["output 'o' would be the secret 'A'; an output is not secret"]
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"run": "echo {{ env.TOKEN }}"},
+        {"run": "echo {{ env['TOKEN'] | default('x') }}"},
+        {"run": "true", "if": "env.TOKEN != ''"},
+        {"run": "true", "env": {"TOKEN": "A", "B": "{{ .env.TOKEN }}"}},
+        {"run": "true", "produces": {"outputs": {"o": "{{ env.TOKEN }}"}}},
+        {"run": "echo {{ env.A }}"},
+    ],
+)
+def test_an_expression_that_reads_a_secret_is_found_before_anything_runs(field: dict[str, Any]) -> None:
+    data = {"version": 1, "workflows": {"w": {"secrets": ["A"], "steps": [{"env": {"TOKEN": "A"}, **field}]}}}
+    with pytest.raises(ConfigError) as caught:
+        loader.loads_thoroughly(json.dumps(data).encode(), "tako.yml")
+    (problem,) = caught.value.problems
+    name = "A" if "env.A" in json.dumps(field) else "TOKEN"
+    assert f"'{name}' is a secret, which no expression can read; read \"${name}\" in the command" in problem
+
+
+def test_a_variable_of_the_name_of_a_secret_is_read_where_it_is_none() -> None:
+    steps = [{"run": "echo {{ env.A }}", "env": {"A": "plain"}}, {"run": "echo {{ env.B }}"}]
+    data = {"version": 1, "workflows": {"w": {"secrets": ["A"], "steps": steps}}}
+    assert loader.loads_thoroughly(json.dumps(data).encode(), "tako.yml").workflows
