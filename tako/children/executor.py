@@ -80,8 +80,8 @@ class ChildWorkflowExecutor:
         began = self._clock.monotonic()
         hearing = Hearing(request, listener, self._clock)
         try:
-            secrets = self._secrets_of(request)
             directory = patiently(lambda: self._factory.prepare(request), self._clock)
+            secrets = self._secrets_of(request)
             outcome = self._launch(directory, request, hearing, secrets)
         except SecretError as error:
             return self._never_started(began, Failure(kind=SECRET_MISSING, message=str(error)))

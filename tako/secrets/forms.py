@@ -35,6 +35,12 @@ def forms(value: str) -> frozenset[bytes]:
     return frozenset(form for form in found if len(form) >= MIN_LENGTH)
 
 
+def is_public(form: bytes) -> bool:
+    """Whether a spelling is that of a line which frames every key and certificate (RFC 7468), and tells nothing."""
+    marks = form.startswith((b"-----BEGIN ", b"-----END ")) and form.endswith(b"-----")
+    return marks and b"-----" not in form[5:-5]
+
+
 def _of_whole(text: str) -> Iterator[bytes]:
     data = text.encode()
     yield from _escaped(text)

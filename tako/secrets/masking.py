@@ -9,7 +9,7 @@ Whatever overlaps is hidden as one: of two secrets that share some characters ne
 
 from __future__ import annotations
 
-from tako.secrets.forms import forms
+from tako.secrets.forms import forms, is_public
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,12 +42,15 @@ class Mask:
         self._every = BytesAhoCorasick(heads, MatchKind.Standard, Implementation.DFA)
 
     def find(self, text: str) -> str | None:
-        """The name of a secret that the text holds; None if it holds none."""
+        """The name of a secret that the text holds; None if it holds none.
+
+        Lines that frame any key are masked, but are not found: they are in other keys and certificates, too.
+        """
         return self.find_in(text.encode("utf-8", "surrogatepass"))
 
     def find_in(self, data: bytes) -> str | None:
         """The same of bytes."""
-        return next((self._owners[form] for _, form in self._found(data)), None)
+        return next((self._owners[form] for _, form in self._found(data) if not is_public(form)), None)
 
     def hide(self, text: str) -> str:
         """The text with ``***`` for every secret in it."""

@@ -186,6 +186,18 @@ def test_the_name_of_what_is_found_is_told() -> None:
     assert mask.find(PLAIN[:-1]) is None
 
 
+def test_what_frames_any_key_is_masked_but_is_no_secret() -> None:
+    mask = Mask({"KEY": PEM})
+    frames = "-----BEGIN KEY-----\n-----END KEY-----"
+    assert mask.hide(frames) == "***\n***"
+    assert mask.find(frames) is None
+    for line in PEM.splitlines()[1:3]:
+        assert mask.find(f"{frames}\n{line}") == "KEY"
+    assert mask.find(PEM) == mask.find(json.dumps(PEM)) == "KEY"
+    short = "-----BEGIN K-----\n+/a\n-----END K-----"
+    assert Mask({"KEY": short}).find(json.dumps(short)) == "KEY"
+
+
 def test_text_of_any_kind_passes() -> None:
     mask = Mask({"A": PLAIN})
     for text in ("", "\ud800", "\udc80é\0", "***"):
