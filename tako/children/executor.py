@@ -105,6 +105,9 @@ class ChildWorkflowExecutor:
             ),
             seconds=self._clock.monotonic() - began,
         )
+        if secrets and result.status == "failed":
+            # What a step was writing to when the child was killed.
+            request.workspace.forget_outputs()
         return self._complete(request, hearing, result)
 
     def _never_started(self, began: float, failure: Failure) -> ChildResult:
@@ -139,9 +142,6 @@ class ChildWorkflowExecutor:
         finally:
             write_rest()
             words.close()
-            if secrets:
-                # What a step was writing to when the child was killed.
-                request.workspace.forget_outputs()
 
     @contextlib.contextmanager
     def _cancellable(self, run_id: str) -> Iterator[int]:

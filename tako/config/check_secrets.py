@@ -29,17 +29,20 @@ def secret_problems(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
             what = f"{label((*path, 'env', variable))} would give the secret {quoted(value)} to every step"
             yield Problem((*path, "env", variable), f"{what}; name it in the 'env' of the steps that need it")
     for index, step in enumerate(workflow.steps):
-        yield from _step_problems(step, (*path, "steps", index), declared)
+        place = (*path, "steps", index)
+        yield from _step_problems(step, place, declared)
+        for number, handler in enumerate(step.on_failure):
+            yield from _step_problems(handler, (*place, "on_failure", number), declared)
 
 
-def secret_variables(workflow: schema.Workflow, step: schema.Step) -> tuple[str, ...]:
+def secret_variables(workflow: schema.Workflow, step: schema.AnyStep) -> tuple[str, ...]:
     """The variables of a step that its expressions do not see: those that are secrets, and what secrets are named."""
     declared = frozenset(workflow.secrets)
     named = (variable for variable, value in step.env.items() if value in declared)
     return (*named, *(name for name in workflow.secrets if name not in workflow.env and name not in step.env))
 
 
-def _step_problems(step: schema.Step, path: Path, declared: frozenset[str]) -> Iterator[Problem]:
+def _step_problems(step: schema.AnyStep, path: Path, declared: frozenset[str]) -> Iterator[Problem]:
     named = {variable: value for variable, value in step.env.items() if value in declared}
     if step.uses == FAN_OUT:
         for variable, value in named.items():

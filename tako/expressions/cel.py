@@ -23,8 +23,8 @@ MAX_LENGTH = 10_000
 
 _CEL = "conditions are CEL, without {{ }}: `inputs.x == 'a' && has(event.payload.y)`"
 _SEMVER = "versions have semver.major(s), semver.minor(s), semver.patch(s) and semver.matches(s, range)"
+_NO_KEY = "Key not found in map : "
 _NO_VARIABLE = "No value with name "
-_NO_KEY = 'Key not found in map : "'
 _UNDECLARED = "undeclared reference to "
 
 
@@ -137,21 +137,41 @@ def _unknown_cure(name: str, text: str) -> str:
 
 
 def _not_evaluated(message: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError:
-    from tako.expressions import names
-
     why = _bare(message)
     cure = ""
     if why.startswith(_NO_VARIABLE):
         name = why.removeprefix(_NO_VARIABLE).split('"')[1]
         why = f"`{name}` does not exist here"
-    elif why.startswith(_NO_KEY) and "env" in text and is_kept_from(scope.get("env"), why.split('"')[1]):
-        name = why.split('"')[1]
-        why, cure = names.secret_why(name), names.secret_cure(name)
     elif why.startswith(_NO_KEY):
+        key = why.removeprefix(_NO_KEY).strip('"')
+        known = _secret(key, text, scope, where) or _absent(key, text, scope, where)
+        if known is not None:
+            return known
         cure = "if the key may be missing, ask first: `has(event.payload.x) && …`"
     elif why.startswith("Iteration budget"):
         why = "it takes more than the 10,000 steps that are allowed"
     return ExpressionError(f"the condition `{_short(text)}` could not be evaluated", where=where, why=why, cure=cure)
+
+
+def _secret(key: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError | None:
+    from tako.expressions import names
+
+    if "env" not in text or not is_kept_from(scope.get("env"), key):
+        return None
+    what = f"the condition `{_short(text)}` cannot read `env.{key}`"
+    return ExpressionError(what, where=where, why=names.secret_why(key), cure=names.secret_cure(key))
+
+
+def _absent(key: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError | None:
+    from tako.expressions import absent
+
+    step_id = absent.named_step(key, text, scope)
+    if not step_id:
+        return None
+    field = f"steps['{step_id}']" if "-" in step_id else f"steps.{step_id}"
+    return absent.absent(
+        step_id, key, scope, where=where, cure=f"ask first: `{field}.status == 'success' && …`, or `has({field}.{key})`"
+    )
 
 
 def _not_boolean(kind: str, text: str, where: str) -> ExpressionError:

@@ -20,6 +20,7 @@ def gather(sources: Mapping[str, str], directory: Path | str = ".", **given_: ob
     known: dict[str, object] = {"written": {}, "stdout": b"", "stderr": b"", "exported": None, **given_}
     return collect(
         sources,
+        repo_dir=str(directory),
         directory=str(directory),
         render=lambda text, so_far: text.replace("{{ outputs.a }}", so_far.get("a", "?")),
         where="tako.yml:7",

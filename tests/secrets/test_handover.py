@@ -113,7 +113,6 @@ class SayingLauncher:
         from tako.signals import Exit
 
         self.given.append(dict(secrets))
-        Path(directory, "tmp", "a.output").write_text(VALUE)
         for words in self.words:
             on_words(words)
         on_output(encode(Hello(run_id=CHILD_ID, pid=1)) + encode(Result(status="success", outputs={})))
@@ -146,7 +145,6 @@ def test_a_child_gets_what_its_workflow_declares_and_its_words_are_masked(proces
     assert result.failure is None
     assert launcher.given == [{"A": VALUE}]
     assert Path(child.workspace.child_log).read_text() == "Trace: ***!\ns3cr"
-    assert not list(Path(child.workspace.path).rglob("*.output"))
 
 
 def test_a_child_whose_secret_is_missing_is_not_started_and_fails_by_itself(

@@ -13,6 +13,7 @@ from tako.clock import SystemClock
 from tako.config.model import ArtifactSpec, EventTemplate, Produces, StepSpec
 from tako.execution.event import Event
 from tako.execution.failure import STEP_ERROR, STEP_FAILED, Failure
+from tako.execution.retry import StepAttempt
 from tako.execution.runner import Runner
 from tako.execution.state import ExecutionState, StepRecord
 from tako.execution.workspace import Workspace
@@ -68,6 +69,9 @@ class Bench:
         self.echoed += data
 
     def step_started(self, spec: StepSpec) -> None: ...
+
+    def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None:
+        self.heard.append(attempt)
 
     def step_ended(self, step: StepRecord) -> None:
         self.heard.append(step)
