@@ -108,7 +108,7 @@ class _Normaliser:
             held = made.get(owner)
             if owner == "with" and made.get("uses") != POLL:
                 continue
-            if isinstance(held, dict) and type(held.get(field)) is int:
+            if isinstance(held, dict) and type(held.get(field)) in (int, float):
                 made[owner] = {**held, field: [held[field]]}
                 self.moves[(*new, owner, field, 0)] = (*old, owner, field)
 

@@ -11,6 +11,7 @@ has an ``x``, such as ``status``.
 from __future__ import annotations
 
 from tako.errors import ExpressionError
+from tako.secrets.run import is_kept_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -162,13 +163,23 @@ def _not_evaluated(message: str, text: str, scope: Mapping[str, Any], where: str
         name = why.removeprefix(_NO_VARIABLE).split('"')[1]
         why = f"`{name}` does not exist here"
     elif why.startswith(_NO_KEY):
-        known_absent = _absent(why.removeprefix(_NO_KEY).strip('"'), text, scope, where)
-        if known_absent is not None:
-            return known_absent
+        key = why.removeprefix(_NO_KEY).strip('"')
+        known = _secret(key, text, scope, where) or _absent(key, text, scope, where)
+        if known is not None:
+            return known
         cure = "if the key may be missing, ask first: `has(event.payload.x) && …`"
     elif why.startswith("Iteration budget"):
         why = "it takes more than the 10,000 steps that are allowed"
     return ExpressionError(f"the condition `{_short(text)}` could not be evaluated", where=where, why=why, cure=cure)
+
+
+def _secret(key: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError | None:
+    from tako.expressions import names
+
+    if "env" not in text or not is_kept_from(scope.get("env"), key):
+        return None
+    what = f"the condition `{_short(text)}` cannot read `env.{key}`"
+    return ExpressionError(what, where=where, why=names.secret_why(key), cure=names.secret_cure(key))
 
 
 def _absent(key: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError | None:

@@ -11,6 +11,7 @@ from jinja2.exceptions import SecurityError, UndefinedError
 from tako.errors import ExpressionError
 from tako.expressions import absent, names
 from tako.expressions.go_spellings import STEPS
+from tako.secrets.run import is_kept_from
 
 NO_OWNER = object()
 """The owner of a name that was looked for in the scope itself."""
@@ -77,6 +78,9 @@ def _missing(
     error: MissingNameError, line: int | None, text: str, scope: Mapping[str, Any], where: str
 ) -> ExpressionError:
     name = error.name
+    if is_kept_from(error.owner, name):
+        what = _at_line(f"a template cannot read `env.{name}`", line, text)
+        return ExpressionError(what, where=where, why=names.secret_why(name), cure=names.secret_cure(name))
     step_id = absent.owner_step(error.owner, scope, scope.get(STEPS, {}))
     if step_id:
         field = f"steps['{step_id}']" if "-" in step_id else f"steps.{step_id}"

@@ -28,6 +28,17 @@ NO_SECRETS_CURE = (
     "and read $TOKEN in the command"
 )
 
+
+def secret_why(name: object) -> str:
+    """Why ``env`` has no such name, if that is a secret."""
+    return f"{name} is a secret, and {NO_SECRETS_WHY}"
+
+
+def secret_cure(name: object) -> str:
+    """What to do instead."""
+    return f'read "${name}" in the command of a step whose `env` names the secret'
+
+
 _LISTED = 12
 _COMPARED = 1000
 

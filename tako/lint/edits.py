@@ -100,7 +100,7 @@ def renamed(key: Node, name: str) -> Edits:
 
 def as_list(sheet: Sheet, owner: Node, key: Node, value: Node, name: str) -> Edits | None:
     """``key: value`` to ``name: [value]``, as a block where it is one; None if that cannot be done."""
-    if value.kind == "alias" or value.anchored or sheet.comments_in(key.end, value.start):
+    if value.kind == "alias" or value.anchored:
         return None
     if owner.is_flow:
         return (*renamed(key, name), Edit(value.start, value.start, "["), Edit(value.end, value.end, "]"))
@@ -111,6 +111,8 @@ def as_list(sheet: Sheet, owner: Node, key: Node, value: Node, name: str) -> Edi
         moved = shifted(sheet.text[start:end], 2) or ""
         column = sheet.column(value.start)
         return (*renamed(key, name), Edit(start, end, f"{' ' * column}- {moved[column + 2 :]}"))
+    if sheet.comments_in(key.end, value.start):
+        return None
     # The lines after the first must stay deeper than the dash.
     deeper = 0 if "\n" in sheet.raw(value) else 2
     dash = " " * (sheet.column(key.start) + deeper) + "- "

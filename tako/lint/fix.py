@@ -69,7 +69,8 @@ def _step(step: StepSpec, config: RepoConfig) -> StepSpec:
         produces = replace(produces, paths=declared_paths(produces, config.artifacts))
     condition = None if step.condition is None else present_condition(step.condition)
     fields = {name: _texts(value) for name, value in to_data(replace(step, produces=produces)).items()}
-    return replace(step, **{**fields, "condition": condition, "line": 0})
+    handlers = tuple(_step(handler, config) for handler in step.on_failure)
+    return replace(step, **{**fields, "condition": condition, "line": 0, "on_failure": handlers})
 
 
 def _subscription(one: Subscription) -> Subscription:

@@ -25,6 +25,7 @@ _SAFE_FILTERS = frozenset(
 """Filters whose result holds nothing that a shell reads as code, whatever they are given."""
 _KEEPING = frozenset(["abs", "default", "d", "first", "last", "lower", "max", "min", "round", "sum", "upper"])
 """Filters whose result is safe if all that goes in is."""
+_SAFE_PATHS = frozenset([("run", "id"), ("run", "root_id"), ("error", "step"), ("error", "exit_code")])
 _ATOMS = (nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Filter, nodes.Call, nodes.Const)
 _JOINING = (nodes.And, nodes.Or, nodes.BinExpr, nodes.UnaryExpr, nodes.Concat)
 
@@ -71,9 +72,7 @@ def is_safe(node: nodes.Node, inputs: Mapping[str, InputSpec]) -> bool:
     path = path_of(node)
     if len(path) == 2 and path[0] == "inputs":
         return path[1] in inputs and _is_harmless(inputs[path[1]])
-    return path in (("run", "id"), ("run", "root_id")) or (
-        len(path) == 3 and path[0] == "steps" and path[2] == "status"
-    )
+    return path in _SAFE_PATHS or (len(path) == 3 and path[0] == "steps" and path[2] == "status")
 
 
 def path_of(node: nodes.Node) -> tuple[str, ...]:

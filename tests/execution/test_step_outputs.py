@@ -160,10 +160,8 @@ def test_of_very_much_output_the_beginning_is_looked_at_and_that_is_said(tmp_pat
     assert "only the first 1 MiB was looked at" in said
 
 
-def test_a_pattern_that_would_take_for_ever_elsewhere_is_soon_done(tmp_path: Path) -> None:
-    said = refusal(tmp_path, "head -c 100000 /dev/zero | tr '\\0' a; echo b", "(a+)+$")
-
-    assert "matches nothing on stdout" in said
+def test_a_pattern_that_would_take_others_for_ever_takes_no_time(tmp_path: Path) -> None:
+    assert "matches nothing" in refusal(tmp_path, "head -c 100000 /dev/zero | tr '\\0' a; echo b", "((?:a+)+)$")
 
 
 # The file of outputs.

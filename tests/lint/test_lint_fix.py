@@ -194,6 +194,23 @@ def test_resources_get_their_present_names() -> None:
     assert fixed(before) == before.replace("memory", "mem_limit")
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("on_failure: ./undo", "on_failure:\n          - ./undo"),
+        ("on_failure: {run: ./undo}   # why", "on_failure:\n          - {run: ./undo}   # why"),
+        (
+            "on_failure:   # why\n          # how\n          run: |\n            a\n\n            b",
+            "on_failure:   # why\n          # how\n          - run: |\n              a\n\n              b",
+        ),
+        ('on_failure: "one\n          two"', 'on_failure:\n        - "one\n          two"'),
+    ],
+)
+def test_one_step_on_failure_becomes_a_list(before: str, after: str) -> None:
+    head = "version: 1\nworkflows:\n  w:\n    steps:\n      - run: make\n        "
+    assert fixed(f"{head}{before}\n") == f"{head}{after}\n"
+
+
 def test_repos_become_a_remark() -> None:
     before = file("repos:   # who listens\n  - a/b\n  - c/d\n" + WORKFLOWS)
     after = file("# repos:   # who listens\n#   - a/b\n#   - c/d\n" + WORKFLOWS)
@@ -327,6 +344,8 @@ def steps(draw: Any) -> dict[str, Any] | str:
         made["produces"] = {"artifacts": [{"path": path} for path in draw(st.lists(st.sampled_from("pq"), max_size=2))]}
     if draw(st.booleans()):
         made["if"] = draw(filters)
+    if draw(st.booleans()):
+        made["on_failure"] = draw(st.sampled_from(["undo", {"run": "undo {{ .inputs.v }}\nit"}, [{"run": "undo"}]]))
     return dict(draw(st.permutations(list(made.items()))))
 
 
@@ -388,7 +407,7 @@ def plain(config: RepoConfig) -> tuple[Any, ...]:
         [
             (step.id, rendered(step.run or ""), evaluated(step.condition or "true"), step.produces is None)
             for workflow in config.workflows
-            for step in workflow.steps
+            for step in workflow.every_step
         ],
     )
 
