@@ -27,7 +27,8 @@ class TerminalReader:
 
     def step_ended(self, step: StepRecord) -> None:
         if step.status != "suspended":
-            self._line(f"  {MARKS.get(step.status, '·')} {step.id} ({duration(step.seconds)})")
+            cached = ", cached" if step.cached else ""
+            self._line(f"  {MARKS.get(step.status, '·')} {step.id} ({duration(step.seconds)}{cached})")
 
     def ended(self, request: RunRequest, state: ExecutionState, workspace: Workspace) -> None:
         self._line(f"{state.status}: {request.label}, {duration(state.seconds)}; logs in {workspace.path}/logs")

@@ -64,6 +64,8 @@ class StepUpdate:
     exit_code: int | None = None
     signal: int | None = None
     outputs: Mapping[str, str] = {}
+    cached: bool = False
+    """Whether it was not run: what it came to was in the step cache."""
 
 
 @record
@@ -81,3 +83,5 @@ class ChildResult:
     """By step id."""
     delivered_by: str | None = None
     """The run that did the work, if it was another one, with the same idempotency key."""
+    cached: tuple[str, ...] = ()
+    """The ids of the steps that came from the step cache."""

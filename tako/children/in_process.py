@@ -160,6 +160,7 @@ def step_update(step: StepRecord) -> StepUpdate:
         exit_code=failure.exit_code if failure else None,
         signal=failure.signal if failure else None,
         outputs=step.outputs,
+        cached=step.cached,
     )
 
 
@@ -169,5 +170,10 @@ def result_of(state: ExecutionState, seconds: float) -> ChildResult:
         raise StateError(f"the run {state.run_id} returned while it was running")
     waiting = state.steps[-1].emitted if state.status == SUSPENDED else None
     return ChildResult(
-        status=state.status, seconds=seconds, failure=state.failure, event=waiting, outputs=state.outputs
+        status=state.status,
+        seconds=seconds,
+        failure=state.failure,
+        event=waiting,
+        outputs=state.outputs,
+        cached=state.cached,
     )

@@ -4,10 +4,11 @@
 frame  when                         fields
 ====== ============================ ===========================================================================
 hello  first                        ``protocol``, ``run_id``, ``pid``
-step   a step starts or ends        ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``
+step   a step starts or ends        ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``, ``cached``
 event  a fan-out step emitted       ``event``, which says whether the emitter waits
 result last, exactly once           ``status`` (success, failed, suspended), ``failure``, ``outputs``: by step, or
-                                    null if they are too many for a frame and are in ``state.json`` only
+                                    null if they are too many for a frame and are in ``state.json`` only; ``cached``,
+                                    the ids of the steps that came from the step cache
 ====== ============================ ===========================================================================
 
 A frame has at most 1 MiB, an event's payload at most 100 levels. Whatever breaks these rules is a ``ProtocolError``:
@@ -55,6 +56,7 @@ class Result:
     status: str
     failure: Failure | None = None
     outputs: Mapping[str, Mapping[str, str]] | None = None
+    cached: tuple[str, ...] = ()
 
 
 Frame = Hello | StepUpdate | Event | Result
@@ -174,6 +176,8 @@ def _step(body: dict[str, Any]) -> StepUpdate:
         raise ValueError("seconds is not a duration")
     if not isinstance(body["exit_code"], int | None) or not isinstance(body["signal"], int | None):
         raise ValueError("exit_code or signal is not a number")
+    if not isinstance(body.get("cached", False), bool):
+        raise ValueError("cached is neither true nor false")
     return StepUpdate(**{**body, "outputs": _texts(body["outputs"])})
 
 
@@ -204,7 +208,11 @@ def _result(body: dict[str, Any]) -> Result:
     outputs = body["outputs"]
     if outputs is not None:
         outputs = {step: _texts(values) for step, values in outputs.items()}
-    return Result(**{**body, "failure": failure_from_data(body["failure"]), "outputs": outputs})
+    cached = body.get("cached", [])
+    if not isinstance(cached, list) or not all(isinstance(step, str) for step in cached):
+        raise ValueError("cached is no list of steps")
+    failure = failure_from_data(body["failure"])
+    return Result(**{**body, "failure": failure, "outputs": outputs, "cached": tuple(cached)})
 
 
 def _texts(values: Any) -> dict[str, str]:

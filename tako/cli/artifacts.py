@@ -11,7 +11,7 @@ import click
 from tako.cli.target import find_target, make_wiring, repository_options
 from tako.errors import UsageError, WorkflowError
 from tako.execution.artifacts import find
-from tako.files import file_checksum
+from tako.execution.checksums import path_checksum
 from tako.stdio import show, silence
 
 TYPE_CHECKING = False
@@ -56,11 +56,11 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
         show(json.dumps(built, indent=2) + "\n")
     else:
         for row in built:
-            show(f"{row['artifact']}  {row['path']}  {'sha256:' + row['sha256'] if row['sha256'] else 'directory'}\n")
+            show(f"{row['artifact']}  {row['path']}  sha256:{row['sha256']}\n")
     return 0
 
 
-def _build(wiring: Wiring, artifact: ArtifactSpec, directory: str) -> list[dict[str, str | None]]:
+def _build(wiring: Wiring, artifact: ArtifactSpec, directory: str) -> list[dict[str, str]]:
     def pass_on(data: bytes) -> None:
         try:
             sys.stderr.buffer.write(data)
@@ -80,7 +80,4 @@ def _build(wiring: Wiring, artifact: ArtifactSpec, directory: str) -> list[dict[
     found = [os.path.join(directory, match) for match in find([artifact.path], directory)]
     if not found:
         raise WorkflowError(f"building artifact {artifact.name!r} made nothing that matches {artifact.path}")
-    return [
-        {"artifact": artifact.name, "path": path, "sha256": file_checksum(path) if os.path.isfile(path) else None}
-        for path in found
-    ]
+    return [{"artifact": artifact.name, "path": path, "sha256": path_checksum(path)} for path in found]

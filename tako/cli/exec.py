@@ -45,6 +45,7 @@ Examples:
   tako exec release --dry-run
   tako exec release --json > result.json
   tako exec --resume @latest
+  tako exec release --no-cache
   tako exec release --strict-env CI,LC_ALL
   tako exec release --chaos kill-child@test,0.2
 """
@@ -82,6 +83,7 @@ CHAOS_HELP = (
     "--idempotent", is_flag=True,
     help="Give every event without an idempotency key one, made of what it says: the same is delivered once in 24h.",
 )  # fmt: skip
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever the step cache knows, and put nothing there.")
 @click.option("--chaos", "faults", multiple=True, metavar="KIND@STEP[,P]", help=CHAOS_HELP)
 @click.option(
     "--resume", "run_id", metavar="RUN_ID", shell_complete=complete_runs,
@@ -106,6 +108,7 @@ def exec_(
     strict_env: str | None,
     max_crashes: int | None,
     idempotent: bool,
+    no_cache: bool,
     faults: tuple[str, ...],
     run_id: str | None,
     failed_only: bool,
@@ -132,7 +135,13 @@ def exec_(
     )
     if run_id is not None:
         _refuse_with_resume(
-            workflow=workflow, root=root, repo=repo, inputs=given, idempotent=idempotent, dry_run=dry_run
+            workflow=workflow,
+            root=root,
+            repo=repo,
+            inputs=given,
+            idempotent=idempotent,
+            no_cache=no_cache,
+            dry_run=dry_run,
         )
         wanted = Wanted(failed_only=failed_only, accept_drift=accept_drift, rerun_from=rerun_from)
         return _resume(wiring, run_id, wanted, as_json=as_json, verbose=verbose)
@@ -151,7 +160,7 @@ def exec_(
     if dry_run:
         return _dry_run(wiring, target, spec, inputs, as_json=as_json)
     wiring.end_left_behind(lambda text: say(f"{text}\n"))
-    request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent)
+    request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent, no_cache=no_cache)
     say(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None))
     return run_request(wiring, request, as_json=as_json, verbose=verbose)
 
@@ -213,9 +222,9 @@ def _refuse_with_resume(**given: Any) -> None:
     """What a resumed run has already. Raises ``UsageError``."""
     wrong = [name for name, value in given.items() if value]
     if wrong:
-        names = {"workflow": "the workflow's name", "dry_run": "--dry-run", "inputs": "inputs"}
+        names = {"workflow": "the workflow's name", "inputs": "inputs"}
         raise UsageError(
-            f"--resume does not go with {names.get(wrong[0], f'--{wrong[0]}')}",
+            f"--resume does not go with {names.get(wrong[0], '--' + wrong[0].replace('_', '-'))}",
             cure="a run goes on with what it was started with; `tako exec --resume RUN_ID` is enough",
         )
 

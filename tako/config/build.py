@@ -123,6 +123,7 @@ def _step(index: int, step: schema.Step, line: int) -> model.StepSpec:
         produces=None if isinstance(step.produces, UnsetType) else _produces(step.produces),
         line=line,
         timeout=_seconds(step.timeout),
+        cache_key_files=() if isinstance(step.cache_key_files, UnsetType) else tuple(step.cache_key_files),
     )
 
 

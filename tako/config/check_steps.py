@@ -8,6 +8,7 @@ from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.build import step_id
+from tako.config.check_caching import caching_problems
 from tako.config.check_limits import fan_out_limits, step_limits
 from tako.config.labels import fault, label
 from tako.config.model import FAN_OUT
@@ -29,6 +30,7 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
             yield from fault((*place, "id"), names.id_fault(step.id), step.id)
         yield from _step_problems(step, place)
         yield from step_limits(step, place)
+        yield from caching_problems(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
         if step.uses == FAN_OUT:

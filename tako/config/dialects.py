@@ -79,11 +79,18 @@ class _Normaliser:
 
     def _step(self, step: Any, path: Path) -> Any:
         if isinstance(step, dict):
-            return self._with_env(step, path)
+            return self._with_key_files(self._with_env(step, path), path)
         if step is None or isinstance(step, list):
             return step
         self.moves[(*path, "run")] = path
         return {"run": step}
+
+    def _with_key_files(self, step: dict[str, Any], path: Path) -> dict[str, Any]:
+        """One glob is a list of one."""
+        if isinstance(one := step.get("cache_key_files"), str):
+            step["cache_key_files"] = [one]
+            self.moves[(*path, "cache_key_files", 0)] = (*path, "cache_key_files")
+        return step
 
     def _with_env(self, owner: dict[str, Any], path: Path) -> dict[str, Any]:
         if not isinstance(owner.get("env"), list):

@@ -76,6 +76,8 @@ class StepSpec:
     line: int = 0
     timeout: float | None = None
     """Seconds."""
+    cache_key_files: tuple[str, ...] = ()
+    """Files or globs in the repository; the step's result is cached if there is one."""
 
 
 @record
@@ -197,7 +199,7 @@ def _step_from_data(data: Mapping[str, Any]) -> StepSpec:
             outputs=produces["outputs"],
             events=tuple(EventTemplate(**event) for event in produces["events"]),
         )
-    return StepSpec(**{**data, "produces": produces})
+    return StepSpec(**{**data, "produces": produces, "cache_key_files": tuple(data.get("cache_key_files", ()))})
 
 
 def _with_enum(kind: Any, data: Mapping[str, Any]) -> Any:

@@ -38,7 +38,6 @@ REFUSED = (
     Refusal(STEP, "retry"),
     Refusal(STEP, "continue_on_error", (False,)),
     Refusal(STEP, "long_running", (False,)),
-    Refusal(STEP, "cache_key_files"),
     Refusal(STEP, "on_failure", ([],)),
     Refusal(STEP, "image"),
     Refusal(STEP, "network"),

@@ -112,6 +112,7 @@ class Step(Struct, forbid_unknown_fields=True):
     params: dict[str, Any] = field(default_factory=dict, name="with")
     produces: Produces | UnsetType = UNSET
     timeout: Duration | UnsetType = UNSET
+    cache_key_files: list[str] | UnsetType = UNSET
 
 
 class Retry(Struct, forbid_unknown_fields=True):

@@ -6,8 +6,9 @@ import os
 
 from tako.config.model import DEFAULT_ARTIFACT
 from tako.errors import StepError
+from tako.execution.checksums import path_checksum
 from tako.execution.event import ArtifactRef
-from tako.files import copy_into, file_checksum, make_dirs, remove_tree
+from tako.files import copy_into, make_dirs, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def collect_artifact(
     make_dirs(target)
     copies = [copy_into(os.path.join(repo_dir, match), target) for match in matches]
     path = copies[0] if len(copies) == 1 else target
-    return ArtifactRef(repo=repo, name=name, path=path, sha256=file_checksum(path) if os.path.isfile(path) else None)
+    return ArtifactRef(repo=repo, name=name, path=path, sha256=path_checksum(path))
 
 
 def find(patterns: Sequence[str], repo_dir: str) -> list[str]:

@@ -67,6 +67,8 @@ class RunRequest:
     """From the root down, this run not included."""
     idempotent: bool = False
     """Of a root: whether every event of its tree that has no idempotency key gets one."""
+    no_cache: bool = False
+    """Whether steps are run though the step cache knows what they come to, and nothing is put there."""
 
     @property
     def depth(self) -> int:

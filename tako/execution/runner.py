@@ -28,7 +28,7 @@ from tako.execution.state import (
 from tako.expressions import templates
 from tako.identity import identity_of
 from tako.records import record, replace
-from tako.steps.base import RunInterruptedError, StepContext, workflow_overtime
+from tako.steps.base import RunInterruptedError, StepContext, StepResult, workflow_overtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ if TYPE_CHECKING:
 
     from tako.config.model import StepSpec
     from tako.execution.event import ArtifactRef, Event
-    from tako.steps.base import Capabilities, Step, StepResult
+    from tako.execution.step_caching import StepCaching
+    from tako.steps.base import Capabilities, Step
 
     class RunObserver(Protocol):
         """Hears what a run does, after it is on the disk."""
@@ -56,6 +57,8 @@ class Produced:
     outputs: Mapping[str, str] = {}
     artifacts: tuple[ArtifactRef, ...] = ()
     announced: tuple[Announced, ...] = ()
+    cached: bool = False
+    """Whether it comes from the step cache, and the step was not run."""
 
 
 class Runner:
@@ -80,6 +83,8 @@ class Runner:
         self._specs = capabilities.request.workflow.steps
         self._told: set[str] = set()
         """The events that were told."""
+        self._asked_again = False
+        """Whether somebody asked for these steps to be run, though they had been."""
 
     def begin(self) -> ExecutionState:
         """The state of a run that has not begun."""
@@ -107,6 +112,7 @@ class Runner:
         if start is None and state.steps and state.steps[-1].status == SUSPENDED:
             state = self._settle(state)
         self._announce_again(state)
+        self._asked_again = start is not None or state.generation > 1
         remaining = self._specs[len(state.steps) if start is None else start :]
         try:
             for spec in remaining:
@@ -191,10 +197,8 @@ class Runner:
                 status = SKIPPED
             else:
                 self._observer.step_started(spec)
-                result = self._step_kind(spec).run(context)
+                result, produced = self._carry_out(context)
                 failure = result.failure
-                if failure is None:
-                    produced = take(context, result)
         except MachineError:
             raise
         except TakoError as error:
@@ -214,9 +218,32 @@ class Runner:
             artifacts=produced.artifacts,
             announced=produced.announced,
             emitted=event,
+            cached=produced.cached,
         )
         state = replace(state.with_step(step), failure=failure)
         return replace(state, status=SUSPENDED) if status == SUSPENDED else state
+
+    def _carry_out(self, context: StepContext) -> tuple[StepResult, Produced]:
+        """Run a step, or take what the step cache knows of it."""
+        caching = self._caching(context)
+        restored = caching.restore() if caching is not None else None
+        if restored is not None:
+            announced = _announced(context, restored.outputs)
+            return StepResult(), Produced(restored.outputs, restored.artifacts, announced, cached=True)
+        result = self._step_kind(context.spec).run(context)
+        if result.failure is not None:
+            return result, Produced()
+        produced = take(context, result)
+        if caching is not None:
+            caching.keep(produced.outputs)
+        return result, produced
+
+    def _caching(self, context: StepContext) -> StepCaching | None:
+        if not context.spec.cache_key_files or self._request.no_cache:
+            return None
+        from tako.execution.step_caching import caching_of
+
+        return caching_of(context, asked_again=self._asked_again)
 
     def _wanted(self, context: StepContext) -> bool:
         if context.spec.condition is None:
@@ -258,18 +285,23 @@ def take(context: StepContext, result: StepResult) -> Produced:
             where=where,
         )
         artifacts = (made,)
-    announced = tuple(
+    return Produced(outputs=outputs, artifacts=artifacts, announced=_announced(context, outputs))
+
+
+def _announced(context: StepContext, outputs: Mapping[str, str]) -> tuple[Announced, ...]:
+    """The events that a step with these outputs announces. Raises ``ExpressionError``."""
+    produces = context.spec.produces
+    return tuple(
         Announced(
             **templates.render_value(
                 {"type": event.type, "schema_version": event.schema_version, "payload": dict(event.payload)},
                 context.scope(outputs=outputs),
-                where=where,
+                where=context.where,
             ),
-            artifact=produces.artifact,
+            artifact=produces.artifact if produces else None,
         )
-        for event in produces.events
+        for event in (produces.events if produces else ())
     )
-    return Produced(outputs=outputs, artifacts=artifacts, announced=announced)
 
 
 def _written(context: StepContext) -> dict[str, str]:

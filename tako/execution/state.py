@@ -80,6 +80,8 @@ class StepRecord:
     announced: tuple[Announced, ...] = ()
     emitted: Event | None = None
     """The event that a fan-out step told the root."""
+    cached: bool = False
+    """Whether it was not run: what it came to was in the step cache."""
 
 
 @record
@@ -111,6 +113,11 @@ class ExecutionState:
     def artifacts(self) -> tuple[ArtifactRef, ...]:
         """What the steps made, the latest first."""
         return tuple(artifact for step in reversed(self.steps) for artifact in step.artifacts)
+
+    @property
+    def cached(self) -> tuple[str, ...]:
+        """The ids of the steps that were not run, since the step cache had what they come to."""
+        return tuple(step.id for step in self.steps if step.cached)
 
     def with_step(self, step: StepRecord) -> ExecutionState:
         """The state with a step added, or replaced if it is the last one."""

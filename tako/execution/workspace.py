@@ -106,6 +106,12 @@ def discard_checkout(workspace: Workspace) -> None:
             remove_tree(path)
 
 
+def home_of(workspace: Workspace, root_id: str) -> str | None:
+    """The Tako home that a run's workspace is in, by the id of the run's root; None if it lies elsewhere."""
+    before, found, _ = f"{workspace.path}/".partition(f"/workspaces/{root_id}/")
+    return before if found else None
+
+
 def workspaces_dir(home: str) -> str:
     """Where the workspaces of root runs are."""
     return os.path.join(home, "workspaces")

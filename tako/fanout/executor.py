@@ -383,8 +383,15 @@ class FanOutExecutor:
         node.result = result
         self._speaking.discard(run_id)
         self._held.forget(run_id)
-        by = result.delivered_by
-        self._journal.ended(run_id, result.status, result.failure, node.seconds, result.outputs, delivered_by=by)
+        self._journal.ended(
+            run_id,
+            result.status,
+            result.failure,
+            node.seconds,
+            result.outputs,
+            delivered_by=result.delivered_by,
+            cached=result.cached,
+        )
         if node.event_id is not None:
             self._deliveries.ended(node.request, result)
         self._scheduler.ended(run_id, failed=result.status != "success")

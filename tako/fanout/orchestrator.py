@@ -121,6 +121,7 @@ class Orchestrator:
             event=event,
             heard=heard,
             ancestors=path,
+            no_cache=emitter.no_cache,
         )
         return PlannedRun(request, candidate.verdict.why, failure, held=subscription.coalesce)
 

@@ -50,6 +50,7 @@ def step_data(step: StepRecord) -> dict[str, Any]:
     return {
         "id": step.id,
         "status": step.status,
+        "cached": step.cached,
         "started_at": iso(step.started_at),
         "duration_seconds": round(step.seconds, 3),
         "outputs": dict(step.outputs),
@@ -79,5 +80,6 @@ def outcome_data(run: ChildOutcome) -> dict[str, Any]:
             for each in run.attempts
         ],
         "delivered_by": run.delivered_by,
+        "cached": list(run.cached),
         "replay": run.replay if run.failure is not None and run.delivered_by is None else None,
     }

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from tako.clock import duration
 from tako.records import record, replace
-from tako.report.plain import interruption_line, plan_lines, restored_line, retry_line, warning_lines
+from tako.report.plain import interruption_line, plan_lines, restored_line, retry_line, took, warning_lines
 from tako.report.words import MARKS, failure_title
 from tako.stdio import silence
 
@@ -184,7 +184,7 @@ class LiveReporter:
             self._change(request.run_id, step="" if ended else step.id)
         if ended and request.parent_id is None:
             mark = MARKS.get(step.status, "?")
-            self._print(f"{mark} step '{step.id}' {step.status} ({duration(step.seconds)})")
+            self._print(f"{mark} step '{step.id}' {step.status} ({took(step)})")
 
     def run_waiting(self, request: RunRequest) -> None:
         """A run has left work until its fan-out has ended."""

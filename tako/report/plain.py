@@ -44,7 +44,7 @@ class PlainReporter:
         if step.status == "running":
             self._line(f"… {label}")
         else:
-            self._line(f"{MARKS.get(step.status, '?')} {label} {step.status} ({duration(step.seconds)})")
+            self._line(f"{MARKS.get(step.status, '?')} {label} {step.status} ({took(step)})")
 
     def run_waiting(self, request: RunRequest) -> None:
         if self._verbose:
@@ -83,6 +83,11 @@ class PlainReporter:
 
     def _line(self, text: str) -> None:
         self._write(text + "\n")
+
+
+def took(step: StepUpdate) -> str:
+    """How long a step took, and whether that is because it was not run: ``1.2s``, or ``12ms, cached``."""
+    return f"{duration(step.seconds)}, cached" if step.cached else duration(step.seconds)
 
 
 def retry_line(request: RunRequest, attempt: Attempt, delay: float) -> str:

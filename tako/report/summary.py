@@ -36,8 +36,9 @@ def summary(result: TreeResult, steps: Sequence[StepRecord]) -> str:
 
 
 def step_line(step: StepRecord) -> str:
-    """``  ✓ build (1.2s)``."""
-    return f"  {MARKS.get(step.status, '?')} {step.id} ({duration(step.seconds)})"
+    """``  ✓ build (1.2s)``, or ``  ✓ build (12ms, cached)``."""
+    cached = ", cached" if step.cached else ""
+    return f"  {MARKS.get(step.status, '?')} {step.id} ({duration(step.seconds)}{cached})"
 
 
 def failures(result: TreeResult) -> str:

@@ -70,7 +70,7 @@ def test_the_table_is_what_the_language_lacks() -> None:
         *((refusals.WORKFLOW, name) for name in ["secrets", "image"]),
         *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
         *((refusals.STEP, name) for name in ["retry", "continue_on_error", "long_running"]),
-        *((refusals.STEP, name) for name in ["cache_key_files", "on_failure", "image", "network"]),
+        *((refusals.STEP, name) for name in ["on_failure", "image", "network"]),
         *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),
         *((refusals.ARTIFACT, name) for name in ["install_command", "verify_command"]),
     }
