@@ -10,6 +10,7 @@ import os
 import signal
 
 from tako.clock import SystemClock
+from tako.execution.cache_limit import DEFAULT_LIMIT
 from tako.execution.retention import Retention
 from tako.execution.workspace import root_workspace
 from tako.process import Processes
@@ -67,6 +68,8 @@ class Settings:
     """Which runs' directories are kept."""
     idempotency_retention: float | None = None
     """How many seconds an outcome answers for its idempotency key; None for the default."""
+    cache_limit: int = DEFAULT_LIMIT
+    """Bytes of the step cache that `tako cache prune` leaves."""
 
 
 def settings_from(
@@ -103,6 +106,7 @@ def settings_from(
         max_crashes=chosen.max_crashes if max_crashes is None else max_crashes,
         retention=chosen.retention,
         idempotency_retention=chosen.idempotency_retention,
+        cache_limit=DEFAULT_LIMIT if chosen.cache_limit is None else chosen.cache_limit,
     )
 
 

@@ -169,6 +169,8 @@ def _artifacts(root: schema.Root, workflows: tuple[model.WorkflowSpec, ...]) -> 
             ecosystem=artifact.ecosystem,
             description=artifact.description,
             command=_or_none(artifact.command),
+            install_command=_or_none(artifact.install_command),
+            verify_command=_or_none(artifact.verify_command),
         )
         for name, artifact in root.artifacts.items()
     )

@@ -107,6 +107,11 @@ class ArtifactSpec:
     ecosystem: str = "generic"
     description: str = ""
     command: str | None = None
+    """Builds it."""
+    install_command: str | None = None
+    """Installs it in a repository that depends on it."""
+    verify_command: str | None = None
+    """Fails if that repository does not work with it."""
 
 
 @record

@@ -11,12 +11,11 @@ from typing import Any
 from tako.config.problems import Path, Problem, quoted
 from tako.records import record
 
-TOP, WORKFLOW, RESOURCES, STEP, ARTIFACT = (
+TOP, WORKFLOW, RESOURCES, STEP = (
     "at the top level",
     "of a workflow",
     "in 'resources' of a workflow",
     "of a step",
-    "of an artifact",
 )
 
 
@@ -45,8 +44,6 @@ REFUSED = (
     Refusal(STEP, "volumes"),
     Refusal(STEP, "security_profile"),
     Refusal(STEP, "resources"),
-    Refusal(ARTIFACT, "install_command"),
-    Refusal(ARTIFACT, "verify_command"),
 )
 
 
@@ -67,8 +64,7 @@ def take_out(data: dict[str, Any]) -> list[Problem]:
 
 
 _BY_PLACE = {
-    where: [refusal for refusal in REFUSED if refusal.where == where]
-    for where in (TOP, WORKFLOW, RESOURCES, STEP, ARTIFACT)
+    where: [refusal for refusal in REFUSED if refusal.where == where] for where in (TOP, WORKFLOW, RESOURCES, STEP)
 }
 
 
@@ -78,8 +74,6 @@ def _is_harmless(value: Any, refusal: Refusal) -> bool:
 
 def _owners(data: dict[str, Any]) -> Iterator[tuple[str, Path, dict[str, Any]]]:
     yield TOP, (), data
-    for path, artifact in _items(data, (), "artifacts"):
-        yield ARTIFACT, path, artifact
     for path, workflow in _items(data, (), "workflows"):
         yield WORKFLOW, path, workflow
         if isinstance(workflow.get("resources"), dict):

@@ -32,6 +32,8 @@ class Artifact(Struct, forbid_unknown_fields=True):
     ecosystem: Literal["go", "npm", "python", "maven", "cargo", "generic"] = "generic"
     description: str = ""
     command: str | UnsetType = UNSET
+    install_command: str | UnsetType = UNSET
+    verify_command: str | UnsetType = UNSET
 
 
 class PayloadField(Struct, forbid_unknown_fields=True):

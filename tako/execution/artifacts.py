@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tako.config.model import ArtifactSpec, Produces
+    from tako.steps.base import StepContext
 
 
 def declared_paths(produces: Produces, artifacts: Iterable[ArtifactSpec]) -> tuple[str, ...]:
@@ -51,6 +52,27 @@ def collect_artifact(
     copies = [copy_into(os.path.join(repo_dir, match), target) for match in matches]
     path = copies[0] if len(copies) == 1 else target
     return ArtifactRef(repo=repo, name=name, path=path, sha256=path_checksum(path))
+
+
+def found_artifact(name: str, context: StepContext) -> ArtifactRef | None:
+    """A declared artifact that no step of the run produced by name, but whose file is there; copied as if one had.
+
+    None if it is not declared, has been produced, or has no file. Raises as ``collect_artifact`` does.
+    """
+    request, capabilities = context.request, context.capabilities
+    if any(each.name == name for each in context.state.artifacts):
+        return None
+    patterns = tuple(each.path for each in request.artifacts if each.name == name and each.path)
+    if not find(patterns, capabilities.repo_dir):
+        return None
+    return collect_artifact(
+        name,
+        patterns,
+        repo=request.repo,
+        repo_dir=capabilities.repo_dir,
+        store=capabilities.workspace.artifacts,
+        where=context.where,
+    )
 
 
 def find(patterns: Sequence[str], repo_dir: str) -> list[str]:

@@ -261,7 +261,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
     produces = context.spec.produces
     written = {**result.outputs, **_written(context)}
     if produces is None:
-        return Produced(outputs=written)
+        return Produced(outputs=written, artifacts=result.artifacts)
     request, where = context.request, context.where
     outputs = collect(
         produces.outputs,
@@ -285,6 +285,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
             where=where,
         )
         artifacts = (made,)
+    artifacts += result.artifacts
     return Produced(outputs=outputs, artifacts=artifacts, announced=_announced(context, outputs))
 
 

@@ -32,6 +32,8 @@ SCHEMA = 1
 ENTRY = "entry.json"
 FILES = "files"
 
+_KEY_DIGITS = 64
+
 WRITING = ".writing"
 REMOVING = ".removing"
 
@@ -142,9 +144,8 @@ class StepCache:
     def keys(self) -> Iterator[str]:
         """The keys of all entries, whole or not."""
         for directory in self._directories():
-            for name in _names(directory):
-                if not name.startswith("."):
-                    yield name
+            prefix = os.path.basename(directory)
+            yield from (name for name in _names(directory) if len(name) == _KEY_DIGITS and name.startswith(prefix))
 
     def left_behind(self) -> Iterator[tuple[str, int]]:
         """What is being written or removed, or was when somebody was killed: its path, and by which process."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from tako.clock import Clock
     from tako.config.model import StepSpec
-    from tako.execution.event import Event
+    from tako.execution.event import ArtifactRef, Event
     from tako.execution.request import RunRequest
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
@@ -52,6 +52,8 @@ class StepResult:
     """The step's environment at its end, where an output needs it."""
     event: Event | None = None
     """For the root: an event to plan and run the subscribers of. If it is a waiting one, the run is suspended."""
+    artifacts: tuple[ArtifactRef, ...] = ()
+    """What the step itself put into the run's artifacts, beside what ``produces`` takes from it."""
 
 
 class RunInterruptedError(Exception):

@@ -13,14 +13,12 @@ FILE = {
     refusals.WORKFLOW: "version: 1\nworkflows:\n  w:\n    {}: {}\n    steps: [x]\n",
     refusals.RESOURCES: "version: 1\nworkflows:\n  w:\n    resources:\n      {}: {}\n    steps: [x]\n",
     refusals.STEP: "version: 1\nworkflows:\n  w:\n    steps:\n      - run: x\n        {}: {}\n",
-    refusals.ARTIFACT: "version: 1\nartifacts:\n  a:\n    path: x\n    {}: {}\n",
 }
 PLACE = {
     refusals.TOP: "2:1",
     refusals.WORKFLOW: "4:5",
     refusals.RESOURCES: "5:7",
     refusals.STEP: "6:9",
-    refusals.ARTIFACT: "5:5",
 }
 IDS = [f"{row.field} {row.where}" for row in REFUSED]
 
@@ -72,7 +70,6 @@ def test_the_table_is_what_the_language_lacks() -> None:
         *((refusals.STEP, name) for name in ["retry", "continue_on_error", "long_running"]),
         *((refusals.STEP, name) for name in ["on_failure", "image", "network"]),
         *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),
-        *((refusals.ARTIFACT, name) for name in ["install_command", "verify_command"]),
     }
 
 
