@@ -30,6 +30,7 @@ def config(root: schema.Root, path: str, line: Line) -> model.RepoConfig:
         subscriptions=tuple(
             _subscription(index, subscription, line) for index, subscription in enumerate(root.subscriptions)
         ),
+        dependents=tuple(_dependent(index, dependent, line) for index, dependent in enumerate(root.dependents)),
     )
 
 
@@ -200,6 +201,17 @@ def _subscription(index: int, given: schema.Subscription, line: Line) -> model.S
         coalesce=given.coalesce,
         index=index,
         line=line(("subscriptions", index)),
+    )
+
+
+def _dependent(index: int, given: schema.Dependent, line: Line) -> model.Dependent:
+    repo, colon, ref = given.repo.partition(":")
+    return model.Dependent(
+        repo=repo,
+        ref=ref if colon else None,
+        artifacts=tuple(given.artifacts),
+        workflows=tuple(given.workflows),
+        line=line(("dependents", index)),
     )
 
 

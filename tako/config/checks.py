@@ -8,6 +8,7 @@ from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.build import split_artifact
+from tako.config.check_dependents import dependent_problems
 from tako.config.check_limits import workflow_limits
 from tako.config.check_steps import step_problems
 from tako.config.check_values import input_problems, payload_problems
@@ -33,6 +34,8 @@ def check(root: schema.Root) -> Iterator[Problem]:
         yield from _workflow_problems(name, workflow, artifacts)
     for index, subscription in enumerate(root.subscriptions):
         yield from _subscription_problems(subscription, ("subscriptions", index), root)
+    for index, dependent in enumerate(root.dependents):
+        yield from dependent_problems(dependent, ("dependents", index), artifacts)
 
 
 def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]) -> Iterator[Problem]:

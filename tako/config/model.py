@@ -162,6 +162,20 @@ class Subscription:
 
 
 @record
+class Dependent:
+    """A repository that depends on this one, and which of its workflows then run."""
+
+    repo: str
+    """``owner/name``."""
+    ref: str | None = None
+    """The branch or tag in the cache; None for the one that stands for the repository."""
+    artifacts: tuple[str, ...] = ()
+    """What it depends on; all if none is named."""
+    workflows: tuple[str, ...] = ()
+    line: int = 0
+
+
+@record
 class RepoConfig:
     """A whole ``tako.yml``."""
 
@@ -172,6 +186,7 @@ class RepoConfig:
     events: tuple[EventSpec, ...] = ()
     workflows: tuple[WorkflowSpec, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
 
     def workflow(self, name: str) -> WorkflowSpec | None:
         """The workflow of that name, or None."""
@@ -193,6 +208,11 @@ def event_spec_from_data(data: Mapping[str, Any]) -> EventSpec:
         schema_version=data["schema_version"],
         payload=tuple(_with_enum(PayloadField, item) for item in data["payload"]),
     )
+
+
+def dependent_from_data(data: Mapping[str, Any]) -> Dependent:
+    """A dependent out of its plain data."""
+    return Dependent(**{**data, "artifacts": tuple(data["artifacts"]), "workflows": tuple(data["workflows"])})
 
 
 def _step_from_data(data: Mapping[str, Any]) -> StepSpec:

@@ -11,8 +11,7 @@ from typing import Any
 from tako.config.problems import Path, Problem, quoted
 from tako.records import record
 
-TOP, WORKFLOW, RESOURCES, STEP = (
-    "at the top level",
+WORKFLOW, RESOURCES, STEP = (
     "of a workflow",
     "in 'resources' of a workflow",
     "of a step",
@@ -29,7 +28,6 @@ class Refusal:
 
 
 REFUSED = (
-    Refusal(TOP, "dependents", ([],)),
     Refusal(WORKFLOW, "secrets", ([],)),
     Refusal(WORKFLOW, "image"),
     Refusal(RESOURCES, "cpu_limit"),
@@ -63,9 +61,7 @@ def take_out(data: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-_BY_PLACE = {
-    where: [refusal for refusal in REFUSED if refusal.where == where] for where in (TOP, WORKFLOW, RESOURCES, STEP)
-}
+_BY_PLACE = {where: [refusal for refusal in REFUSED if refusal.where == where] for where in (WORKFLOW, RESOURCES, STEP)}
 
 
 def _is_harmless(value: Any, refusal: Refusal) -> bool:
@@ -73,7 +69,6 @@ def _is_harmless(value: Any, refusal: Refusal) -> bool:
 
 
 def _owners(data: dict[str, Any]) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    yield TOP, (), data
     for path, workflow in _items(data, (), "workflows"):
         yield WORKFLOW, path, workflow
         if isinstance(workflow.get("resources"), dict):

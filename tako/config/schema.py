@@ -171,6 +171,14 @@ class Subscription(Struct, forbid_unknown_fields=True):
     coalesce: bool = False
 
 
+class Dependent(Struct, forbid_unknown_fields=True):
+    """One of the ``dependents``."""
+
+    repo: str
+    workflows: list[str]
+    artifacts: list[str] = []
+
+
 class Root(Struct, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -180,4 +188,5 @@ class Root(Struct, forbid_unknown_fields=True):
     events: dict[str, Event] = {}
     workflows: dict[str, Workflow] = {}
     subscriptions: list[Subscription] = []
+    dependents: list[Dependent] = []
     repos: list[str] = []

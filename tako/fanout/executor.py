@@ -361,7 +361,7 @@ class FanOutExecutor:
         if not self._held:
             return False
         if self._reach is None:
-            self._reach = self._orchestrator.reach()
+            self._reach = self._orchestrator.reach(self._tree[run_id].request for run_id in self._speaking)
         speakers = (self._speaker(run_id) for run_id in self._speaking)
         released = self._held.release(self._reach, speakers, self._scheduler.waits_for_run)
         if not released and not self._workforce.working and self._scheduler.is_idle():

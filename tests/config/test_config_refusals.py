@@ -9,13 +9,11 @@ from tako.config.refusals import REFUSED, Refusal
 from tako.errors import ConfigError
 
 FILE = {
-    refusals.TOP: "version: 1\n{}: {}\n",
     refusals.WORKFLOW: "version: 1\nworkflows:\n  w:\n    {}: {}\n    steps: [x]\n",
     refusals.RESOURCES: "version: 1\nworkflows:\n  w:\n    resources:\n      {}: {}\n    steps: [x]\n",
     refusals.STEP: "version: 1\nworkflows:\n  w:\n    steps:\n      - run: x\n        {}: {}\n",
 }
 PLACE = {
-    refusals.TOP: "2:1",
     refusals.WORKFLOW: "4:5",
     refusals.RESOURCES: "5:7",
     refusals.STEP: "6:9",
@@ -50,7 +48,6 @@ def test_a_refused_field_without_a_value_asks_for_nothing(row: Refusal) -> None:
 HARMLESS = {
     "continue_on_error": "false",
     "long_running": "false",
-    "dependents": "[]",
     "secrets": "[]",
     "on_failure": "[]",
 }
@@ -64,7 +61,6 @@ def test_only_the_value_that_is_the_default_passes(row: Refusal) -> None:
 
 def test_the_table_is_what_the_language_lacks() -> None:
     assert {(row.where, row.field) for row in REFUSED} == {
-        *((refusals.TOP, name) for name in ["dependents"]),
         *((refusals.WORKFLOW, name) for name in ["secrets", "image"]),
         *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
         *((refusals.STEP, name) for name in ["retry", "continue_on_error", "long_running"]),
