@@ -114,6 +114,11 @@ class _Observer:
     def event(self, event: Event) -> None:
         self._frames.send(event)
 
+    def note(self, text: str) -> None:
+        """Tell a reader a line: the root, or who reads this process's own words."""
+        sys.stderr.write(f"{text}\n")
+        self._frames.note(text)
+
 
 def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
     """Run the child of a directory and return its exit code. Never raises for what goes wrong."""
@@ -200,6 +205,7 @@ def _run(
                 git=Git(processes, stops=stops),
                 lock_path=request.cache_lock,
                 clock=stoppable,
+                waiting=observer.note,
             )
     except (CheckoutError, LockTimeoutError, RunInterruptedError) as error:
         failed = replace(state, status=FAILED, failure=checkout_failure(error, stoppable))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tako.children.protocol import Result, encode
+from tako.children.protocol import MAX_NOTE, Note, Result, encode
 from tako.errors import MachineError, ProtocolError
 from tako.records import replace
 
@@ -22,12 +22,17 @@ class Frames:
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def send(self, frame: Hello | StepUpdate | Event | Result) -> None:
+    def send(self, frame: Hello | StepUpdate | Event | Note | Result) -> None:
         """Write one frame.
 
         Raises ``ProtocolError`` if it is too long, ``MachineError`` if it cannot be written though somebody reads.
         """
         self.write(encode(frame))
+
+    def note(self, text: str) -> None:
+        """Tell a reader a line; what cannot be shown in it is replaced. Raises as ``send``."""
+        shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text)
+        self.send(Note(shown[:MAX_NOTE]))
 
     def write(self, data: bytes) -> None:
         """Write bytes where frames go. Raises ``MachineError`` if they cannot be written though somebody reads."""

@@ -39,7 +39,7 @@ def shared(path: str, *, clock: Clock, timeout: float, waiting: Callable[[str], 
     """Hold a lock together with other readers, and with no writer.
 
     ``path`` is the lock file, made with its directory if need be. ``timeout`` is in seconds. ``waiting`` is called
-    once, with who holds the lock, if it is not free after ``TELL_AFTER_SECONDS``.
+    once, with since when it waits and who holds the lock, if it is not free after ``TELL_AFTER_SECONDS``.
     Raises ``LockTimeoutError``, or ``MachineError`` if the machine has no such lock.
     """
     descriptor = _wait(path, lambda: _try_lock(path, fcntl.LOCK_SH), clock, timeout, waiting)
@@ -146,7 +146,8 @@ def _wait(
                 cure="wait until that has ended, or end it, and try again",
             )
         if waiting is not None and waited >= TELL_AFTER_SECONDS:
-            waiting(f"waiting for {path}, held by {holder(path)}")
+            since = iso(clock.now() - waited)
+            waiting(f"waiting since {since} for {path}, held by {holder(path)}")
             waiting = None
         # Never less than a millisecond: the rest of a timeout can be smaller than a clock can count.
         clock.sleep(max(min(pause, timeout - waited), _FIRST_PAUSE))

@@ -309,7 +309,7 @@ class Wiring:
         faults = decode(self.settings.chaos)
         return lambda step_id: strike_at(step_id, faults, root_pid=os.getpid(), write_frames=None, clock=self.clock)
 
-    def _checkout(self, child: ChildRequest, directory: str, stops: Stops) -> object:
+    def _checkout(self, child: ChildRequest, directory: str, stops: Stops, waiting: Callable[[str], None]) -> object:
         from tako.repos.checkout import checkout
         from tako.steps.base import StoppableClock
 
@@ -321,6 +321,7 @@ class Wiring:
             git=Git(self.processes, stops=stops),
             lock_path=run.cache_lock,
             clock=StoppableClock(stops),
+            waiting=waiting,
         )
 
     @contextlib.contextmanager
@@ -365,6 +366,13 @@ def load_config(path: str) -> RepoConfig:
     from tako.config import loader
 
     return loader.load(path)
+
+
+def load_config_thoroughly(path: str, *, kinds: Collection[str] | None = None) -> RepoConfig:
+    """Read a ``tako.yml`` and look at all that is in it; ``kinds`` are the kinds of step there are, if that matters."""
+    from tako.config import loader
+
+    return loader.load_thoroughly(path, kinds=kinds)
 
 
 def bind_inputs(workflow: WorkflowSpec, given: Mapping[str, Any], where: str) -> Mapping[str, Any]:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
         def child_event(self, run_id: str, event: Event) -> None:
             """The child emitted an event for which it does not wait."""
 
+        def child_note(self, run_id: str, text: str) -> None:
+            """The child has something to tell a reader, in a line."""
+
     class WorkflowRunner(Protocol):
         """Runs one child until it has ended or waits for a fan-out."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tako.children.base import StepUpdate
-from tako.children.protocol import Conversation, Hello, Result
+from tako.children.protocol import Conversation, Hello, Note, Result
 from tako.clock import duration
 from tako.errors import ProtocolError
 from tako.execution.event import Event
@@ -84,6 +84,8 @@ class Hearing:
                 if problem:
                     raise ProtocolError(problem)
                 self._listener.child_event(run_id, frame)
+            case Note():
+                self._listener.child_note(run_id, frame.text)
             case Result():
                 # If its time is up, that is kept: one that was stopped answers, when it is asked to end, that it was.
                 self.due()

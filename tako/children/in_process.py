@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 class InProcessRunner:
     """A ``WorkflowRunner`` that runs the steps itself.
 
-    ``checkout`` makes the run's private checkout in a directory; it is not called for a run that works in place.
-    ``checkout`` is also given what tells when to stop. ``kept`` makes the processes that steps run in, out of the most
-    bytes that each may allocate.
+    ``checkout`` makes the run's private checkout in a directory; it is not called for a run that works in place. It is
+    also given what tells when to stop, and what is told, in a line, if it waits for long. ``kept`` makes the processes
+    that steps run in, out of the most bytes that each may allocate.
     """
 
     def __init__(
         self,
         *,
         step_kind: Callable[[StepSpec], Step],
-        checkout: Callable[[ChildRequest, str, Stops], object],
+        checkout: Callable[[ChildRequest, str, Stops, Callable[[str], None]], object],
         kept: Callable[[int | None], Processes],
         clock: Clock,
         env: Mapping[str, str],
@@ -85,7 +85,7 @@ class InProcessRunner:
         repo_dir = workspace.repo if run.private else run.source
         if run.private and not os.path.isdir(repo_dir):
             try:
-                self._checkout(request, repo_dir, self._stops)
+                self._checkout(request, repo_dir, self._stops, lambda text: listener.child_note(run.run_id, text))
             except (TakoError, RunInterruptedError) as error:
                 failure = checkout_failure(error, StoppableClock(self._stops))
                 return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)

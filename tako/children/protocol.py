@@ -6,6 +6,7 @@ frame  when                         fields
 hello  first                        ``protocol``, ``run_id``, ``pid``
 step   a step starts or ends        ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``, ``cached``
 event  a fan-out step emitted       ``event``, which says whether the emitter waits
+note   a reader should know it      ``text``, a line: what the child waits for, and who holds that
 result last, exactly once           ``status`` (success, failed, suspended), ``failure``, ``outputs``: by step, or
                                     null if they are too many for a frame and are in ``state.json`` only; ``cached``,
                                     the ids of the steps that came from the step cache
@@ -37,6 +38,8 @@ MAX_FRAME = 1 << 20
 MAX_NESTING = 100
 """Levels of an event's payload: what is read here is walked later by code that recurses."""
 
+MAX_NOTE = 1000
+
 MAX_SECONDS = 1e12
 """Duration of a step: no clock goes further, and infinity is not a duration."""
 
@@ -59,7 +62,13 @@ class Result:
     cached: tuple[str, ...] = ()
 
 
-Frame = Hello | StepUpdate | Event | Result
+@record
+class Note:
+    text: str
+    """A line of at most ``MAX_NOTE`` printable characters."""
+
+
+Frame = Hello | StepUpdate | Event | Note | Result
 
 
 def encode(frame: Frame) -> bytes:
@@ -71,6 +80,8 @@ def encode(frame: Frame) -> bytes:
             body = {"frame": "step", **to_data(frame)}
         case Event():
             body = {"frame": "event", "event": to_data(frame)}
+        case Note():
+            body = {"frame": "note", **to_data(frame)}
         case Result():
             body = {"frame": "result", **to_data(frame)}
     line = json.dumps(body, separators=(",", ":")).encode() + b"\n"
@@ -191,6 +202,13 @@ def _event(body: dict[str, Any]) -> Event:
     return event
 
 
+def _note(body: dict[str, Any]) -> Note:
+    note = Note(**body)
+    if len(note.text) > MAX_NOTE or not note.text.isprintable():
+        raise ValueError("the text is no line to be shown")
+    return note
+
+
 def _is_nested_deeper(value: Any, levels: int) -> bool:
     """Level by level, since the depth of the stack is what is being protected."""
     level = [value]
@@ -225,6 +243,7 @@ _FRAMES: Mapping[str, Callable[[dict[str, Any]], Frame]] = {
     "hello": _hello,
     "step": _step,
     "event": _event,
+    "note": _note,
     "result": _result,
 }
 

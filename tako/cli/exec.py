@@ -10,20 +10,20 @@ import sys
 import click
 
 from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
+from tako.cli.refusal import refusal_data
 from tako.cli.resume import Wanted, find_restored, still_alive
-from tako.cli.runs import complete_runs, find_run
+from tako.cli.runs import complete_runs, find_begun
 from tako.cli.target import (
     find_target,
     find_workflow,
     make_wiring,
     repository_options,
-    require_expressions,
     root_request,
 )
 from tako.errors import ConfigError, LockTimeoutError, MachineError, UsageError
 from tako.records import replace
 from tako.stdio import say, show
-from tako.wiring import bind_inputs
+from tako.wiring import bind_inputs, load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,11 +150,12 @@ def exec_(
     if workflow is None:
         raise click.MissingParameter(param_type="argument", param_hint="'WORKFLOW'", ctx=click.get_current_context())
     try:
-        target = find_target(wiring, root, repo)
+        target = find_target(wiring, root, repo, load=load_config_thoroughly)
         spec = find_workflow(target, workflow)
-        require_expressions(target.config)
     except ConfigError as error:
         say(f"error: {error}\n")
+        if as_json:
+            show(json.dumps(refusal_data(error), indent=2) + "\n")
         return 1
     inputs = bind_inputs(spec, parse_inputs(given), target.config.path)
     if dry_run:
@@ -199,7 +200,7 @@ def _clean_up(wiring: Wiring, result: TreeResult) -> None:
 
 def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbose: bool) -> int:
     wiring.end_left_behind(lambda text: say(f"{text}\n"))
-    workspace = find_run(wiring.settings.home, run_id)
+    workspace = find_begun(wiring.settings.home, run_id)
     with contextlib.ExitStack() as owned:
         try:
             owned.enter_context(wiring.owning(workspace))

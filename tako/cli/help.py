@@ -19,6 +19,7 @@ Commands:
   exec        Run a workflow, and every workflow that it triggers.
   ps          Show the runs that are alive on this machine.
   replay      Run one run of the past again, alone.
+  schema      Print the JSON Schema of tako.yml, for editors.
   status      Show runs, or the tree of one run.
   validate    Check a tako.yml.
   version     Print the version.

@@ -20,6 +20,7 @@ COMMANDS = {
     "exec": "tako.cli.exec:exec_",
     "ps": "tako.cli.ps:ps",
     "replay": "tako.cli.replay:replay",
+    "schema": "tako.cli.schema:schema",
     "status": "tako.cli.status:status",
     "validate": "tako.cli.validate:validate",
     "version": "tako.cli.version:version",

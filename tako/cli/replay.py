@@ -8,7 +8,7 @@ import os
 
 import click
 
-from tako.cli.runs import complete_runs, find_run
+from tako.cli.runs import complete_runs, find_begun, find_run
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import StateError, TakoError, UsageError
@@ -84,7 +84,7 @@ def replay(run_id: str, *, child: str | None, as_json: bool, verbose: bool) -> i
     """
     wiring = make_wiring(working_in=".")
     wiring.end_left_behind(lambda text: say(f"{text}\n"))
-    recorded = find_recorded(find_run(wiring.settings.home, run_id), child)
+    recorded = find_recorded(find_begun(wiring.settings.home, run_id), child)
     request = again(recorded, new_run_id(wiring.clock))
     missing = [each for each in request.visible_artifacts if not os.path.lexists(each.path)]
     say("".join(f"{line}\n" for line in _header(recorded, request, missing, verbose=verbose)))

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 
-from tako.cli.target import CONFIG_FILE, require_expressions
+from tako.cli.target import CONFIG_FILE
 from tako.errors import ConfigError, DriftError, TakoError, UsageError
 from tako.execution.request import read_request
 from tako.fanout.drift import differences
 from tako.fanout.journal import read_journal
 from tako.fanout.redelivery import is_redelivery
 from tako.fanout.restore import Restored, RestoredRun, restore
+from tako.fanout.superseded import supersede
 from tako.locks import holder
 from tako.records import record, replace
-from tako.wiring import load_config
+from tako.wiring import load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def _rerun(restored: Restored, step_id: str) -> Restored:
     if step_id not in ids:
         raise UsageError(f"{root.request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
     again = replace(root, result=None, waits_for=None)
-    return replace(restored, runs=(again, *restored.runs[1:]))
+    return supersede(replace(restored, runs=(again, *restored.runs[1:])), ids[ids.index(step_id) :])
 
 
 def _checked(wiring: Wiring, restored: Restored, *, accept: bool) -> Restored:
@@ -126,8 +127,7 @@ def _changes(
 def _look(wiring: Wiring, source: str) -> tuple[RepoConfig | None, str | None]:
     """What a repository says and where it is now; what cannot be read any more is gone."""
     try:
-        config = load_config(os.path.join(source, CONFIG_FILE))
-        require_expressions(config)
+        config = load_config_thoroughly(os.path.join(source, CONFIG_FILE))
         return config, wiring.git.head_commit(source)
     except TakoError:
         return None, None

@@ -28,6 +28,23 @@ def root_runs(home: str) -> list[str]:
     return sorted((name for name in names if is_run_id(name)), reverse=True)
 
 
+NEVER_BEGUN = "never begun"
+"""Of a run whose root was killed before it had written down what it was asked."""
+
+
+def find_begun(home: str, run_id: str) -> Workspace:
+    """As ``find_run``, of a run of which something is known; raises ``UsageError`` also if nothing is."""
+    workspace = find_run(home, run_id)
+    if not workspace.has_begun:
+        raise UsageError(
+            f"{os.path.basename(workspace.path)} has never begun",
+            where=workspace.path,
+            why="Tako was killed before it had written down what was asked",
+            cure="start a new run; `tako workspace clean` removes what is there",
+        )
+    return workspace
+
+
 def find_run(home: str, run_id: str) -> Workspace:
     """The workspace of a root run, with ``@latest`` that of the last one. Raises ``UsageError`` if there is none."""
     if run_id == LATEST:

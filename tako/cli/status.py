@@ -7,7 +7,7 @@ import os
 
 import click
 
-from tako.cli.runs import complete_runs, find_run, root_runs
+from tako.cli.runs import NEVER_BEGUN, complete_runs, find_begun, root_runs
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import StateError
@@ -45,7 +45,7 @@ def status(run_id: str | None, as_json: bool) -> int:
     home = wiring.settings.home
     if run_id is None:
         return _list(home, as_json=as_json)
-    workspace = find_run(home, run_id)
+    workspace = find_begun(home, run_id)
     run_id = os.path.basename(workspace.path)
     history = read_history(workspace)
     state = outcome_word(history, workspace)
@@ -92,6 +92,9 @@ def _list(home: str, *, as_json: bool) -> int:
     rows = []
     for run_id in root_runs(home)[:SHOWN_RUNS]:
         workspace = root_workspace(home, run_id)
+        if not workspace.has_begun:
+            rows.append({"run_id": run_id, "status": NEVER_BEGUN, "detail": "", "triggered": 0})
+            continue
         try:
             history = read_history(workspace)
         except StateError as error:
@@ -111,7 +114,10 @@ def _list(home: str, *, as_json: bool) -> int:
         say(f"no runs in {workspaces_dir(home)}\n")
     else:
         for row in rows:
-            show(f"{row['run_id']}  {row['status']:<11}  {row['triggered']:>4} triggered  {row['detail']}\n")
+            show(
+                f"{row['run_id']}  {row['status']:<11}  {row['triggered']:>4} triggered  {row['detail']}".rstrip()
+                + "\n"
+            )
     return 0
 
 

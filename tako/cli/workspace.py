@@ -10,7 +10,7 @@ from collections import Counter
 
 import click
 
-from tako.cli.runs import complete_runs, find_run, root_runs
+from tako.cli.runs import NEVER_BEGUN, complete_runs, find_run, root_runs
 from tako.cli.status import INTERRUPTED, outcome_word
 from tako.cli.target import make_wiring
 from tako.directories import measure
@@ -204,6 +204,8 @@ def clean_automatically(wiring: Wiring, *, sparing: str) -> None:
 
 def outcome_of(found: Workspace) -> str:
     """What became of a run, or ``unreadable``; of most from the end of their journal alone."""
+    if not found.has_begun:
+        return NEVER_BEGUN
     last = last_entry(found.journal)
     if last is not None and last.type == "finished":
         if last.data["interrupted_by"] is not None:
@@ -318,7 +320,7 @@ def _row(found: Workspace, now: float) -> Row:
         size_bytes=size.apparent,
         disk_bytes=size.disk,
         age_seconds=round(idle, 3),
-        outcome=UNREADABLE,
+        outcome=UNREADABLE if found.has_begun else NEVER_BEGUN,
         triggered=None,
         repository=None,
         workflow=None,

@@ -116,7 +116,7 @@ def _step(index: int, step: schema.Step, line: int) -> model.StepSpec:
         name=step.name,
         run=_or_none(step.run),
         uses=_or_none(step.uses),
-        params=_fan_out_params(step.params) if step.uses == FAN_OUT else step.params,
+        params=_params(step),
         condition=_or_none(step.condition),
         shell=step.shell,
         working_directory=_or_none(step.working_directory),
@@ -126,6 +126,11 @@ def _step(index: int, step: schema.Step, line: int) -> model.StepSpec:
         timeout=_seconds(step.timeout),
         cache_key_files=() if isinstance(step.cache_key_files, UnsetType) else tuple(step.cache_key_files),
     )
+
+
+def _params(step: schema.Step) -> dict[str, Any]:
+    built = _PARAMS.get(_or_none(step.uses) or "")
+    return built(step.params) if built else step.params
 
 
 def _fan_out_params(params: dict[str, Any]) -> dict[str, Any]:
@@ -144,6 +149,12 @@ def _fan_out_params(params: dict[str, Any]) -> dict[str, Any]:
             "backoff": float(retry.backoff),
         }
     return built
+
+
+_PARAMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    FAN_OUT: _fan_out_params,
+}
+"""How the ``with`` of a built-in step kind is built, where it does not stay as it is."""
 
 
 def _produces(produces: schema.Produces) -> model.Produces:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.build import step_id
 from tako.config.check_caching import caching_problems
+from tako.config.check_kinds import own_kind_problems
 from tako.config.check_limits import fan_out_limits, step_limits
 from tako.config.labels import fault, label
 from tako.config.model import FAN_OUT
@@ -33,9 +34,8 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
         yield from caching_problems(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
-        if step.uses == FAN_OUT:
-            yield from _fan_out_problems(step, (*place, "with"), artifacts)
-            yield from fan_out_limits(step, place)
+        if isinstance(step.uses, str) and step.uses in _WITH:
+            yield from _WITH[step.uses](step, place, artifacts)
 
 
 def _step_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
@@ -46,7 +46,9 @@ def _step_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
     if isinstance(step.run, str) and not step.run.strip():
         yield Problem((*path, "run"), f"{label((*path, 'run'))} must not be empty")
     if isinstance(step.uses, str):
-        yield from fault((*path, "uses"), names.uses_fault(step.uses), step.uses)
+        wrong = names.uses_fault(step.uses)
+        yield from fault((*path, "uses"), wrong, step.uses)
+        yield from () if wrong else own_kind_problems(step.uses, (*path, "uses"))
     elif has_run and step.params:
         yield Problem((*path, "with"), f"'with' of {label(path)} needs 'uses'", on_key=True)
     if isinstance(step.working_directory, str):
@@ -74,9 +76,16 @@ def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Ite
     """``params`` was checked against ``schema.FanOut``, but is plain data here."""
     event_type, artifact = step.params.get("event_type"), step.params.get("artifact")
     if isinstance(event_type, str):
-        yield from fault((*path, "event_type"), names.event_fault(event_type), event_type)
+        yield from fault((*path, "with", "event_type"), names.event_fault(event_type), event_type)
     if isinstance(artifact, str) and not names.is_template(artifact):
-        yield from _undeclared(artifact, (*path, "artifact"), artifacts)
+        yield from _undeclared(artifact, (*path, "with", "artifact"), artifacts)
+    yield from fan_out_limits(step, path)
+
+
+_WITH: dict[str, Callable[[schema.Step, Path, set[str]], Iterator[Problem]]] = {
+    FAN_OUT: _fan_out_problems,
+}
+"""What is checked of a step of a built-in kind: the step, its place, the names that may be produced."""
 
 
 def _undeclared(artifact: str, path: Path, artifacts: set[str]) -> Iterator[Problem]:

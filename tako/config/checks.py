@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator
 from msgspec import UnsetType
 
 from tako.config import names, schema
-from tako.config.build import split_artifact
 from tako.config.check_dependents import dependent_problems
 from tako.config.check_limits import workflow_limits
 from tako.config.check_steps import step_problems
+from tako.config.check_subscriptions import subscription_problems
 from tako.config.check_values import input_problems, payload_problems
-from tako.config.labels import fault, label
+from tako.config.labels import fault
 from tako.config.model import DEFAULT_ARTIFACT
-from tako.config.problems import Path, Problem, nearest, quoted
+from tako.config.problems import Path, Problem, quoted
 
 
 def check(root: schema.Root) -> Iterator[Problem]:
@@ -33,7 +33,7 @@ def check(root: schema.Root) -> Iterator[Problem]:
     for name, workflow in root.workflows.items():
         yield from _workflow_problems(name, workflow, artifacts)
     for index, subscription in enumerate(root.subscriptions):
-        yield from _subscription_problems(subscription, ("subscriptions", index), root)
+        yield from subscription_problems(subscription, ("subscriptions", index), root)
     for index, dependent in enumerate(root.dependents):
         yield from dependent_problems(dependent, ("dependents", index), artifacts)
 
@@ -60,16 +60,3 @@ def _same_variable(given: Iterable[str], path: Path, variable: str) -> Iterator[
         if first != name:
             what = f"{quoted(name)} and {quoted(first)} are both {quoted(made)} to a step; rename one"
             yield Problem((*path, name), what, on_key=True)
-
-
-def _subscription_problems(given: schema.Subscription, path: Path, root: schema.Root) -> Iterator[Problem]:
-    repo, artifact = split_artifact(given.artifact)
-    if names.repository_fault(repo) or names.event_fault(artifact):
-        yield from fault((*path, "artifact"), "must be owner/repo:artifact", given.artifact)
-    if not given.events:
-        yield from fault((*path, "events"), "must name an event")
-    for index, event in enumerate(given.events):
-        yield from fault((*path, "events", index), names.event_fault(event), event)
-    if given.workflow not in root.workflows:
-        what = f"{label(path)} runs workflow {quoted(given.workflow)}, which this file does not have"
-        yield Problem((*path, "workflow"), what + nearest(given.workflow, root.workflows))

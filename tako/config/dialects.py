@@ -12,7 +12,7 @@ from tako.config.labels import label
 from tako.config.problems import Path, Problem, nearest, quoted
 from tako.records import record
 
-_OLDER_RESOURCES = {"cpu": "cpu_limit", "memory": "mem_limit"}
+OLDER_RESOURCES = {"cpu": "cpu_limit", "memory": "mem_limit"}
 
 
 @record
@@ -65,7 +65,7 @@ class _Normaliser:
 
     def _resources(self, resources: dict[str, Any], path: Path) -> dict[str, Any]:
         new = dict(resources)
-        for older, present in _OLDER_RESOURCES.items():
+        for older, present in OLDER_RESOURCES.items():
             value = new.pop(older, None)
             if value is None:
                 continue
@@ -122,14 +122,15 @@ class _Normaliser:
         return made
 
     def _one_filter(self, made: dict[str, Any], new: Path, old: Path) -> None:
-        more = made.get("filters") or []
-        if not isinstance(more, list):
+        one, more = made.pop("filter"), made.get("filters")
+        if more is None:
+            more = []
+        if one is None or not isinstance(more, list):
             return
-        one = made.pop("filter")
         self.moves[(*new, "filters", 0)] = (*old, "filter")
         for index in range(len(more)):
             self.moves[(*new, "filters", index + 1)] = (*old, "filters", index)
-        made["filters"] = [*([] if one is None else [one]), *more]
+        made["filters"] = [one, *more]
 
     def _event_names(self, made: dict[str, Any], new: Path, old: Path) -> None:
         names: list[Any] = []

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-import warnings
+
+from tako import patterns
 
 _ID = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -83,12 +84,4 @@ def is_template(text: str) -> bool:
 
 def pattern_fault(pattern: str, *, groups: int | None = None) -> str:
     """Of a regular expression; ``groups`` is how many groups it must have."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            compiled = re.compile(pattern)
-    except (re.error, OverflowError, RecursionError) as error:
-        return f"is not a regular expression: {error}"
-    if groups is not None and compiled.groups != groups:
-        return f"must have {groups} group in parentheses, not {compiled.groups}"
-    return ""
+    return patterns.fault(pattern, groups=groups)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import islice
 
-from tako.errors import ConfigError
-from tako.records import record
+from tako.errors import ConfigError, Fault
+from tako.records import record, replace
 
 Path = tuple[str | int, ...]
 """The way from the top of a file to a value: field names, and places in lists from 0."""
@@ -25,6 +25,12 @@ class Problem:
     path: Path
     what: str
     on_key: bool = False
+    because: Path = ()
+    """What else the problem depends on: if that is itself at fault, this is not worth telling."""
+
+    def following(self, *path: str | int) -> Problem:
+        """The same problem, where it depends on what is at the path, too."""
+        return replace(self, because=path)
 
 
 def quoted(text: str) -> str:
@@ -55,5 +61,5 @@ def refused(path: str, problems: Iterable[Placed]) -> ConfigError:
     return ConfigError(
         f"could not unmarshal config: {count}",
         where=path,
-        problems=tuple(f"{path}:{line}:{column}: {what}" for line, column, what in ordered),
+        faults=tuple(Fault(path, line, column, what) for line, column, what in ordered),
     )

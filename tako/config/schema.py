@@ -11,6 +11,8 @@ from typing import Any, Literal, NewType
 
 from msgspec import UNSET, Struct, UnsetType, field
 
+from tako.config.model import FAN_OUT
+
 Duration = NewType("Duration", str)
 """Text that ``parse_duration`` reads, or is to refuse."""
 
@@ -138,6 +140,12 @@ class FanOut(Struct, forbid_unknown_fields=True):
     retry: Retry | UnsetType = UNSET
     fail_fast: bool = False
     idempotency_key: str | UnsetType = UNSET
+
+
+WITH: dict[str, type[Struct]] = {
+    FAN_OUT: FanOut,
+}
+"""What the ``with`` of a built-in step kind is; that of a kind from elsewhere is its own affair."""
 
 
 class Resources(Struct, forbid_unknown_fields=True):

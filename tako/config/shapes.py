@@ -14,7 +14,6 @@ from typing import Any, Literal, Union, get_args, get_origin
 import msgspec
 
 from tako.config import schema
-from tako.config.model import FAN_OUT
 from tako.config.problems import Path
 from tako.records import record, replace
 
@@ -29,6 +28,8 @@ class Shape:
     kind: str
     item: Shape | None = None
     """Of a list or a map."""
+    struct: type[msgspec.Struct] | None = None
+    """The struct that this is the shape of."""
     fields: Mapping[str, Shape] = {}
     """Of a struct."""
     required: frozenset[str] = frozenset()
@@ -36,15 +37,19 @@ class Shape:
     """Of a text that is one of a few words."""
     meaning: str = ""
     """What a text says, for a message about something that is no text."""
-    variant: Mapping[str, Shape] = {}
-    """The fields of a struct that differ when the data says so."""
-    varies: tuple[str, str, str] = ("", "", "")
-    """When that is: a field's name, the value it has then, and its default."""
+    varies_by: str = ""
+    """The field of a struct whose value decides what others are, if there is one."""
+    absent: str = ""
+    """The value of that field where it is not given."""
+    variants: Mapping[str, Mapping[str, Shape]] = {}
+    """All fields of the struct, by those values of that field with which they are not ``fields``."""
 
     def of(self, data: Mapping[str, Any]) -> Mapping[str, Shape]:
         """The fields of a struct that holds this data."""
-        name, value, default = self.varies
-        return self.variant if self.variant and data.get(name, default) == value else self.fields
+        if not self.variants:
+            return self.fields
+        value = data.get(self.varies_by)
+        return self.variants.get(str(self.absent if value is None else value), self.fields)
 
 
 ANY = Shape("any")
@@ -98,12 +103,13 @@ def _struct_shape(kind: Any) -> Shape:
     infos = msgspec.structs.fields(kind)
     fields = {info.encode_name: shape_of(info.type) for info in infos}
     required = frozenset(info.encode_name for info in infos if info.required)
-    shape = Shape("struct", fields=fields, required=required)
+    shape = Shape("struct", struct=kind, fields=fields, required=required)
     if kind in (schema.Input, schema.PayloadField):
-        return replace(shape, variant={**fields, **_as_text(fields)}, varies=("type", "string", "string"))
+        variants = {"string": {**fields, **_as_text(fields)}}
+        return replace(shape, varies_by="type", absent="string", variants=variants)
     if kind is schema.Step:
-        variant = {**fields, "with": shape_of(schema.FanOut)}
-        return replace(shape, variant=variant, varies=("uses", FAN_OUT, ""))
+        variants = {uses: {**fields, "with": shape_of(params)} for uses, params in schema.WITH.items()}
+        return replace(shape, varies_by="uses", variants=variants)
     return shape
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 
 from tako.config import schema
-from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
 from tako.config.shapes import shape_of
 
@@ -25,16 +24,16 @@ def read(data: dict[str, Any]) -> tuple[schema.Root | None, list[Problem]]:
     The faulty parts of the data are then replaced, in place, by neutral ones. None where even that does not fit.
     """
     faults = [*_faults(schema.Root, data, ())]
-    for path, params in _fan_outs(data):
-        faults += _faults(schema.FanOut, params, path)
+    for path, kind, params in _params(data):
+        faults += _faults(kind, params, path)
     if not faults:
         return msgspec.convert(data, schema.Root), []
     from tako.config.explain import neutralise
 
     neutralise(data, ROOT, faults)
     try:
-        for _, params in _fan_outs(data):
-            msgspec.convert(params, schema.FanOut)
+        for _, kind, params in _params(data):
+            msgspec.convert(params, kind)
         return msgspec.convert(data, schema.Root), faults
     except msgspec.ValidationError:
         return None, faults
@@ -50,12 +49,18 @@ def _faults(kind: type[msgspec.Struct], data: Any, path: Path) -> list[Problem]:
     return []
 
 
-def _fan_outs(data: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
+def _params(data: dict[str, Any]) -> Iterator[tuple[Path, type[msgspec.Struct], dict[str, Any]]]:
+    """The ``with`` of every step of a built-in kind, and what it must be."""
+    for path, step in _steps(data):
+        uses, params = step.get("uses"), step.get("with", {})
+        if isinstance(uses, str) and uses in schema.WITH and isinstance(params, dict):
+            yield (*path, "with"), schema.WITH[uses], params
+
+
+def _steps(data: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     workflows = data.get("workflows")
     for name, workflow in workflows.items() if isinstance(workflows, dict) else ():
         steps = workflow.get("steps") if isinstance(workflow, dict) else None
         for index, step in enumerate(steps) if isinstance(steps, list) else ():
-            if isinstance(step, dict) and step.get("uses") == FAN_OUT:
-                path = ("workflows", name, "steps", index, "with")
-                if isinstance(step.get("with", {}), dict):
-                    yield path, step.get("with", {})
+            if isinstance(step, dict):
+                yield ("workflows", name, "steps", index), step

@@ -82,15 +82,19 @@ def broken_rules(
             broken.append(f"value '{shown(value)}' is less than {shown(as_number(low))}")
         if high is not None and value > high:
             broken.append(f"value '{shown(value)}' is more than {shown(as_number(high))}")
-    if pattern is not None and isinstance(value, str) and not _matches(pattern, value):
-        broken.append(f"value '{shown(value)}' does not match the pattern {pattern}")
+    if pattern is not None and isinstance(value, str):
+        broken += _mismatch(pattern, value)
     return broken
 
 
-def _matches(pattern: str, text: str) -> bool:
-    import re
+def _mismatch(pattern: str, text: str) -> list[str]:
+    from tako import patterns
 
-    return re.search(pattern, text) is not None
+    try:
+        found = patterns.is_found(pattern, text)
+    except ValueError as error:  # A request of a Tako that still took other patterns.
+        return [f"the pattern {pattern} cannot be used: {error}"]
+    return [] if found else [f"value '{shown(text)}' does not match the pattern {pattern}"]
 
 
 def _number(value: Any) -> int | float:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+
 from tako.errors import StateError
 from tako.execution.failure import Failure, failure_from_data
 from tako.execution.migration import MIGRATIONS
-from tako.files import foreign_content, make_dirs, read_document, write_document
+from tako.files import foreign_content, machine_errors, make_dirs, read_document, write_document
 from tako.records import record, to_data
 
 TYPE_CHECKING = False
@@ -40,6 +43,13 @@ def write_answer(workspace: Workspace, step_id: str, answer: Answer) -> None:
     path = workspace.answer(step_id)
     make_dirs(path.rpartition("/")[0])
     write_document(path, KIND, SCHEMA, to_data(answer))
+
+
+def forget_answer(workspace: Workspace, step_id: str) -> None:
+    """Remove the answer for a step, if there is one. Raises ``MachineError``."""
+    path = workspace.answer(step_id)
+    with machine_errors("remove", path), contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def read_answer(workspace: Workspace, step_id: str, event_id: str) -> Answer:

@@ -37,6 +37,7 @@ LOST = "lost"
 INTERRUPTED = "interrupted"
 CANCELLED = "cancelled"
 CIRCUIT_OPEN = "circuit_open"
+SUPERSEDED = "superseded"
 
 LOG_TAIL = 20
 """Lines of a log that a failure shows."""
@@ -65,6 +66,7 @@ KINDS: Mapping[str, str] = {
     INTERRUPTED: "the run was stopped before it could end",
     CANCELLED: "the run was cancelled: by `tako cancel`, or since another one failed and its fan-out is fail_fast",
     CIRCUIT_OPEN: "its repository's workflow crashed too often in a row in this tree; it was not started",
+    SUPERSEDED: "it had not succeeded when --rerun-from ran the step again that triggered it; others took its place",
 }
 
 

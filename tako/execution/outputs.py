@@ -129,10 +129,14 @@ def _from_env(name: str, variable: str, written: Mapping[str, str], exported: Ma
 
 
 def _from_regex(name: str, pattern: str, stdout: str, where: str) -> str:
-    import re
+    from tako import patterns
 
-    match = re.search(pattern, stdout, re.MULTILINE)
-    value = match.group(min(match.re.groups, 1)) if match is not None else None
+    try:
+        value = patterns.first_group(pattern, stdout)
+    except ValueError as error:
+        raise StepError(
+            f"output {name!r} was promised by a pattern that cannot be used: {error}", where=where
+        ) from None
     if value is None:
         raise StepError(
             f"output {name!r} was promised by the pattern {pattern!r}, which matches nothing on stdout", where=where

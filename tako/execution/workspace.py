@@ -90,6 +90,11 @@ class Workspace:
         for name in ("logs", "locks", "tmp"):
             make_dirs(os.path.join(self.path, name))
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a root got as far as writing down what it was asked."""
+        return any(os.path.lexists(path) for path in (self.request, self.journal, self.state))
+
     def tidy(self) -> None:
         """Remove what a write was killed over; for who holds the run's lock. Raises ``MachineError``."""
         remove_temporaries(self.path)

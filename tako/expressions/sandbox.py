@@ -6,7 +6,7 @@ one operator would be enough to exhaust them: who writes one may also write a co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any
 
@@ -105,12 +105,20 @@ def _make_environment() -> _Environment:
 _ENVIRONMENT = _make_environment()
 
 
+def tokens(text: str) -> Iterator[tuple[int, str, str]]:
+    """The text as Jinja2's lexer gives it, for ``go_spellings.rewrite``; raises Jinja2's ``TemplateSyntaxError``."""
+    return _ENVIRONMENT.lexer.tokeniter(go_spellings.hide_lengths(text), None)
+
+
+def parse(text: str) -> nodes.Template:
+    """Jinja2's tree of a template; raises what Jinja2 does."""
+    return _ENVIRONMENT.parse(go_spellings.rewrite(tokens(text)))
+
+
 @lru_cache(maxsize=256)
 def _compile(text: str) -> Template:
-    hidden = go_spellings.hide_lengths(text)
-    source = go_spellings.rewrite(_ENVIRONMENT.lexer.tokeniter(hidden, None))
-    tree = _ENVIRONMENT.parse(source)
-    if "secrets" in source and "secrets" in meta.find_undeclared_variables(tree):
+    tree = parse(text)
+    if "secrets" in text.lower() and "secrets" in meta.find_undeclared_variables(tree):
         raise explain.SecretsError
     for joined in tree.find_all(nodes.Concat):
         # `~` would call Python's str, which spells `True`.

@@ -99,6 +99,10 @@ class AloneExecutor:
         """The run emitted an event and goes on."""
         self._workforce.post(lambda: self._emitted.append(event))
 
+    def child_note(self, _run_id: str, text: str) -> None:
+        """The run has something to tell a reader."""
+        self._workforce.post(lambda: self._observer.told(text))
+
     def _tell(self, step: StepUpdate) -> None:
         if self._request is not None:
             self._observer.run_step(self._request, step)

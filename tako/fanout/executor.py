@@ -10,7 +10,7 @@ from functools import partial
 from tako.children.base import ChildRequest, ChildResult
 from tako.children.retry import decide, is_crash, jitter
 from tako.clock import duration
-from tako.execution.answer import write_answer
+from tako.execution.answer import forget_answer, write_answer
 from tako.execution.event import with_key
 from tako.execution.failure import CANCELLED, FAN_OUT_TIMEOUT, PROTOCOL, Failure
 from tako.execution.inbox import take_cancellations
@@ -113,6 +113,8 @@ class FanOutExecutor:
         self._journal.resumed()
         for run in restored.runs:
             self._tree.restore(run)
+            if run.asks_again:
+                forget_answer(run.workspace, run.asks_again)
         for plan in restored.plans:
             self._tree.add_plan(plan, self._tree[plan.event.run_id], restored=True)
         limits = {plan.event.id: self._tree.policy(plan.event.id).concurrency_limit for plan in restored.plans}
@@ -252,6 +254,10 @@ class FanOutExecutor:
     def child_event(self, run_id: str, event: Event) -> None:
         """A child emitted an event and goes on."""
         self._workforce.post(lambda: self._hear_of(run_id, event))
+
+    def child_note(self, run_id: str, text: str) -> None:
+        """A child has something to tell a reader."""
+        self._workforce.post(lambda: self._observer.told(f"{self._tree[run_id].request.label} ({run_id}): {text}"))
 
     def _hear_step(self, run_id: str, step: StepUpdate) -> None:
         node = self._tree[run_id]

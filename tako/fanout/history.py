@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.errors import StateError
-from tako.execution.failure import LOST, Failure, failure_from_data
+from tako.execution.failure import LOST, SUPERSEDED, Failure, failure_from_data
 from tako.execution.request import read_request
 from tako.execution.state import FAILED, RUNNING, SUCCESS, read_state
 from tako.fanout.journal import read_journal
@@ -107,6 +107,7 @@ class _Retold:
     def __init__(self, request: RunRequest, workspace: Workspace) -> None:
         root = ChildOutcome(
             run_id=request.run_id,
+            root_id=request.root_id,
             parent_id=None,
             event_id=None,
             repo=request.repo,
@@ -165,6 +166,7 @@ class _Retold:
             self._workspaces[run["run_id"]] = workspace
             self.runs[run["run_id"]] = ChildOutcome(
                 run_id=run["run_id"],
+                root_id=emitter.root_id,
                 parent_id=emitter.run_id,
                 event_id=event["id"],
                 repo=run["repo"],
@@ -181,7 +183,7 @@ class _Retold:
         """What had not succeeded, and does not wait, is to come again; what it came to was a try."""
         self.finished = None
         for run in tuple(self.runs.values()):
-            if run.status in (SUCCESS, WAITING):
+            if run.status in (SUCCESS, WAITING) or (run.failure is not None and run.failure.kind == SUPERSEDED):
                 continue
             attempts = run.attempts
             failure = Failure(LOST, "it was at work when its root ended") if run.status == RUNNING else run.failure

@@ -10,7 +10,7 @@ from __future__ import annotations
 from tako.children.base import ChildResult
 from tako.errors import StateError
 from tako.execution.event import Event, event_from_data
-from tako.execution.failure import LOST, Failure, failure_from_data
+from tako.execution.failure import LOST, SUPERSEDED, Failure, failure_from_data
 from tako.execution.going_on import awaited_event
 from tako.execution.moved import Place
 from tako.execution.request import RunRequest, request_from_data
@@ -43,6 +43,8 @@ class RestoredRun:
     """The event that it waits for."""
     waits_at: str = ""
     """The step that emitted it."""
+    asks_again: str = ""
+    """The step whose fan-out was refused: it is run again, and is not to find the answer that says so."""
     started_at: float | None = None
     seconds: float = 0.0
     attempts: tuple[Attempt, ...] = ()
@@ -53,6 +55,11 @@ class RestoredRun:
     """Whether it has not begun since something could still trigger it."""
     unrecorded: bool = False
     """Whether the journal does not know of its end: it never did, or takes it for a try since the tree goes on."""
+
+    @property
+    def is_superseded(self) -> bool:
+        """Whether others have taken its place, so that its failure is nobody's."""
+        return self.result is not None and self.result.failure is not None and self.result.failure.kind == SUPERSEDED
 
 
 @record
@@ -81,7 +88,7 @@ def known_runs(restored: Restored) -> list[KnownRun]:
         KnownRun(
             id=run.request.run_id,
             ended=run.result is not None,
-            failed=run.result is not None and run.result.status != SUCCESS,
+            failed=run.result is not None and run.result.status != SUCCESS and not run.is_superseded,
             begun=run.started_at is not None,
             awaits=run.waits_for,
             held=run.held,
@@ -135,8 +142,15 @@ class _Facts:
         if self.ended is None and not self.attempts:
             self.at_work = True
 
+    @property
+    def is_superseded(self) -> bool:
+        """Whether others have taken its place, so that it is never run again."""
+        return self.ended is not None and (self.ended["failure"] or {}).get("kind") == SUPERSEDED
+
     def resume(self) -> None:
         """What it came to so far was a try, if it came to something, and not to success."""
+        if self.is_superseded:
+            return
         failure = self.failure
         if failure is not None and self.started_at is not None:
             self.attempts.append(Attempt(len(self.attempts) + 1, failure, self.seconds))
@@ -212,6 +226,16 @@ def _found_at(place: Place, plan: Plan) -> Plan:
 
 
 def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> RestoredRun:
+    if facts.is_superseded and facts.ended is not None:
+        return RestoredRun(
+            facts.request,
+            facts.workspace,
+            facts.event_id,
+            ChildResult(facts.ended["status"], facts.seconds, failure=facts.failure),
+            started_at=facts.started_at,
+            seconds=facts.seconds,
+            attempts=tuple(facts.attempts),
+        )
     succeeded = facts.ended is not None and facts.ended["status"] == SUCCESS
     state = None
     if facts.planned_failure is None and (not succeeded or facts.refused):
@@ -222,7 +246,12 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
     if state is not None and (waits_for is None or state.status != SUSPENDED):
         facts.at_work_since(state.started_at)
     run = RestoredRun(
-        facts.request, facts.workspace, facts.event_id, started_at=facts.started_at, seconds=facts.seconds
+        facts.request,
+        facts.workspace,
+        facts.event_id,
+        asks_again=_refused_at(state, facts.refused) if state is not None else "",
+        started_at=facts.started_at,
+        seconds=facts.seconds,
     )
     if succeeded and facts.ended is not None and not facts.refused:
         by = facts.ended.get("delivered_by")
@@ -242,6 +271,11 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
         return replace(run, result=ChildResult("failed", facts.seconds, failure=failure), unrecorded=True)
     facts.resume()
     return replace(run, attempts=tuple(facts.attempts), held=facts.held and facts.started_at is None)
+
+
+def _refused_at(state: ExecutionState, refused: Mapping[str, Failure]) -> str:
+    last = state.steps[-1].emitted if state.steps else None
+    return last.step_id if last is not None and last.id in refused else ""
 
 
 def _all_planned(state: ExecutionState, plans: Mapping[str, Plan]) -> bool:

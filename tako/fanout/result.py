@@ -7,7 +7,7 @@ import sys
 
 from tako.execution.answer import Answer
 from tako.execution.event import Event
-from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, Failure
+from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, SUPERSEDED, Failure
 from tako.records import record
 
 TYPE_CHECKING = False
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 PENDING = "pending"
 
-CONSEQUENCES = frozenset({FAN_OUT_FAILED, CANCELLED, CIRCUIT_OPEN})
-"""Kinds of failure that come of another one."""
+CONSEQUENCES = frozenset({FAN_OUT_FAILED, CANCELLED, CIRCUIT_OPEN, SUPERSEDED})
+"""Kinds of failure that come of something else."""
 
 
 @record
@@ -35,6 +35,7 @@ class ChildOutcome:
     """How one run of the tree ended."""
 
     run_id: str
+    root_id: str
     parent_id: str | None
     event_id: str | None
     repo: str
@@ -62,8 +63,9 @@ class ChildOutcome:
 
     @property
     def replay(self) -> str:
-        """The command that runs it again, alone: with this Python, since another may not have Tako."""
-        return f"{shlex.quote(sys.executable)} -m runner_child {shlex.quote(self.workspace)} --fresh"
+        """The command that runs it again, alone, and changes nothing recorded: with this Python, which has Tako."""
+        child = "" if self.run_id == self.root_id else f" --child {self.run_id}"
+        return f"{shlex.quote(sys.executable)} -m tako replay {self.root_id}{child}"
 
 
 @record

@@ -149,6 +149,7 @@ class Tree:
         request, result = node.request, node.result
         return ChildOutcome(
             run_id=run_id,
+            root_id=request.root_id,
             parent_id=request.parent_id,
             event_id=node.event_id,
             repo=request.repo,

@@ -205,6 +205,34 @@ def test_rerun_from_before_a_fan_out_triggers_runs_of_its_own(world: World) -> N
     assert len({plan.data["event"]["id"] for plan in plans}) == 2
 
 
+def test_rerun_from_before_a_fan_out_that_failed_leaves_to_others_what_had_failed(world: World) -> None:
+    failed_run(world)
+
+    ran = resume(world, "--rerun-from", "build")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"build": 2, "first": 2, "second": 2}
+    (failed, succeeded) = world.tako("status", "@latest", "--json").json()["runs"][1:]
+    assert (failed["status"], failed["failure"]["kind"]) == ("cancelled", "superseded")
+    assert succeeded["status"] == "success"
+    assert "has succeeded" in resume(world).text
+    assert diary(world) == {"build": 2, "first": 2, "second": 2}
+
+
+def test_what_was_left_to_others_stays_so_when_these_fail_as_well(world: World) -> None:
+    failed_run(world)
+    (world.root / "mended").unlink()
+    assert resume(world, "--rerun-from", "build").code == 1
+    mend(world)
+
+    ran = resume(world)
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"build": 2, "first": 2, "second": 3}
+    runs = world.tako("status", "@latest", "--json").json()["runs"]
+    assert [run["status"] for run in runs] == ["success", "cancelled", "success"]
+
+
 def test_rerun_from_a_step_that_is_none_names_those_there_are(world: World) -> None:
     world.cached(ROOT, config(ROOT, *(step(name, write(world, name)) for name in STEPS)), git=False)
     world.tako("exec", WORKFLOW, "--repo", ROOT)

@@ -253,7 +253,7 @@ def test_every_way_of_dying_is_told_for_what_it_was_and_leaves_the_others_alone(
         assert any(last_words in line for line in failure["log"]), (name, failure)
         python, _, rest = run["replay"].partition(" -m ")
         assert os.path.samefile(python, sys.executable)
-        assert rest == f"runner_child {run['workspace']} --fresh"
+        assert rest == f"tako replay {report['run_id']} --child {run['run_id']}"
         assert run["duration_seconds"] > 0
         # One that broke the rules and lives is asked to end, and may get a little further until then.
         assert name in LIVING or not Path(run["workspace"], "logs", "never.log").exists()

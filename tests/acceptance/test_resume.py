@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from tako.execution.state import read_state
 from tests.acceptance.conftest import Ran, World
 from tests.acceptance.observe import children_at_work, entries, marked, wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
@@ -399,38 +398,6 @@ def test_inputs_that_do_not_fit_fail_again_and_stop_nothing_else(world: World) -
     assert ran.code == 1, ran.text
     assert statuses(world) == {ROOT: "failed", "go/bad": "success", "go/misfit": "failed"}
     assert began(world) == {"go/bad test": 2}
-
-
-def test_the_clock_may_have_gone_back_meanwhile(world: World) -> None:
-    root(world, step("one", note(world)), fan_out(), step("end", note(world)))
-    plain(world, "go/bad", step("test", note(world, unless(world, "mended"))))
-    run(world)
-    # As if it had begun an hour from now.
-    _later(world.only_workspace() / "state.json", "state", 3600.0)
-    mend(world)
-
-    ran = resume(world, "--json")
-
-    assert ran.code == 0, ran.text
-    assert ran.json()["duration_seconds"] < 600
-    assert began(world) == {f"{ROOT} one": 1, "go/bad test": 2, f"{ROOT} end": 1}
-    state = read_state(str(world.only_workspace() / "state.json"))
-    assert all(0 <= each.seconds < 600 for each in state.steps)
-
-
-def _later(path: Path, kind: str, seconds: float) -> None:
-    """Rewrite a document with all its moments later."""
-    from tako.files import read_document, write_document
-
-    def moved(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {
-                name: item + seconds if name == "started_at" and item is not None else moved(item)
-                for name, item in value.items()
-            }
-        return [moved(item) for item in value] if isinstance(value, list) else value
-
-    write_document(str(path), kind, 1, moved(read_document(str(path), kind, 1)))
 
 
 def test_the_whole_home_may_have_been_moved_meanwhile(world: World) -> None:

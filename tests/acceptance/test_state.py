@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import json
+import os
 import re
 import subprocess
 import threading
@@ -16,8 +17,9 @@ from tako.errors import StateError
 from tako.execution.state import read_state
 from tako.locks import exclusive
 from tests.acceptance.conftest import World
-from tests.acceptance.observe import children_at_work, wait_for
+from tests.acceptance.observe import wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
+from tests.acceptance.trees import Running
 
 ROOT = "state/root"
 RUN_ID = re.compile(r"exec-\d{8}-\d{6}-[0-9a-f]{8}")
@@ -223,27 +225,17 @@ def test_a_checkout_waits_for_who_changes_the_cache(world: World) -> None:
     aside = world.root / "aside"
 
     with exclusive(str(lock), clock=SystemClock(), timeout=10):
-        process = world.start("exec", WORKFLOW, "-j", "1", "--json", cwd=make_root(world))
+        running = Running(world, "exec", WORKFLOW, "-j", "1", "--json", cwd=make_root(world))
         wait_for(Path(f"{go}.there").exists, "the plan was made, and the first of the two was at work")
         cached.rename(aside)
-        first = children_at_work(process.pid)
         go.touch()
-        wait_for(lambda: children_at_work(process.pid) - first, "the second was started")
-        (waiter,) = children_at_work(process.pid)
-        enough = naps(waiter) + 20
-        wait_for(lambda: naps(waiter) > enough or process.poll() is not None, "the second tried again and again")
+        running.wait_for("waiting since")
         aside.rename(cached)
-    ran = world.finish(process)
+    ran = running.finish()
 
     assert ran.code == 0, ran.text
-    workspace = Path(run_named(ran.json(), "state/late")["workspace"])
-    assert (workspace / "logs" / "read.log").read_text() == "as it was\n"
-
-
-def naps(pid: int) -> int:
-    """How often a process went to sleep by itself (proc_pid_status(5)); 0 when it has ended."""
-    try:
-        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    except OSError:
-        return 0
-    return int(next((line.split()[1] for line in lines if line.startswith("voluntary_ctxt_switches")), 0))
+    run = run_named(ran.json(), "state/late")
+    assert (Path(run["workspace"]) / "logs" / "read.log").read_text() == "as it was\n"
+    (told,) = [line for line in ran.err.splitlines() if "waiting since" in line]
+    assert told.startswith(f"state/late:{WORKFLOW} ({run['run_id']}): waiting since 20")
+    assert f" for {lock}, held by process {os.getpid()} (" in told

@@ -121,6 +121,10 @@ class Listener:
         assert run_id == CHILD_ID
         self.heard.append(event)
 
+    def child_note(self, run_id: str, text: str) -> None:
+        assert run_id == CHILD_ID
+        self.heard.append(text)
+
 
 @pytest.fixture
 def child(tmp_path: Path) -> ChildRequest:

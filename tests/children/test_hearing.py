@@ -39,6 +39,8 @@ class Nobody:
 
     def child_event(self, run_id: str, event: Event) -> None: ...
 
+    def child_note(self, run_id: str, text: str) -> None: ...
+
 
 class Child:
     """A child that is heard, and how much of its clock's time is left to it."""

@@ -12,12 +12,14 @@ from tako.children.base import StepUpdate
 from tako.children.protocol import (
     MAX_FRAME,
     MAX_NESTING,
+    MAX_NOTE,
     RESULT_STATUSES,
     STEP_STATUSES,
     VERSION,
     Conversation,
     Frame,
     Hello,
+    Note,
     Result,
     decode,
     encode,
@@ -53,7 +55,8 @@ RESULTS = st.builds(
     failure=st.none() | FAILURES,
     outputs=st.none() | st.dictionaries(TEXT, OUTPUTS, max_size=3),
 )
-FRAMES: st.SearchStrategy[Frame] = HELLOS | STEPS | EVENTS | RESULTS
+NOTES = st.builds(Note, text=st.text(max_size=MAX_NOTE).filter(str.isprintable))
+FRAMES: st.SearchStrategy[Frame] = HELLOS | STEPS | EVENTS | NOTES | RESULTS
 
 
 def feed(conversation: Conversation, *frames: Frame | bytes) -> list[Frame]:

@@ -43,7 +43,7 @@ def test_the_current_step_is_the_one_after_the_last_or_the_one_that_waits(
 
 
 def child(status: str) -> ChildOutcome:
-    return ChildOutcome("x", "r", "e", "a/b", "w", 1, status, 0.0, None, None, "/x")
+    return ChildOutcome("x", "r", "r", "e", "a/b", "w", 1, status, 0.0, None, None, "/x")
 
 
 @pytest.mark.parametrize(

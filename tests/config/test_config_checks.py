@@ -228,7 +228,7 @@ def test_sources_of_outputs_may_be_a_regex_with_one_group_or_a_template(source: 
         ("abc", "must have 1 group in parentheses, not 0"),
         ("(a)(b)", "must have 1 group in parentheses, not 2"),
         ("(a", "is not a regular expression"),
-        ("(a){99999999999}", "is not a regular expression"),
+        ("(a){99999}", "is not a regular expression"),
         ("(" * 5000, "is not a regular expression"),
         ("from_stdot", "must be from_stdout, from_stderr, from_file:PATH, from_env:NAME, a template or"),
         ("from_file", "must be from_stdout"),
@@ -242,8 +242,7 @@ def test_other_sources_of_outputs_are_refused(source: str, what: str) -> None:
     assert problem.startswith(f"4:41: output 'o' of 'produces' of step 1 of workflow 'w' {what}")
 
 
-@pytest.mark.filterwarnings("error")
-def test_a_pattern_that_python_warns_of_is_accepted() -> None:
+def test_a_bracket_within_brackets_is_a_character() -> None:
     produces = load(step("run: x, produces: {outputs: {o: '([[a])'}}")).workflows[0].steps[0].produces
     assert produces is not None
     assert produces.outputs == {"o": "([[a])"}

@@ -27,6 +27,7 @@ EVENT = make_event()
 def run(name: str, **changes: Any) -> ChildOutcome:
     fields: dict[str, Any] = {
         "run_id": name,
+        "root_id": ROOT_ID,
         "parent_id": ROOT_ID,
         "event_id": EVENT.id,
         "repo": f"o/{name}",
@@ -86,8 +87,9 @@ def test_a_refusal_is_told_as_it_was_said() -> None:
     assert answer(refused=refusal, failed_below=True).failure == refusal
 
 
-def test_a_run_is_replayed_from_its_directory_whatever_that_is_called() -> None:
-    assert run("a", workspace="/my runs/$x").replay == f"{sys.executable} -m runner_child '/my runs/$x' --fresh"
+def test_a_run_is_replayed_from_its_record_beside_that() -> None:
+    assert run("a").replay == f"{sys.executable} -m tako replay {ROOT_ID} --child a"
+    assert run(ROOT_ID).replay == f"{sys.executable} -m tako replay {ROOT_ID}"
 
 
 EXPIRED = Failure(FAN_OUT_TIMEOUT, "its fan-out took longer than its timeout of 10.0s")

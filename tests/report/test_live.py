@@ -81,6 +81,7 @@ def outcome(status: str, failure: Failure | None = None) -> ChildOutcome:
     request = make_request()
     return ChildOutcome(
         run_id=request.run_id,
+        root_id=request.root_id,
         parent_id=request.parent_id,
         event_id=None,
         repo=request.repo,

@@ -39,6 +39,7 @@ def plan(count: int = 1, **changes: object) -> Plan:
 def ended(status: str, failure: Failure | None = None, parent_id: str | None = ROOT.run_id) -> ChildOutcome:
     return ChildOutcome(
         run_id=CHILD_ID,
+        root_id=ROOT.run_id,
         parent_id=parent_id,
         event_id=None,
         repo=CLIENT,

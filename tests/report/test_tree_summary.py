@@ -36,6 +36,7 @@ def run(name: str, parent: str | None = "root", **changes: Any) -> ChildOutcome:
     """A run whose id is its name; a child of the root by default."""
     fields: dict[str, Any] = {
         "run_id": name,
+        "root_id": "root",
         "parent_id": parent,
         "event_id": EVENT.id if parent else None,
         "repo": f"o/{name}",
@@ -226,7 +227,7 @@ def test_a_failed_run_is_told_with_kind_step_log_and_how_to_replay_it() -> None:
         "    | E assert 1 == 2",
         "    | 1 failed",
         "  logs: /home/my runs/a/logs",
-        f"  run it again: {sys.executable} -m runner_child '/home/my runs/a' --fresh",
+        f"  run it again: {sys.executable} -m tako replay root --child a",
         "",
         "execution failed: step 'tell' failed: 1 of 1 triggered runs failed",
         GO_ON,
@@ -351,7 +352,7 @@ def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
     (child,) = data["runs"]
     assert (child["run_id"], child["parent_id"], child["event_id"]) == ("a", "root", EVENT.id)
     assert child["failure"]["exit_code"] == 1
-    assert child["replay"] == f"{sys.executable} -m runner_child '/home/my runs/a' --fresh"
+    assert child["replay"] == f"{sys.executable} -m tako replay root --child a"
     assert child["started_at"] == "1970-01-01T00:00:01.000Z"
     (fan_out,) = data["fan_outs"]
     assert fan_out == {

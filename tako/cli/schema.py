@@ -1,0 +1,28 @@
+"""``tako schema``."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+from tako.stdio import show
+
+EPILOG = """\b
+Examples:
+  tako schema > .tako-schema.json
+
+The YAML language server uses it where a file begins with
+  # yaml-language-server: $schema=.tako-schema.json
+"""
+
+
+@click.command(epilog=EPILOG)
+def schema() -> None:
+    """Print the JSON Schema of tako.yml, for editors.
+
+    It knows every field with its description, and the older spellings.
+    """
+    from tako.config.json_schema import json_schema
+
+    show(json.dumps(json_schema(), indent=2) + "\n")

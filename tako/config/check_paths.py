@@ -1,0 +1,58 @@
+"""The paths that a file names, against the links that are in its repository."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from tako.config import schema
+from tako.config.labels import label
+from tako.config.names import is_template, path_fault
+from tako.config.problems import Path, Problem
+
+_GLOB = frozenset("*?[")
+FROM_FILE = "from_file:"
+
+
+def link_problems(root: schema.Root, directory: str) -> Iterator[Problem]:
+    """Every path that a link leads out of the repository in ``directory``.
+
+    What a glob matches is only known when it is used, and looked at then.
+    """
+    inside = os.path.realpath(directory)
+    for path, name in _paths(root):
+        # What is wrong by its text alone has been told, and may be anything.
+        if is_template(name) or "\0" in name or path_fault(name):
+            continue
+        real = os.path.realpath(os.path.join(inside, _before_glob(name)))
+        if real != inside and not real.startswith(os.path.join(inside, "")):
+            yield Problem(path, f"{label(path)} leads out of the repository through a link, to {real}")
+
+
+def _paths(root: schema.Root) -> Iterator[tuple[Path, str]]:
+    """Every path in the file, as it is from the top of the repository."""
+    for name, artifact in root.artifacts.items():
+        yield ("artifacts", name, "path"), artifact.path
+    for name, workflow in root.workflows.items():
+        for index, step in enumerate(workflow.steps):
+            yield from _of_step(step, ("workflows", name, "steps", index))
+
+
+def _of_step(step: schema.Step, path: Path) -> Iterator[tuple[Path, str]]:
+    where = step.working_directory if isinstance(step.working_directory, str) else "."
+    yield (*path, "working_directory"), where
+    if isinstance(step.cache_key_files, list):
+        for index, pattern in enumerate(step.cache_key_files):
+            yield (*path, "cache_key_files", index), pattern
+    if isinstance(step.produces, schema.Produces):
+        for index, artifact in enumerate(step.produces.artifacts):
+            yield (*path, "produces", "artifacts", index, "path"), artifact.path
+        for name, source in step.produces.outputs.items():
+            if source.startswith(FROM_FILE):
+                yield (*path, "produces", "outputs", name), os.path.join(where, source.removeprefix(FROM_FILE).strip())
+
+
+def _before_glob(path: str) -> str:
+    parts = path.split("/")
+    plain = next((at for at, part in enumerate(parts) if _GLOB & set(part)), len(parts))
+    return "/".join(parts[:plain])
