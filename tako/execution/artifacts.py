@@ -8,6 +8,7 @@ from tako.config.model import DEFAULT_ARTIFACT
 from tako.errors import StepError
 from tako.execution.checksums import path_checksum
 from tako.execution.event import ArtifactRef
+from tako.execution.globs import match
 from tako.files import copy_into, make_dirs, remove_tree
 
 TYPE_CHECKING = False
@@ -43,13 +44,13 @@ def collect_artifact(
             cure="let the step make it, or correct the artifact's path",
         )
     root = os.path.realpath(repo_dir)
-    for match in matches:
-        if not os.path.realpath(os.path.join(repo_dir, match)).startswith(root + os.sep):
-            raise StepError(f"artifact {name!r} leads out of the repository: {match}", where=where)
+    for each in matches:
+        if not os.path.realpath(os.path.join(repo_dir, each)).startswith(root + os.sep):
+            raise StepError(f"artifact {name!r} leads out of the repository: {each}", where=where)
     target = os.path.join(store, *repo.split("/"), name)
     remove_tree(target)
     make_dirs(target)
-    copies = [copy_into(os.path.join(repo_dir, match), target) for match in matches]
+    copies = [copy_into(os.path.join(repo_dir, each), target) for each in matches]
     path = copies[0] if len(copies) == 1 else target
     return ArtifactRef(repo=repo, name=name, path=path, sha256=path_checksum(path))
 
@@ -77,9 +78,7 @@ def found_artifact(name: str, context: StepContext) -> ArtifactRef | None:
 
 def find(patterns: Sequence[str], repo_dir: str) -> list[str]:
     """What the patterns match, relative to the repository, sorted, each once."""
-    from glob import glob
-
-    return sorted({match for pattern in patterns for match in glob(pattern, root_dir=repo_dir, recursive=True)})
+    return sorted({found for pattern in patterns for found in match(pattern, repo_dir)})
 
 
 def produced_name(produces: Produces) -> str:

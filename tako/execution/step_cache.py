@@ -186,6 +186,8 @@ def _copy_all(files: Mapping[str, str], target: str) -> str:
 
 
 def _copy_checked(source: str, target: str, expected: str) -> None:
+    if not os.path.isdir(source):
+        raise DamagedEntryError("its files are gone")
     remove_tree(target)
     copy_thing(source, target)
     if path_checksum(target) != expected:

@@ -20,7 +20,8 @@ import stat
 
 from tako.errors import StepError
 from tako.execution.artifacts import declared_paths, find
-from tako.execution.checksums import describe
+from tako.execution.checksums import describe, walk
+from tako.execution.globs import has_wildcard
 from tako.files import canonical, checksum, machine_errors
 from tako.records import record, replace, to_data
 from tako.steps.base import StepContext
@@ -40,7 +41,6 @@ NAMES_INPUTS = b"TAKO_INPUT_"
 NAMES_ARTIFACTS = b"TAKO_ARTIFACT_"
 
 _BLOCK = 1 << 20
-_MAGIC = frozenset("*?[")
 
 
 @record
@@ -77,18 +77,20 @@ def step_key(context: StepContext) -> StepKey:
 
 
 def key_files(pattern: str, repo_dir: str) -> tuple[str, ...]:
-    """The files that a glob matches, relative to the repository.
+    """The files and links that a glob matches, relative to the repository.
 
-    What names a directory plainly, without a wildcard, means everything in it.
+    What names a directory plainly, without a wildcard, means everything in it but git's own files.
     """
-    if not _MAGIC.intersection(pattern) and os.path.isdir(os.path.join(repo_dir, pattern)):
-        from tako.execution.checksums import walk
+    place = os.path.join(repo_dir, pattern)
+    if not has_wildcard(pattern) and os.path.isdir(place):
+        found = [os.path.join(pattern, name) for name in walk(place) if ".git" not in name.split("/")]
+    else:
+        found = find([pattern], repo_dir)
+    return tuple(name for name in map(os.path.normpath, found) if not _is_directory(os.path.join(repo_dir, name)))
 
-        place = os.path.normpath(pattern)
-        inside = (os.path.normpath(os.path.join(place, name)) for name in walk(os.path.join(repo_dir, pattern)))
-        return tuple(name for name in inside if not os.path.isdir(os.path.join(repo_dir, name)))
-    matches = (os.path.normpath(match) for match in find([pattern], repo_dir))
-    return tuple(name for name in matches if not os.path.isdir(os.path.join(repo_dir, name)))
+
+def _is_directory(path: str) -> bool:
+    return os.path.isdir(path) and not os.path.islink(path)
 
 
 def _definition(context: StepContext) -> dict[str, Any]:
