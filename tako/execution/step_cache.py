@@ -15,6 +15,7 @@ match its checksum, and a missing entry is a step that is run.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 
 from tako.errors import MachineError, StateError, TakoError
@@ -92,19 +93,20 @@ class StepCache:
         Raises ``DamagedEntryError``, or ``MachineError`` if the copy cannot be made.
         """
         place = self.path(key)
+        before = _identity(place)
+        if before is None:
+            return None
         try:
             entry = self._read(key)
             if entry.sha256 is not None:
                 _copy_checked(os.path.join(place, FILES), copy_to, entry.sha256)
-        except (StateError, DamagedEntryError) as error:
-            if not os.path.lexists(place):
+        except (StateError, DamagedEntryError, MachineError) as error:
+            if _identity(place) != before:
+                # Somebody removed it while it was read; another one may be there by now.
                 return None
+            if isinstance(error, MachineError):
+                raise
             raise DamagedEntryError(str(error)) from error
-        except MachineError:
-            # Somebody removes it while it is read.
-            if not os.path.lexists(place):
-                return None
-            raise
         return entry
 
     def used(self, key: str) -> None:
@@ -213,11 +215,20 @@ def _rename(temporary: str, final: str) -> bool:
     with machine_errors("write", final):
         try:
             os.rename(temporary, final)
-        except OSError:
-            if os.path.isdir(final):
+        except OSError as error:
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
                 return False
             raise
     return True
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """What tells a directory from another one that took its name; None if there is none."""
+    try:
+        status = os.lstat(path)
+    except OSError:
+        return None
+    return status.st_ino, status.st_ctime_ns
 
 
 def _discard(path: str) -> None:
