@@ -22,5 +22,5 @@ def caching_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
     if not patterns:
         yield from fault(place, "must name a file or a glob; leave it out to run the step every time")
     for index, pattern in enumerate(patterns):
-        wrong = names.NO_TEMPLATE if names.is_template(pattern) else names.path_fault(pattern)
+        wrong = names.NO_TEMPLATE.removeprefix("it ") if names.is_template(pattern) else names.path_fault(pattern)
         yield from fault((*place, index), wrong, pattern)
