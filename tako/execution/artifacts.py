@@ -6,9 +6,7 @@ import os
 
 from tako.config.model import DEFAULT_ARTIFACT
 from tako.errors import StepError
-from tako.execution.checksums import path_checksum
 from tako.execution.event import ArtifactRef
-from tako.execution.globs import match
 from tako.files import copy_into, make_dirs, remove_tree
 
 TYPE_CHECKING = False
@@ -35,6 +33,8 @@ def collect_artifact(
     Raises ``StepError`` if nothing matches or a match leads out of the repository, ``MachineError`` if copying
     fails.
     """
+    from tako.execution.checksums import path_checksum
+
     matches = find(patterns, repo_dir)
     if not matches:
         raise StepError(
@@ -78,6 +78,8 @@ def found_artifact(name: str, context: StepContext) -> ArtifactRef | None:
 
 def find(patterns: Sequence[str], repo_dir: str) -> list[str]:
     """What the patterns match, relative to the repository, sorted, each once."""
+    from tako.execution.globs import match
+
     return sorted({found for pattern in patterns for found in match(pattern, repo_dir)})
 
 

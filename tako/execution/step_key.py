@@ -63,7 +63,8 @@ def step_key(context: StepContext) -> StepKey:
     found = {pattern: key_files(pattern, context.capabilities.repo_dir) for pattern in spec.cache_key_files}
     files = sorted({name for names in found.values() for name in names})
     root = os.path.realpath(context.capabilities.repo_dir)
-    listed = [_listed(name, root, context.where) for name in files]
+    directories: dict[str, str] = {}
+    listed = [_listed(name, root, directories, context.where) for name in files]
     definition = _definition(_placeless(context))
     words = canonical(definition).encode("utf-8", "surrogatepass")
     document: dict[str, Any] = {"format": FORMAT, "step": definition, "files": listed}
@@ -132,10 +133,16 @@ def _identity(artifact: ArtifactRef) -> str:
     return f"sha256:{artifact.sha256}" if artifact.sha256 is not None else artifact.path
 
 
-def _listed(name: str, root: str, where: str) -> list[str]:
-    """A key file as the key knows it. Of a link that stays inside, what it leads to counts as well."""
+def _listed(name: str, root: str, directories: dict[str, str], where: str) -> list[str]:
+    """A key file as the key knows it. Of a link that stays inside, what it leads to counts as well.
+
+    ``directories`` are those whose real paths are known by now: telling them costs more than reading a small file.
+    """
     path = os.path.join(root, name)
-    real = os.path.realpath(path)
+    above, base = os.path.split(path)
+    if above not in directories:
+        directories[above] = os.path.realpath(above)
+    real = os.path.realpath(path) if os.path.islink(path) else os.path.join(directories[above], base)
     if not real.startswith(root + os.sep):
         raise StepError(
             f"a key file leads out of the repository: {name}",
