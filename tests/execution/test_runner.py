@@ -471,6 +471,16 @@ def test_a_fan_out_sends_the_declared_artifact_that_a_step_made_without_saying_s
     assert read_state(bench.workspace.state).steps[1].artifacts == (sent,)
 
 
+def test_what_a_fan_out_sends_is_recorded_beside_what_it_produces(tmp_path: Path) -> None:
+    make = StepSpec(id="make", run="mkdir dist; echo 1 > dist/lib")
+    params = {"event_type": "built", "artifact": "lib", "wait_for_children": False}
+    produces = Produces(outputs={"x": "{{ inputs.x }}"})
+    emit = StepSpec(id="tell", uses="tako/fan-out@v1", params=params, produces=produces)
+    state = Bench(tmp_path, make, emit, artifacts=(LIB,), inputs={"x": "1"}).run()
+    assert [artifact.name for artifact in state.steps[1].artifacts] == ["lib"]
+    assert state.steps[1].outputs["x"] == "1"
+
+
 def test_a_fan_out_sends_what_was_produced_not_what_lies_there_since(tmp_path: Path) -> None:
     make = StepSpec(id="make", run="mkdir dist; echo 1 > dist/lib", produces=Produces(artifact="lib"))
     spoil = StepSpec(id="spoil", run="echo 2 > dist/lib")

@@ -307,6 +307,8 @@ def test_outputs_artifact_and_events_are_as_if_the_step_had_run(stage: Stage) ->
     assert restored.outputs == {"extra": "e", "version": "4", "label": "2/4/e"}
     assert restored.announced[0].payload == {"label": "2/4/e"}
     assert restored.announced[0].artifact == "lib"
+    (key,) = stage.entries()
+    assert stage.cache.check(key).outputs == {"extra": "e", "version": "4"}
     (first,), (second,) = made.artifacts, restored.artifacts
     assert (first.name, first.sha256) == (second.name, second.sha256)
     assert Path(second.path).read_text() == (stage.repo / "dist/lib.txt").read_text() == "one\n"

@@ -114,6 +114,10 @@ def test_a_subscription_that_starts_the_same_workflow_wins() -> None:
     assert made.runs[0].held
 
 
+def test_a_subscription_wins_also_over_another_ref() -> None:
+    assert started(plan(repository(hears=(subscription(),)), said=(dependent(ref="dev"),))) == [f"{CLIENT}:verify@main"]
+
+
 @pytest.mark.parametrize("changes", [{"filters": ("false",)}, {"enabled": False}, {"workflow": "other"}])
 def test_a_subscription_that_does_not_start_it_changes_nothing(changes: dict[str, Any]) -> None:
     client = repository(CLIENT, make_workflow("verify"), make_workflow("other"), hears=(subscription(**changes),))
