@@ -73,7 +73,7 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
     wiring = make_wiring(cache_dir=cache_dir)
     target = find_target(wiring, root, repo)
     wanted = _wanted(target, name, "command", "builds it")
-    commands = Commands(wiring.processes, env=os.environ, on_output=_pass_on)
+    commands = Commands(wiring.processes, env=_environment(target), on_output=_pass_on)
     built = [each for artifact in wanted for each in build_artifact(artifact, target.source, commands)]
     if as_json:
         show(json.dumps([to_data(each) for each in built], indent=2) + "\n")
@@ -111,7 +111,9 @@ def install(source: str, into: str, timeout: str | None, cache_dir: str | None, 
     target = find_target(wiring, place if in_a_directory else None, None if in_a_directory else place)
     wanted = _wanted(target, name, "install_command", "installs it")
     with stoppable() as stopped, built_in(wiring, target) as directory:
-        commands = Commands(wiring.processes, env=os.environ, on_output=_pass_on, stops=stopped.stops, timeout=seconds)
+        commands = Commands(
+            wiring.processes, env=_environment(target), on_output=_pass_on, stops=stopped.stops, timeout=seconds
+        )
         try:
             done = _install_all(wiring, wanted, target, _Places(directory, os.path.abspath(into)), commands)
         except StoppedError:
@@ -170,6 +172,12 @@ def _wanted(target: Target, name: str | None, field: str, does: str) -> list[Art
         cure = f"those with {has} are {names}" if names else f"give the artifact `{field}`, which {does}"
         raise UsageError(f"there is {what} with {has}", where=target.config.path, cure=cure)
     return wanted
+
+
+def _environment(target: Target) -> dict[str, str]:
+    """The user's environment, without the variables that are secrets of workflows of the artifact's repository."""
+    secret = {name for workflow in target.config.workflows for name in workflow.secrets}
+    return {name: value for name, value in os.environ.items() if name not in secret}
 
 
 def _built_line(built: Built) -> str:

@@ -11,11 +11,12 @@ from typing import Any
 from msgspec import UnsetType
 
 from tako.config import schema
-from tako.config.build import step_id
 from tako.config.check_references import Scope, unknown_names
+from tako.config.check_secrets import secret_variables
 from tako.config.labels import label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
+from tako.config.step_ids import step_id
 from tako.errors import ExpressionError
 from tako.expressions import cel, names, templates, versions
 
@@ -41,10 +42,15 @@ def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
     )
     yield from _templates(workflow.env, (*path, "env"), scope)
     for index, step in enumerate(workflow.steps):
-        yield from _of_step(step, (*path, "steps", index), scope.after(index))
+        place: Path = (*path, "steps", index)
+        before = scope.after(index)
+        yield from _of_step(step, place, before.without(secret_variables(workflow, step)))
+        for number, each in enumerate(step.on_failure):
+            failed = before.with_roots("error").without(secret_variables(workflow, each))
+            yield from _of_step(each, (*place, "on_failure", number), failed)
 
 
-def _of_step(step: schema.Step, path: Path, scope: Scope) -> Iterator[Problem]:
+def _of_step(step: schema.AnyStep, path: Path, scope: Scope) -> Iterator[Problem]:
     if isinstance(step.condition, str):
         yield from _condition(step.condition, (*path, "if"), scope)
     for field, value in (("run", step.run), ("working_directory", step.working_directory), ("env", step.env)):
@@ -59,7 +65,7 @@ def _of_step(step: schema.Step, path: Path, scope: Scope) -> Iterator[Problem]:
             yield from _templates(told, (*place, "events", index), within)
 
 
-def _with_scope(step: schema.Step, scope: Scope) -> Scope:
+def _with_scope(step: schema.AnyStep, scope: Scope) -> Scope:
     """A fan-out sees the outputs of the steps before it; what a kind from elsewhere adds, only it can know."""
     if step.uses == FAN_OUT:
         return scope.with_roots("outputs")

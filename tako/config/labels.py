@@ -18,6 +18,7 @@ _NOUNS = {
     "outputs": "output",
     "env": "variable",
     "filters": "filter",
+    "on_failure": "on_failure step",
 }
 
 

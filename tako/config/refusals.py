@@ -28,14 +28,10 @@ class Refusal:
 
 
 REFUSED = (
-    Refusal(WORKFLOW, "secrets", ([],)),
     Refusal(WORKFLOW, "image"),
     Refusal(RESOURCES, "cpu_limit"),
     Refusal(RESOURCES, "disk_limit"),
-    Refusal(STEP, "retry"),
-    Refusal(STEP, "continue_on_error", (False,)),
     Refusal(STEP, "long_running", (False,)),
-    Refusal(STEP, "on_failure", ([],)),
     Refusal(STEP, "image"),
     Refusal(STEP, "network"),
     Refusal(STEP, "capabilities"),

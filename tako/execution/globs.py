@@ -30,8 +30,9 @@ def match(pattern: str, directory: str) -> Iterator[str]:
     parts = [part for part in pattern.split("/") if part not in ("", os.curdir)]
     if pattern and not parts:
         yield os.curdir
+    must_be_directory = pattern.endswith(("/", "/."))
     for path in _below("", parts, directory):
-        if path and (not pattern.endswith("/") or os.path.isdir(os.path.join(directory, path))):
+        if path and (not must_be_directory or os.path.isdir(os.path.join(directory, path))):
             yield path
 
 

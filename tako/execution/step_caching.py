@@ -13,29 +13,21 @@ from tako import stdio
 from tako.errors import MachineError, TakoError
 from tako.execution.artifacts import collect_artifact, declared_paths, find, produced_name
 from tako.execution.checksums import describe, walk
+from tako.execution.confidential import keep_outputs_public
+from tako.execution.produced import Produced, render_output, with_outputs
 from tako.execution.step_cache import CachedStep, DamagedEntryError, StepCache, copy_thing
 from tako.execution.step_key import step_key
 from tako.execution.workspace import home_of
 from tako.expressions import templates
 from tako.files import machine_errors, make_dirs, remove_tree
 from tako.log_file import DEFAULT_LOG_LIMIT, LazyLog
-from tako.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from tako.execution.event import ArtifactRef
     from tako.execution.step_key import StepKey
     from tako.steps.base import StepContext
-
-
-@record
-class Restored:
-    """What a step came to when it was run, in the place of this run."""
-
-    outputs: Mapping[str, str]
-    artifacts: tuple[ArtifactRef, ...]
 
 
 def caching_of(
@@ -72,7 +64,7 @@ class StepCaching:
         self._notes = [f"no file matches {pattern!r} of cache_key_files" for pattern in key.unmatched]
         """For the log, which the step itself empties when it begins."""
 
-    def restore(self) -> Restored | None:
+    def restore(self) -> Produced | None:
         """Put the step's artifact where the step would have put it, and tell its outputs; None if it is to be run."""
         if self._asked_again:
             return None
@@ -126,12 +118,12 @@ class StepCaching:
             self._cache.remove(self._key.value)
             return None
 
-    def _restored(self, entry: CachedStep, staged: str) -> Restored | None:
+    def _restored(self, entry: CachedStep, staged: str) -> Produced | None:
         context, produces = self._context, self._context.spec.produces
         outputs = self._outputs(entry)
         patterns = declared_paths(produces, context.request.artifacts) if produces else ()
         if produces is None or not patterns:
-            return Restored(outputs, ())
+            return with_outputs(context, outputs, (), cached=True)
         if entry.sha256 is None or not self._place(staged):
             return None
         artifact = collect_artifact(
@@ -142,15 +134,16 @@ class StepCaching:
             store=context.capabilities.workspace.artifacts,
             where=context.where,
         )
-        return Restored(outputs, (artifact,))
+        return with_outputs(context, outputs, (artifact,), cached=True)
 
     def _outputs(self, entry: CachedStep) -> dict[str, str]:
-        """What is cached, and then what templates make of it in this run. Raises ``ExpressionError``."""
+        """What is cached, then what templates make of it in this run. Raises ``ExpressionError`` or ``StepError``."""
         context = self._context
         outputs = dict(entry.outputs)
         for name, source in (context.spec.produces.outputs if context.spec.produces else {}).items():
             if _is_rendered(source):
-                outputs[name] = templates.render(source, context.scope(outputs=dict(outputs)), where=context.where)
+                outputs[name] = render_output(context, source, outputs)
+        keep_outputs_public(context, outputs)
         return outputs
 
     def _place(self, staged: str) -> bool:

@@ -100,7 +100,7 @@ def _definition(context: StepContext) -> dict[str, Any]:
     return {
         "repo": request.repo,
         "id": spec.id,
-        "run": context.render(spec.run or ""),
+        "run": context.render_script(spec.run or ""),
         "shell": spec.shell,
         "working_directory": context.render(spec.working_directory or ""),
         # Not what the environment makes of them: there the name of a secret is its value.

@@ -7,6 +7,7 @@
     journal.jsonl         a root's record of its whole tree
     answers/<step>.json   how a fan-out ended, written by the root for a suspended run
     logs/<step>.log       what a step printed; logs/child.stderr what the child process itself said
+    logs/<step>.attempt-<n>.log   what a try at it printed that was followed by another
     attempt-<n>/          the logs of tries that crashed, when the run was tried again
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to
@@ -77,6 +78,10 @@ class Workspace:
         """The log file of a step."""
         return os.path.join(self.path, "logs", f"{step_id}.log")
 
+    def attempt_log(self, step_id: str, number: int) -> str:
+        """The log file of a try at a step that failed and was followed by another; no step has a dot in its id."""
+        return os.path.join(self.path, "logs", f"{step_id}.attempt-{number}.log")
+
     def answer(self, step_id: str) -> str:
         """Where the root says how the fan-out of a step ended."""
         return os.path.join(self.path, "answers", f"{step_id}.json")
@@ -89,6 +94,12 @@ class Workspace:
         """Create the directories that every run has. Raises ``MachineError``."""
         for name in ("logs", "locks", "tmp"):
             make_dirs(os.path.join(self.path, name))
+
+    def forget_outputs(self) -> None:
+        """Remove what steps wrote their outputs to: there may be secrets in it."""
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.temporary):
+                os.unlink(os.path.join(self.temporary, name))
 
     @property
     def has_begun(self) -> bool:

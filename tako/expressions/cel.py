@@ -1,8 +1,8 @@
 """Conditions and filters: CEL, https://github.com/google/cel-spec, with functions for text and versions.
 
 What bounds an evaluation: the runtime allows 10,000 steps of comprehensions, 32 levels of nesting, and regular
-expressions that take linear time; the length of an expression is bounded here. Its memory is not: ``replace`` upon
-``replace`` can fill it, which is no more than any command in the same file can do.
+expressions that take linear time; the length of an expression is bounded here, and what it makes and looks at in
+``cel_cost``, where it has anything that can make much out of little.
 
 ``.inputs.x`` and ``.Inputs.x`` are ``inputs.x``, and ``steps.a.x`` is ``steps.a.outputs.x`` unless the step itself
 has an ``x``, such as ``status``.
@@ -11,6 +11,7 @@ has an ``x``, such as ``status``.
 from __future__ import annotations
 
 from tako.errors import ExpressionError
+from tako.secrets.run import is_kept_from
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,8 +21,12 @@ if TYPE_CHECKING:
 MAX_LENGTH = 10_000
 """Characters of one expression."""
 
+_HEAVY = ("+", "replace", "join", "format", "map", "filter", "all", "exists", "split", "quote")
+"""What can make much out of little, or does one thing many times; what has none of it costs what it is long."""
+
 _CEL = "conditions are CEL, without {{ }}: `inputs.x == 'a' && has(event.payload.y)`"
 _SEMVER = "versions have semver.major(s), semver.minor(s), semver.patch(s) and semver.matches(s, range)"
+_NO_KEY = "Key not found in map : "
 _NO_VARIABLE = "No value with name "
 _UNDECLARED = "undeclared reference to "
 
@@ -39,13 +44,16 @@ def evaluate(text: str, scope: Mapping[str, Any], *, where: str) -> bool:
     from tako.expressions import cel_runtime
 
     program = _program(text, where)
+    variables = _variables(scope)
+    if any(word in text for word in _HEAVY):
+        _refuse_heavy(text, variables, where)
     try:
-        result = program.eval(data=_variables(scope))
+        result = program.eval(data=variables)
         kind, value = result.type(), result.plain_value()
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
-        raise _not_evaluated(str(error), text, where) from None
+        raise _not_evaluated(str(error), text, scope, where) from None
     if kind == cel_runtime.ERROR:
-        raise _not_evaluated(str(value), text, where)
+        raise _not_evaluated(str(value), text, scope, where)
     if kind != cel_runtime.BOOL:
         raise _not_boolean(kind.name(), text, where)
     return value is True
@@ -71,6 +79,20 @@ def _program(text: str, where: str) -> Any:
     if kind not in (cel_runtime.BOOL, cel_runtime.DYN):
         raise _not_boolean(kind.name(), text, where)
     return program
+
+
+def _refuse_heavy(text: str, variables: Mapping[str, Any], where: str) -> None:
+    from tako.expressions import cel_cost, cel_runtime
+
+    made, read = cel_cost.work(cel_runtime.syntax(text), variables)
+    if made > cel_cost.MAX_MADE or read > cel_cost.MAX_READ:
+        what, most = ("make", cel_cost.MAX_MADE) if made > cel_cost.MAX_MADE else ("look at", cel_cost.MAX_READ)
+        raise ExpressionError(
+            f"the condition `{_short(text)}` could take too much",
+            where=where,
+            why=f"with these values it could {what} more than {most:,} characters and items",
+            cure="compute it in a step and compare the step's output",
+        )
 
 
 def _variables(scope: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,17 +156,42 @@ def _unknown_cure(name: str, text: str) -> str:
     return f"did you mean `{near}`? {known}" if near else known
 
 
-def _not_evaluated(message: str, text: str, where: str) -> ExpressionError:
+def _not_evaluated(message: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError:
     why = _bare(message)
     cure = ""
     if why.startswith(_NO_VARIABLE):
         name = why.removeprefix(_NO_VARIABLE).split('"')[1]
         why = f"`{name}` does not exist here"
-    elif why.startswith("Key not found"):
+    elif why.startswith(_NO_KEY):
+        key = why.removeprefix(_NO_KEY).strip('"')
+        known = _secret(key, text, scope, where) or _absent(key, text, scope, where)
+        if known is not None:
+            return known
         cure = "if the key may be missing, ask first: `has(event.payload.x) && …`"
     elif why.startswith("Iteration budget"):
         why = "it takes more than the 10,000 steps that are allowed"
     return ExpressionError(f"the condition `{_short(text)}` could not be evaluated", where=where, why=why, cure=cure)
+
+
+def _secret(key: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError | None:
+    from tako.expressions import names
+
+    if "env" not in text or not is_kept_from(scope.get("env"), key):
+        return None
+    what = f"the condition `{_short(text)}` cannot read `env.{key}`"
+    return ExpressionError(what, where=where, why=names.secret_why(key), cure=names.secret_cure(key))
+
+
+def _absent(key: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError | None:
+    from tako.expressions import absent
+
+    step_id = absent.named_step(key, text, scope)
+    if not step_id:
+        return None
+    field = f"steps['{step_id}']" if "-" in step_id else f"steps.{step_id}"
+    return absent.absent(
+        step_id, key, scope, where=where, cure=f"ask first: `{field}.status == 'success' && …`, or `has({field}.{key})`"
+    )
 
 
 def _not_boolean(kind: str, text: str, where: str) -> ExpressionError:

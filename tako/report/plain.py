@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from tako.clock import duration
+from tako.report.steps import update_line
 from tako.report.words import MARKS, failure_title
 
 TYPE_CHECKING = False
@@ -41,10 +42,7 @@ class PlainReporter:
         if not (root or self._verbose) or step.status == "suspended":
             return
         label = f"step '{step.id}'" if root else f"{request.label} step '{step.id}'"
-        if step.status == "running":
-            self._line(f"… {label}")
-        else:
-            self._line(f"{MARKS.get(step.status, '?')} {label} {step.status} ({took(step)})")
+        self._line(update_line(label, step))
 
     def run_waiting(self, request: RunRequest) -> None:
         if self._verbose:
@@ -83,11 +81,6 @@ class PlainReporter:
 
     def _line(self, text: str) -> None:
         self._write(text + "\n")
-
-
-def took(step: StepUpdate) -> str:
-    """How long a step took, and whether that is because it was not run: ``1.2s``, or ``12ms, cached``."""
-    return f"{duration(step.seconds)}, cached" if step.cached else duration(step.seconds)
 
 
 def retry_line(request: RunRequest, attempt: Attempt, delay: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 
@@ -9,10 +10,14 @@ from tako.clock import SystemClock, duration
 from tako.errors import StepError, UsageError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
+from tako.execution.inside import is_inside
+from tako.execution.tainted import tainted_paths
 from tako.expressions import templates
+from tako.expressions.names import variable_name
 from tako.process import NO_STOPS
 from tako.quantities import parse_size
 from tako.records import record
+from tako.secrets.run import NO_SECRETS, EnvScope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +30,9 @@ if TYPE_CHECKING:
     from tako.execution.request import RunRequest
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
+    from tako.expressions.templates import Paths
     from tako.process import Processes
+    from tako.secrets.run import RunSecrets
     from tako.signals import Stops
 
     class Step(Protocol):
@@ -60,11 +67,14 @@ class RunInterruptedError(Exception):
     """A stop was asked for while a step ran. Not a failure of the step: it runs again when the run is resumed."""
 
 
-class StoppableClock(SystemClock):
+class StoppableClock:
     """A clock that nobody sleeps through a stop by: for waiting on what others hold."""
 
-    def __init__(self, stops: Stops) -> None:
-        """``stops`` tell when to stop."""
+    def __init__(self, stops: Stops, clock: Clock | None = None) -> None:
+        """``stops`` tell when to stop, ``clock`` what time it is, the machine's by default."""
+        self._clock = clock or SystemClock()
+        self.now = self._clock.now
+        self.monotonic = self._clock.monotonic
         self._poll = select.poll()
         for descriptor in stops.all:
             self._poll.register(descriptor, select.POLLIN)
@@ -88,6 +98,7 @@ class Capabilities:
     repo_dir: str
     processes: Processes
     clock: Clock
+    """Its ``sleep`` ends by ``RunInterruptedError`` when a stop is asked for."""
     base_env: Mapping[str, str]
     """The user's environment, without Tako's own variables."""
     stops: Stops = NO_STOPS
@@ -98,6 +109,8 @@ class Capabilities:
     """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None
     """Called with the step's id and what it prints, for a reader who wants to see it now."""
+    secrets: RunSecrets = NO_SECRETS
+    """Of the run; ``StepContext.environment`` has those that the step names."""
 
 
 class StepContext:
@@ -110,12 +123,19 @@ class StepContext:
         state: ExecutionState,
         *,
         time_left: float | None = None,
+        step_attempt: int = 1,
+        error: Failure | None = None,
     ) -> None:
-        """``time_left`` is what the workflow's timeout leaves the step, in seconds."""
+        """``time_left`` is what the workflow's timeout leaves the step, in seconds.
+
+        ``step_attempt`` is which try at the step this is, ``error`` what the step failed by whose ``on_failure`` it is.
+        """
         self.capabilities = capabilities
         self.spec = spec
         self.state = state
         self.time_left = time_left
+        self.step_attempt = step_attempt
+        self.error = error
         self._environment: dict[str, str] | None = None
 
     @property
@@ -149,11 +169,17 @@ class StepContext:
         """The file to which the step writes ``name=value`` lines."""
         return os.path.join(self.capabilities.workspace.temporary, f"{self.spec.id}.output")
 
+    def forget_outputs(self) -> None:
+        """Remove what the step wrote its outputs to: there may be secrets in it."""
+        for path in (self.output_path, f"{self.output_path}.env"):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
     @property
     def directory(self) -> str:
         """Where the step runs. Raises ``ExpressionError``, or ``StepError`` if that is not in the repository."""
         inside = self.render(self.spec.working_directory or "")
-        if os.path.isabs(inside) or os.path.normpath(inside).split(os.sep)[0] == os.pardir:
+        if not is_inside(self.capabilities.repo_dir, inside):
             raise StepError(f"the working directory {inside!r} leads out of the repository", where=self.where)
         return os.path.join(self.capabilities.repo_dir, inside).rstrip("/")
 
@@ -163,29 +189,62 @@ class StepContext:
         event = request.event
         return {
             "inputs": dict(request.inputs),
-            "steps": {step.id: {"outputs": dict(step.outputs), "status": step.status} for step in self.state.steps},
+            "steps": {
+                each.id: {"outputs": dict(each.outputs), "status": each.status}
+                for step in self.state.steps
+                for each in (step, *step.handlers)
+            },
             "event": event.scope() if event else {},
             "events": [each.scope() for each in request.heard or ((event,) if event else ())],
             "payload": dict(event.payload) if event else {},
             "artifacts": artifact_scope(request.visible_artifacts),
-            "env": self.environment(),
+            "env": EnvScope(self.public_environment(), {*self.secret_variables(), *self.request.workflow.secrets}),
             "repo": request.repo,
             "run": {"id": request.run_id, "root_id": request.root_id, "workflow": request.workflow.name},
+            **({"error": error_scope(self.error)} if self.error is not None else {}),
             **more,
         }
 
     def render(self, text: str) -> str:
-        """A template's text. Raises ``ExpressionError``."""
-        return templates.render(text, self.scope(), where=self.where) if templates.is_template(text) else text
+        """A template's text. Raises ``ExpressionError``, or ``StepError`` if there is a secret in it."""
+        if not templates.is_template(text):
+            return text
+        rendered = templates.render(text, self.scope(), where=self.where)
+        self.capabilities.secrets.refuse(rendered, "what a template yields", where=self.where)
+        return rendered
+
+    def render_script(self, text: str) -> str:
+        """A template's text as a shell script. Raises ``ExpressionError``, also if what came with an event, and is in
+        it, could become code."""
+        if not templates.is_template(text):
+            return text
+        return templates.render_script(text, self.scope(), self.tainted, where=self.where)
+
+    @property
+    def tainted(self) -> Paths:
+        """What in ``scope()`` came with an event. Raises ``ExpressionError``."""
+        return tainted_paths(self.request, self.state, self.spec, where=self.where)
 
     def environment(self) -> dict[str, str]:
-        """What the step's processes find in their environment. Raises ``ExpressionError``."""
+        """What the step's processes find in their environment. Raises ``ExpressionError`` or ``StepError``."""
+        return {**self.public_environment(), **self.secret_variables()}
+
+    def secret_variables(self) -> dict[str, str]:
+        """Those variables of the step that are secrets: for nothing but its processes."""
+        named = self.capabilities.secrets.named_in(self.spec.env)
+        return {name: value for name, value in named.items() if not is_own(name)}
+
+    def public_environment(self) -> dict[str, str]:
+        """The step's environment without its secrets. Raises ``ExpressionError`` or ``StepError``."""
         if self._environment is None:
-            self._environment = dict(self.capabilities.base_env)
+            secret = self.secret_variables()
+            self._environment = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
             for declared in (self.request.workflow.env, self.spec.env):
-                rendered = {name: self.render(value) for name, value in declared.items()}
+                rendered = {name: self.render(value) for name, value in declared.items() if name not in secret}
                 self._environment.update(rendered)
             self._environment.update(self._own_variables())
+            for name in secret:
+                self._environment.pop(name, None)
         return self._environment
 
     def _own_variables(self) -> dict[str, str]:
@@ -202,7 +261,10 @@ class StepContext:
             "TAKO_EVENT_ID": request.event.id if request.event is not None else "",
             "TAKO_IDEMPOTENCY_KEY": f"{cause}:{request.label}:{self.spec.id}",
             "TAKO_ATTEMPT": str(self.capabilities.attempt),
+            "TAKO_STEP_ATTEMPT": str(self.step_attempt),
         }
+        if self.error is not None:
+            own |= {f"TAKO_ERROR_{name.upper()}": _plain(value) for name, value in error_scope(self.error).items()}
         for name, value in request.inputs.items():
             own[f"TAKO_INPUT_{variable_name(name)}"] = _plain(value)
         for artifact in reversed(request.visible_artifacts):
@@ -217,15 +279,26 @@ def workflow_overtime(request: RunRequest) -> Failure:
     return Failure(kind=WORKFLOW_TIMEOUT, message=message)
 
 
-def variable_name(name: str) -> str:
-    """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
-    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
+def error_scope(failure: Failure) -> dict[str, Any]:
+    """A failure as the steps of an ``on_failure`` see it. The message may hold a NUL, which no variable can."""
+    return {
+        "step": failure.step,
+        "kind": failure.kind,
+        "message": failure.message.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        "exit_code": failure.exit_code,
+        "signal": failure.signal,
+    }
 
 
 OWN_VARIABLES = frozenset(
     {
         "TAKO_ATTEMPT",
         "TAKO_CHAOS",
+        "TAKO_ERROR_EXIT_CODE",
+        "TAKO_ERROR_KIND",
+        "TAKO_ERROR_MESSAGE",
+        "TAKO_ERROR_SIGNAL",
+        "TAKO_ERROR_STEP",
         "TAKO_EVENT_ID",
         "TAKO_FRESH",
         "TAKO_IDEMPOTENCY_KEY",
@@ -234,6 +307,9 @@ OWN_VARIABLES = frozenset(
         "TAKO_REPO",
         "TAKO_ROOT_RUN_ID",
         "TAKO_RUN_ID",
+        "TAKO_SECRETS_FD",
+        "TAKO_SECRETS_FILE",
+        "TAKO_STEP_ATTEMPT",
         "TAKO_STEP_ID",
         "TAKO_WORKSPACE",
     }

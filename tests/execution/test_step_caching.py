@@ -14,6 +14,7 @@ from tako.clock import SystemClock
 from tako.config.model import ArtifactSpec, EventTemplate, Produces, StepSpec
 from tako.execution.event import ArtifactRef
 from tako.execution.request import RunRequest
+from tako.execution.retry import StepAttempt
 from tako.execution.runner import Runner
 from tako.execution.state import ExecutionState, StepRecord, read_state
 from tako.execution.step_cache import StepCache
@@ -86,6 +87,8 @@ class Stage:
         return Runner(capabilities, step_kind=step_kind, observer=self)
 
     def step_started(self, spec: StepSpec) -> None: ...
+
+    def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None: ...
 
     def step_ended(self, step: StepRecord) -> None: ...
 

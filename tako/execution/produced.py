@@ -1,0 +1,109 @@
+"""What is taken from a step that succeeded: its outputs, its artifact, the events that it announces."""
+
+from __future__ import annotations
+
+from tako.execution.artifacts import collect_artifact, declared_paths, produced_name
+from tako.execution.confidential import keep_out, keep_outputs_public, refuse_artifact
+from tako.execution.outputs import collect, read_output_file
+from tako.execution.state import Announced
+from tako.execution.tainted import tainted_outputs
+from tako.expressions import templates
+from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tako.execution.event import ArtifactRef
+    from tako.steps.base import StepContext, StepResult
+
+
+@record
+class Produced:
+    """What was taken from a successful step."""
+
+    outputs: Mapping[str, str] = {}
+    artifacts: tuple[ArtifactRef, ...] = ()
+    announced: tuple[Announced, ...] = ()
+    tainted: tuple[str, ...] = ()
+    """The outputs among them that are made of what came with an event."""
+    cached: bool = False
+    """Whether it comes from the step cache, and the step was not run."""
+
+
+def take(context: StepContext, result: StepResult) -> Produced:
+    """What a successful step leaves behind: outputs, artifact, announced events.
+
+    Raises ``StepError`` or ``ExpressionError`` if something promised is not there.
+    """
+    produces = context.spec.produces
+    request, where = context.request, context.where
+    keep_out(context, result.event, "the event that it emits")
+    said = read_output_file(
+        context.output_path,
+        where=where,
+        refuse=lambda text: keep_out(context, text, "what it wrote to $TAKO_OUTPUT"),
+    )
+    written = {**result.outputs, **said}
+    keep_outputs_public(context, written)
+    if produces is None:
+        return Produced(outputs=written, artifacts=result.artifacts)
+    outputs = collect(
+        produces.outputs,
+        written=written,
+        stdout=result.stdout,
+        stderr=result.stderr,
+        exported=result.exported,
+        repo_dir=context.capabilities.repo_dir,
+        directory=context.directory,
+        render=lambda text, so_far: render_output(context, text, so_far),
+        where=where,
+    )
+    keep_outputs_public(context, outputs)
+    artifacts: tuple[ArtifactRef, ...] = ()
+    patterns = declared_paths(produces, request.artifacts)
+    if patterns:
+        refuse_artifact(context, produced_name(produces), patterns)
+        made = collect_artifact(
+            produced_name(produces),
+            patterns,
+            repo=request.repo,
+            repo_dir=context.capabilities.repo_dir,
+            store=context.capabilities.workspace.artifacts,
+            where=where,
+        )
+        artifacts = (made,)
+    return with_outputs(context, outputs, (*artifacts, *result.artifacts))
+
+
+def with_outputs(
+    context: StepContext, outputs: Mapping[str, str], artifacts: tuple[ArtifactRef, ...], *, cached: bool = False
+) -> Produced:
+    """What a step with these outputs and artifacts leaves behind: also the events that it announces.
+
+    Raises ``StepError`` or ``ExpressionError``.
+    """
+    produces, where = context.spec.produces, context.where
+    if produces is None:
+        return Produced(outputs, artifacts, cached=cached)
+    announced = tuple(
+        Announced(
+            **templates.render_value(
+                {"type": event.type, "schema_version": event.schema_version, "payload": dict(event.payload)},
+                context.scope(outputs=dict(outputs)),
+                where=where,
+            ),
+            artifact=produces.artifact,
+        )
+        for event in produces.events
+    )
+    keep_out(context, announced, "an event that it announces")
+    tainted = tainted_outputs(produces.outputs, context.tainted, where=where)
+    return Produced(outputs, artifacts, announced, tainted, cached=cached)
+
+
+def render_output(context: StepContext, text: str, so_far: Mapping[str, str]) -> str:
+    """An output that is a template, after those before it. Raises ``ExpressionError`` or ``StepError``."""
+    # Before, since what is wrong with a template is told with the values in it.
+    keep_outputs_public(context, so_far)
+    return templates.render(text, context.scope(outputs=dict(so_far)), where=context.where)
