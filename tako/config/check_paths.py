@@ -7,12 +7,11 @@ from collections.abc import Iterator
 
 from tako.config import schema
 from tako.config.labels import label
-from tako.config.names import is_template, path_fault
+from tako.config.names import FROM_FILE, is_template, path_fault
 from tako.config.problems import Path, Problem, quoted
 from tako.files import leads_out
 
 _GLOB = frozenset("*?[")
-FROM_FILE = "from_file:"
 
 
 def link_problems(root: schema.Root, directory: str) -> Iterator[Problem]:
@@ -28,13 +27,6 @@ def link_problems(root: schema.Root, directory: str) -> Iterator[Problem]:
         if leads_out(place, directory):
             what = f"leads out of the repository through a link, to {quoted(os.path.realpath(place))}"
             yield Problem(path, f"{label(path)} {what}")
-
-
-def source_fault(path: str, working_directory: str) -> str:
-    """Of the file that an output comes from, by its text: it is relative to where the step runs."""
-    if is_template(working_directory):
-        return path_fault(path) if os.path.isabs(path) else ""
-    return path_fault(os.path.join(working_directory, path))
 
 
 def _paths(root: schema.Root) -> Iterator[tuple[Path, str]]:

@@ -10,7 +10,6 @@ from tako.config import names, schema
 from tako.config.build import step_id
 from tako.config.check_kinds import own_kind_problems
 from tako.config.check_limits import fan_out_limits, step_limits
-from tako.config.check_paths import FROM_FILE, source_fault
 from tako.config.labels import fault, label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem, nearest, quoted
@@ -75,9 +74,9 @@ def _produces_problems(produces: schema.Produces, path: Path, artifacts: set[str
 def _file_problems(step: schema.Step, produces: schema.Produces, path: Path) -> Iterator[Problem]:
     where = step.working_directory if isinstance(step.working_directory, str) else ""
     for name, source in produces.outputs.items():
-        file = source.removeprefix(FROM_FILE).strip()
-        if source.startswith(FROM_FILE) and file and not names.path_fault(where or "."):
-            yield from fault((*path, name), source_fault(file, where), file)
+        file = source.removeprefix(names.FROM_FILE).strip()
+        if source.startswith(names.FROM_FILE) and file and not names.path_fault(where or "."):
+            yield from fault((*path, name), names.file_fault(file, where), file)
 
 
 def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Iterator[Problem]:
