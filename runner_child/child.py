@@ -12,7 +12,7 @@ import sys
 from runner_child.frames import Frames
 from runner_child.lifeline import end_with_parent, take_lifeline
 from tako.children.base import StepUpdate
-from tako.children.in_process import checkout_failure, step_update
+from tako.children.in_process import checkout_failure, retry_update, step_update
 from tako.children.protocol import Hello
 from tako.clock import SystemClock
 from tako.errors import CheckoutError, LockTimeoutError, MachineError, TakoError, UsageError
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from tako.config.model import StepSpec
     from tako.execution.event import Event
     from tako.execution.request import RunRequest
+    from tako.execution.retry import StepAttempt
     from tako.execution.state import StepRecord
 
     class Reader(Protocol):
@@ -68,6 +69,8 @@ if TYPE_CHECKING:
         def started(self, request: RunRequest) -> None: ...
 
         def step_started(self, spec: StepSpec) -> None: ...
+
+        def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None: ...
 
         def step_ended(self, step: StepRecord) -> None: ...
 
@@ -105,6 +108,11 @@ class _Observer:
             self._reader.step_started(spec)
         if self._faults:
             self._faults(spec.id)
+
+    def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None:
+        self._frames.send(retry_update(spec, attempt, delay))
+        if self._reader:
+            self._reader.step_retrying(spec, attempt, delay)
 
     def step_ended(self, step: StepRecord) -> None:
         self._frames.step(step_update(step))
@@ -175,7 +183,6 @@ def _run(
     processes: Processes,
     stops: Stops,
 ) -> ExecutionState:
-    clock = SystemClock()
     stoppable = StoppableClock(stops)
     attempt = int(os.environ.get("TAKO_ATTEMPT") or 1)
     runner = Runner(
@@ -184,7 +191,7 @@ def _run(
             workspace=workspace,
             repo_dir=workspace.repo if request.private else request.source,
             processes=processes,
-            clock=clock,
+            clock=stoppable,
             base_env=base_environment(os.environ),
             stops=stops,
             attempt=attempt,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 
 from tako.clock import duration
+from tako.report.steps import took
 from tako.report.words import MARKS, failure_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tako.config.model import StepSpec
     from tako.execution.request import RunRequest
+    from tako.execution.retry import StepAttempt
     from tako.execution.state import ExecutionState, StepRecord
     from tako.execution.workspace import Workspace
 
@@ -25,9 +27,13 @@ class TerminalReader:
     def step_started(self, spec: StepSpec) -> None:
         self._line(f"  … {spec.id}")
 
+    def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None:
+        title = attempt.failure.headline
+        self._line(f"  ↻ {spec.id} failed at try {attempt.number}: {title}; again in {duration(delay)}")
+
     def step_ended(self, step: StepRecord) -> None:
         if step.status != "suspended":
-            self._line(f"  {MARKS.get(step.status, '·')} {step.id} ({duration(step.seconds)})")
+            self._line(f"  {MARKS.get(step.status, '·')} {step.id} ({took(step)})")
 
     def ended(self, request: RunRequest, state: ExecutionState, workspace: Workspace) -> None:
         self._line(f"{state.status}: {request.label}, {duration(state.seconds)}; logs in {workspace.path}/logs")

@@ -18,6 +18,7 @@ from tako.config.model import StepSpec, WorkflowSpec
 from tako.execution.event import Event
 from tako.execution.failure import STEP_FAILED, Failure
 from tako.execution.request import Ancestor, RunRequest, write_request
+from tako.execution.retry import StepAttempt
 from tako.execution.runner import Runner
 from tako.execution.state import SUCCESS, ExecutionState, StepRecord, write_state
 from tako.execution.workspace import Workspace, root_workspace
@@ -63,6 +64,9 @@ class _Nobody:
     """An observer that is not interested."""
 
     def step_started(self, spec: StepSpec) -> None:
+        pass
+
+    def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None:
         pass
 
     def step_ended(self, step: StepRecord) -> None:

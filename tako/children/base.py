@@ -42,6 +42,10 @@ if TYPE_CHECKING:
             """Ask the child of that run to end, if it is at work."""
 
 
+RETRYING = "retrying"
+"""Of a step: between two tries."""
+
+
 @record
 class ChildRequest:
     """One child to run, or to go on with."""
@@ -62,11 +66,19 @@ class StepUpdate:
 
     id: str
     status: str
-    """``running``, or a step record's status."""
+    """``running``, ``retrying``, or a step record's status."""
     seconds: float = 0.0
     exit_code: int | None = None
     signal: int | None = None
     outputs: Mapping[str, str] = {}
+    message: str = ""
+    """Of one that failed: why, in a line."""
+    attempt: int = 1
+    """Of one that is tried again: the try that failed; of one that has ended: the last one."""
+    delay: float = 0.0
+    """Of one that is tried again: the seconds until then."""
+    tolerated: bool = False
+    """Whether the run goes on though it has failed."""
 
 
 @record

@@ -43,7 +43,7 @@ class Hearing:
         self._step_began = self._began
         self._closed_at: float | None = None
         self._result_at: float | None = None
-        self._timeouts = {step.id: step.timeout for step in request.run.workflow.steps}
+        self._timeouts = {step.id: step.timeout for step in request.run.workflow.every_step}
         self._violation: ProtocolError | None = None
         self._awake = Awake(clock)
         self._is_watched = False
@@ -133,7 +133,7 @@ class Hearing:
     def last_lines(self) -> tuple[str, ...]:
         """The end of what the step it was at printed, and of what the child itself said."""
         workspace, run = self._request.workspace, self._request.run
-        logs = [workspace.log(step.id) for step in run.workflow.steps if step.id == self.current_step]
+        logs = [workspace.log(step.id) for step in run.workflow.every_step if step.id == self.current_step]
         return tuple(line for log in (*logs, workspace.child_log) for line in tail(log, LOG_TAIL))
 
     def close(self) -> ProtocolError | None:

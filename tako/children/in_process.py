@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tako.children.base import ChildResult, StepUpdate
+from tako.children.base import RETRYING, ChildResult, StepUpdate
 from tako.errors import StateError, TakoError
 from tako.execution.failure import CHECKOUT_FAILED, INTERRUPTED, Failure
 from tako.execution.going_on import before, go_on
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from tako.clock import Clock
     from tako.config.model import StepSpec
     from tako.execution.event import Event
+    from tako.execution.retry import StepAttempt
     from tako.execution.state import ExecutionState, StepRecord
     from tako.process import Processes
     from tako.steps.base import Step
@@ -95,7 +96,7 @@ class InProcessRunner:
                 workspace=workspace,
                 repo_dir=repo_dir,
                 processes=self._kept(run.workflow.mem_limit),
-                clock=self._clock,
+                clock=StoppableClock(self._stops, self._clock),
                 base_env=self._env,
                 stops=self._stops,
                 attempt=request.attempt,
@@ -135,6 +136,9 @@ class RelayedRun:
         if self._on_step is not None:
             self._on_step(spec.id)
 
+    def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None:
+        self._listener.child_step(self._run_id, retry_update(spec, attempt, delay))
+
     def step_ended(self, step: StepRecord) -> None:
         self._listener.child_step(self._run_id, step_update(step))
 
@@ -160,6 +164,23 @@ def step_update(step: StepRecord) -> StepUpdate:
         exit_code=failure.exit_code if failure else None,
         signal=failure.signal if failure else None,
         outputs=step.outputs,
+        message=failure.headline if failure else "",
+        attempt=len(step.attempts) + 1,
+        tolerated=step.tolerated,
+    )
+
+
+def retry_update(spec: StepSpec, attempt: StepAttempt, delay: float) -> StepUpdate:
+    """What is reported of a step of which a try has failed, and that is tried again in so many seconds."""
+    return StepUpdate(
+        id=spec.id,
+        status=RETRYING,
+        seconds=attempt.seconds,
+        exit_code=attempt.failure.exit_code,
+        signal=attempt.failure.signal,
+        message=attempt.failure.headline,
+        attempt=attempt.number,
+        delay=delay,
     )
 
 

@@ -4,7 +4,8 @@
 frame  when                         fields
 ====== ============================ ===========================================================================
 hello  first                        ``protocol``, ``run_id``, ``pid``
-step   a step starts or ends        ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``
+step   a step starts, is tried      ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``,
+       again or ends                ``message``, ``attempt``, ``delay``, ``tolerated``
 event  a fan-out step emitted       ``event``, which says whether the emitter waits
 note   a reader should know it      ``text``, a line: what the child waits for, and who holds that
 result last, exactly once           ``status`` (success, failed, suspended), ``failure``, ``outputs``: by step, or
@@ -42,7 +43,7 @@ MAX_NOTE = 1000
 MAX_SECONDS = 1e12
 """Duration of a step: no clock goes further, and infinity is not a duration."""
 
-STEP_STATUSES = ("running", "success", "failed", "skipped", "suspended")
+STEP_STATUSES = ("running", "retrying", "success", "failed", "skipped", "suspended")
 RESULT_STATUSES = ("success", "failed", "suspended")
 
 
@@ -181,10 +182,16 @@ def _hello(body: dict[str, Any]) -> Hello:
 def _step(body: dict[str, Any]) -> StepUpdate:
     if not isinstance(body["id"], str) or body["status"] not in STEP_STATUSES:
         raise ValueError("id is not text, or the status is unknown")
-    if not isinstance(body["seconds"], int | float) or not 0 <= body["seconds"] <= MAX_SECONDS:
-        raise ValueError("seconds is not a duration")
+    for name in ("seconds", "delay"):
+        value = body.get(name, 0.0)
+        if not isinstance(value, int | float) or not 0 <= value <= MAX_SECONDS:
+            raise ValueError(f"{name} is not a duration")
     if not isinstance(body["exit_code"], int | None) or not isinstance(body["signal"], int | None):
         raise ValueError("exit_code or signal is not a number")
+    if not isinstance(body.get("message", ""), str) or type(body.get("attempt", 1)) is not int:
+        raise ValueError("message is not text, or attempt is not a number")
+    if not isinstance(body.get("tolerated", False), bool):
+        raise ValueError("tolerated is neither true nor false")
     return StepUpdate(**{**body, "outputs": _texts(body["outputs"])})
 
 

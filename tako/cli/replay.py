@@ -22,7 +22,7 @@ from tako.ids import new_run_id
 from tako.records import replace, to_data
 from tako.report.data import step_data
 from tako.report.plain import PlainReporter
-from tako.report.summary import step_line
+from tako.report.steps import step_lines
 from tako.report.untriggered import untriggered
 from tako.report.words import failure_lines
 from tako.signals import signal_name
@@ -179,7 +179,7 @@ def _summary(recorded: RunRequest, request: RunRequest, done: AloneResult, steps
         f"Replay completed: {request.run_id}, of {recorded.run_id}",
         f"Success: {'true' if done.ok else 'false'}",
         f"Duration: {duration(done.result.seconds)}",
-        *(step_line(step) for step in steps),
+        *(line for step in steps for line in step_lines(step)),
     ]
 
 

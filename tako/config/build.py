@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 from msgspec import UnsetType, convert
 
 from tako.config import inputs, model, payload, schema
-from tako.config.model import FAN_OUT
+from tako.config.model import FAN_OUT, POLL
 from tako.config.problems import Path
+from tako.config.step_ids import handler_id, step_id
 from tako.quantities import parse_duration, parse_size
+from tako.records import replace
 
 Line = Callable[[Path], int]
 """The line, from 1, of a place in the present spelling."""
@@ -88,11 +90,6 @@ def split_artifact(reference: str) -> tuple[str, str]:
     return repo, artifact if colon else model.DEFAULT_ARTIFACT
 
 
-def step_id(step: schema.Step, index: int) -> str:
-    """The id of the step at a place, from 0: its own, or ``step-1`` and so on."""
-    return f"step-{index + 1}" if isinstance(step.id, UnsetType) else step.id
-
-
 def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.WorkflowSpec:
     path: Path = ("workflows", name)
     mem_limit = workflow.resources.mem_limit
@@ -102,16 +99,29 @@ def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.Workflo
         on=workflow.on,
         inputs=tuple(input_spec(key, given) for key, given in workflow.inputs.items()),
         env=workflow.env,
-        steps=tuple(_step(index, step, line((*path, "steps", index))) for index, step in enumerate(workflow.steps)),
+        steps=tuple(_step(index, step, (*path, "steps", index), line) for index, step in enumerate(workflow.steps)),
         line=line(path),
         timeout=_seconds(workflow.timeout),
         mem_limit=None if isinstance(mem_limit, UnsetType) else parse_size(mem_limit),
     )
 
 
-def _step(index: int, step: schema.Step, line: int) -> model.StepSpec:
+def _step(index: int, step: schema.Step, path: Path, line: Line) -> model.StepSpec:
+    id_ = step_id(step, index)
+    return replace(
+        _any_step(id_, step, line(path)),
+        continue_on_error=step.continue_on_error,
+        long_running=step.long_running,
+        on_failure=tuple(
+            _any_step(handler_id(handler, id_, place), handler, line((*path, "on_failure", place)))
+            for place, handler in enumerate(step.on_failure)
+        ),
+    )
+
+
+def _any_step(id_: str, step: schema.AnyStep, line: int) -> model.StepSpec:
     return model.StepSpec(
-        id=step_id(step, index),
+        id=id_,
         name=step.name,
         run=_or_none(step.run),
         uses=_or_none(step.uses),
@@ -123,10 +133,20 @@ def _step(index: int, step: schema.Step, line: int) -> model.StepSpec:
         produces=None if isinstance(step.produces, UnsetType) else _produces(step.produces),
         line=line,
         timeout=_seconds(step.timeout),
+        retry=None if isinstance(step.retry, UnsetType) else _retry(step.retry),
     )
 
 
-def _params(step: schema.Step) -> dict[str, Any]:
+def _retry(retry: schema.StepRetry) -> model.RetrySpec:
+    return model.RetrySpec(
+        attempts=int(retry.attempts),
+        delay=parse_duration(retry.delay),
+        backoff=float(retry.backoff),
+        on_exit_codes=tuple(int(code) for code in retry.on_exit_codes),
+    )
+
+
+def _params(step: schema.AnyStep) -> dict[str, Any]:
     built = _PARAMS.get(_or_none(step.uses) or "")
     return built(step.params) if built else step.params
 
@@ -149,8 +169,21 @@ def _fan_out_params(params: dict[str, Any]) -> dict[str, Any]:
     return built
 
 
+def _poll_params(params: dict[str, Any]) -> dict[str, Any]:
+    """The ``with`` of a poll with seconds and exit codes as numbers, all of them there."""
+    given = convert(params, schema.Poll)
+    codes = given.success_on_exit_code
+    return {
+        **params,
+        "timeout": parse_duration(given.timeout),
+        "interval": parse_duration(given.interval),
+        "success_on_exit_code": [0] if isinstance(codes, UnsetType) else [int(code) for code in codes],
+    }
+
+
 _PARAMS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     FAN_OUT: _fan_out_params,
+    POLL: _poll_params,
 }
 """How the ``with`` of a built-in step kind is built, where it does not stay as it is."""
 

@@ -9,6 +9,7 @@ from tako.config import schema
 from tako.config.labels import label
 from tako.config.names import FROM_FILE, is_template, path_fault
 from tako.config.problems import Path, Problem, quoted
+from tako.config.step_ids import named_steps
 from tako.files import leads_out
 
 _GLOB = frozenset("*?[")
@@ -34,11 +35,11 @@ def _paths(root: schema.Root) -> Iterator[tuple[Path, str]]:
     for name, artifact in root.artifacts.items():
         yield ("artifacts", name, "path"), artifact.path
     for name, workflow in root.workflows.items():
-        for index, step in enumerate(workflow.steps):
-            yield from _of_step(step, ("workflows", name, "steps", index))
+        for _, path, step in named_steps(workflow.steps, ("workflows", name, "steps")):
+            yield from _of_step(step, path)
 
 
-def _of_step(step: schema.Step, path: Path) -> Iterator[tuple[Path, str]]:
+def _of_step(step: schema.AnyStep, path: Path) -> Iterator[tuple[Path, str]]:
     where = step.working_directory if isinstance(step.working_directory, str) else "."
     yield (*path, "working_directory"), where
     if isinstance(step.produces, schema.Produces):

@@ -7,24 +7,24 @@ from collections.abc import Callable, Iterator
 from msgspec import UnsetType
 
 from tako.config import names, schema
-from tako.config.build import step_id
+from tako.config.check_after_failure import after_failure_problems
 from tako.config.check_kinds import own_kind_problems
 from tako.config.check_limits import fan_out_limits, step_limits
+from tako.config.check_services import poll_problems, service_problems
 from tako.config.labels import fault, label
-from tako.config.model import FAN_OUT
+from tako.config.model import FAN_OUT, POLL
 from tako.config.problems import Path, Problem, nearest, quoted
+from tako.config.step_ids import named_steps
 
 _FIXED_SOURCES = ("from_stdout", "from_stderr")
 
 
 def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> Iterator[Problem]:
     """Every problem of the steps at ``path``; ``artifacts`` are the names that may be produced."""
-    seen: dict[str, int] = {}
-    for index, step in enumerate(steps):
-        place: Path = (*path, index)
-        name = step_id(step, index)
-        if seen.setdefault(name, index) != index:
-            what = f"duplicate step id {quoted(name)}: {label((*path, seen[name]))} has it too"
+    seen: dict[str, Path] = {}
+    for name, place, step in named_steps(steps, path):
+        if seen.setdefault(name, place) != place:
+            what = f"duplicate step id {quoted(name)}: {label(seen[name])} has it too"
             yield Problem((*place, "id"), what)
         if not isinstance(step.id, UnsetType):
             yield from fault((*place, "id"), names.id_fault(step.id), step.id)
@@ -35,9 +35,11 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
             yield from _file_problems(step, step.produces, (*place, "produces", "outputs"))
         if isinstance(step.uses, str) and step.uses in _WITH:
             yield from _WITH[step.uses](step, place, artifacts)
+    yield from after_failure_problems(steps, path)
+    yield from service_problems(steps, path)
 
 
-def _step_problems(step: schema.Step, path: Path) -> Iterator[Problem]:
+def _step_problems(step: schema.AnyStep, path: Path) -> Iterator[Problem]:
     has_run, has_uses = not isinstance(step.run, UnsetType), not isinstance(step.uses, UnsetType)
     if has_run == has_uses:
         what = "has both 'run' and 'uses'; it takes one" if has_run else "needs 'run' or 'uses'"
@@ -71,15 +73,16 @@ def _produces_problems(produces: schema.Produces, path: Path, artifacts: set[str
         yield from fault((*path, "events", index, "type"), names.event_fault(event.type), event.type)
 
 
-def _file_problems(step: schema.Step, produces: schema.Produces, path: Path) -> Iterator[Problem]:
+def _file_problems(step: schema.AnyStep, produces: schema.Produces, path: Path) -> Iterator[Problem]:
     where = step.working_directory if isinstance(step.working_directory, str) else ""
     for name, source in produces.outputs.items():
         file = source.removeprefix(names.FROM_FILE).strip()
         if source.startswith(names.FROM_FILE) and file and not names.path_fault(where or "."):
-            yield from fault((*path, name), names.file_fault(file, where), file)
+            wrong = names.file_fault(file, where)
+            yield from fault((*path, name), f"{wrong} after 'from_file:'" if wrong else "", file)
 
 
-def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Iterator[Problem]:
+def _fan_out_problems(step: schema.AnyStep, path: Path, artifacts: set[str]) -> Iterator[Problem]:
     """``params`` was checked against ``schema.FanOut``, but is plain data here."""
     event_type, artifact = step.params.get("event_type"), step.params.get("artifact")
     if isinstance(event_type, str):
@@ -89,8 +92,9 @@ def _fan_out_problems(step: schema.Step, path: Path, artifacts: set[str]) -> Ite
     yield from fan_out_limits(step, path)
 
 
-_WITH: dict[str, Callable[[schema.Step, Path, set[str]], Iterator[Problem]]] = {
+_WITH: dict[str, Callable[[schema.AnyStep, Path, set[str]], Iterator[Problem]]] = {
     FAN_OUT: _fan_out_problems,
+    POLL: poll_problems,
 }
 """What is checked of a step of a built-in kind: the step, its place, the names that may be produced."""
 

@@ -96,6 +96,26 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
     schema.Resources: {
         "mem_limit": ("The memory that each process may allocate.", "512Mi"),
     },
+    schema.StepRetry: {
+        "attempts": ("The number of tries in all.", "3"),
+        "delay": ("How long to wait before the second try.", "1s"),
+        "backoff": ("By how much the delay grows from try to try.", "2"),
+        "on_exit_codes": ("Try again after these exit codes only; one alone need not be a list.", "[75]"),
+    },
+    schema.Handler: {
+        "id": ("The name by which others refer to it, unique in the workflow; else made of the step's id.", "rollback"),
+        "name": ("What to call it in reports.", "Roll it back"),
+        "if": ("A condition in CEL. Where it does not hold, it is skipped.", "error.exit_code != 2"),
+        "run": ("The script that the shell runs. A template.", "./rollback.sh"),
+        "shell": ("sh is `sh -e`, bash is `bash -e -o pipefail`.", "bash"),
+        "working_directory": ("Where the script runs, inside the repository. A template.", "sub/dir"),
+        "env": ("Variables in its environment: a mapping, or a list of NAME=value. Templates.", "{MODE: release}"),
+        "uses": ("The kind of step, instead of `run`; no fan-out.", "acme/notify@v1"),
+        "with": ("What a step of that kind is told.", "{text: '{{ error.message }}'}"),
+        "produces": ("Its outputs.", "{outputs: {ticket: from_stdout}}"),
+        "timeout": ("How long one try may take.", "1m"),
+        "retry": ("What to do when it has failed: try it again.", "{attempts: 3}"),
+    },
     schema.Step: {
         "id": ("The name by which others refer to it, unique in the workflow; else step-1, step-2 and so on.", "build"),
         "name": ("What to call it in reports.", "Build it"),
@@ -107,7 +127,11 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "uses": ("The kind of step, instead of `run`.", "tako/fan-out@v1"),
         "with": ("What a step of that kind is told.", "{event_type: built}"),
         "produces": ("What it leaves behind.", "{outputs: {version: from_stdout}}"),
-        "timeout": ("How long it may take; a fan-out has its own, in `with`.", "10m"),
+        "timeout": ("How long one try may take; a fan-out has its own, in `with`.", "10m"),
+        "retry": ("What to do when it has failed: try it again.", "{attempts: 3, on_exit_codes: [75]}"),
+        "continue_on_error": ("Whether the run goes on, and can succeed, when it has failed.", "true"),
+        "long_running": ("Whether it is left running when the next step starts, until the end of the run.", "true"),
+        "on_failure": ("Steps that run when it has failed; one alone need not be a list.", "[{run: ./rollback.sh}]"),
     },
     schema.Produces: {
         "artifact": (
@@ -163,6 +187,18 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "attempts": ("The number of tries in all.", "3"),
         "delay": ("How long to wait before the second try.", "1s"),
         "backoff": ("By how much the delay grows from try to try.", "2"),
+    },
+    schema.Poll: {
+        "target": ("What it waits for: a step that was left running, a file, an address of this machine.", "http"),
+        "step_id": (
+            "The step that was left running; for a file or an address, one without which to wait no more.",
+            "db",
+        ),
+        "path": ("The file or directory that must be there, inside the repository. A template.", "run/db.pid"),
+        "url": ("The address that must answer with success. A template.", "'http://localhost:8080/health'"),
+        "timeout": ("How long it waits at most.", "5m"),
+        "interval": ("How long it waits between two looks.", "1s"),
+        "success_on_exit_code": ("The exit codes of the step that are a success; one alone need not be a list.", "[0]"),
     },
     schema.Subscription: {
         "artifact": ("What it listens to: owner/repo:artifact, or owner/repo.", "'my-org/go-lib:go-lib'"),

@@ -6,9 +6,11 @@ something moves, ``moves`` keeps from where, so that an error still points to wh
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from tako.config.labels import label
+from tako.config.model import POLL
 from tako.config.problems import Path, Problem, nearest, quoted
 from tako.records import record
 
@@ -56,11 +58,11 @@ class _Normaliser:
     def workflow(self, workflow: Any, path: Path) -> Any:
         if not isinstance(workflow, dict):
             return workflow
-        new = self._with_env(workflow, path)
+        new = self._with_env(workflow, path, path)
         if isinstance(resources := new.get("resources"), dict):
             new["resources"] = self._resources(resources, (*path, "resources"))
         if isinstance(steps := new.get("steps"), list):
-            new["steps"] = [self._step(step, (*path, "steps", index)) for index, step in enumerate(steps)]
+            new["steps"] = [self._step(step, at, at) for at, step in _places(steps, (*path, "steps"))]
         return new
 
     def _resources(self, resources: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -77,29 +79,54 @@ class _Normaliser:
             self.moves[(*path, present)] = (*path, older)
         return new
 
-    def _step(self, step: Any, path: Path) -> Any:
+    def _step(self, step: Any, new: Path, old: Path) -> Any:
+        if old != new:
+            self.moves[new] = old
         if isinstance(step, dict):
-            return self._with_env(step, path)
+            made = self._with_env(step, new, old)
+            self._exit_codes(made, new, old)
+            self._on_failure(made, new, old)
+            return made
         if step is None or isinstance(step, list):
             return step
-        self.moves[(*path, "run")] = path
+        self.moves[(*new, "run")] = old
         return {"run": step}
 
-    def _with_env(self, owner: dict[str, Any], path: Path) -> dict[str, Any]:
+    def _on_failure(self, made: dict[str, Any], new: Path, old: Path) -> None:
+        """One step alone is a list of one."""
+        given, place = made.get("on_failure"), (*old, "on_failure")
+        handlers = (*new, "on_failure")
+        if isinstance(given, list):
+            pairs = zip(_places(given, handlers), _places(given, place), strict=True)
+            made["on_failure"] = [self._step(each, at, was) for (at, each), (was, _) in pairs]
+        elif isinstance(given, dict | str):
+            made["on_failure"] = [self._step(given, (*handlers, 0), place)]
+
+    def _exit_codes(self, made: dict[str, Any], new: Path, old: Path) -> None:
+        """One exit code alone is a list of one."""
+        for owner, field in (("with", "success_on_exit_code"), ("retry", "on_exit_codes")):
+            held = made.get(owner)
+            if owner == "with" and made.get("uses") != POLL:
+                continue
+            if isinstance(held, dict) and type(held.get(field)) in (int, float):
+                made[owner] = {**held, field: [held[field]]}
+                self.moves[(*new, owner, field, 0)] = (*old, owner, field)
+
+    def _with_env(self, owner: dict[str, Any], new: Path, old: Path) -> dict[str, Any]:
         if not isinstance(owner.get("env"), list):
             return dict(owner)
         env: dict[str, str] = {}
         for index, item in enumerate(owner["env"]):
-            old = (*path, "env", index)
+            place = (*old, "env", index)
             name, equals, value = item.partition("=") if isinstance(item, str) else ("", "", "")
             if not equals:
-                what = f"item {index + 1} of {label((*path, 'env'))} must be NAME=value"
-                self.problems.append(Problem(old, what))
+                what = f"item {index + 1} of {label((*new, 'env'))} must be NAME=value"
+                self.problems.append(Problem(place, what))
             elif name in env:
-                self.problems.append(Problem(old, f"duplicate key {quoted(name)}"))
+                self.problems.append(Problem(place, f"duplicate key {quoted(name)}"))
             else:
                 env[name] = value
-                self.moves[(*path, "env", name)] = old
+                self.moves[(*new, "env", name)] = place
         return {**owner, "env": env}
 
     def subscription(self, subscription: Any, new: Path, old: Path) -> Any:
@@ -179,6 +206,11 @@ class _Normaliser:
                 self.problems.append(Problem((*place, key), what, on_key=True))
         if "type" not in entry:
             self.problems.append(Problem(place, f"missing required field 'type' in {name}", on_key=True))
+
+
+def _places(items: list[Any], path: Path) -> Iterator[tuple[Path, Any]]:
+    """The items of a list with their places."""
+    return (((*path, index), item) for index, item in enumerate(items))
 
 
 def _older_events(new: dict[str, Any], work: _Normaliser) -> list[Any]:

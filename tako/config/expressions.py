@@ -11,11 +11,11 @@ from typing import Any
 from msgspec import UnsetType
 
 from tako.config import schema
-from tako.config.build import step_id
 from tako.config.check_references import Scope, unknown_names
 from tako.config.labels import label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
+from tako.config.step_ids import named_steps
 from tako.errors import ExpressionError
 from tako.expressions import cel, names, templates, versions
 
@@ -33,18 +33,20 @@ def expression_problems(root: schema.Root) -> Iterator[Problem]:
 
 
 def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
+    named = list(named_steps(workflow.steps, (*path, "steps")))
     scope = Scope(
         roots=STEP_ROOTS,
         workflow=str(path[-1]),
         inputs=tuple(workflow.inputs),
-        steps=tuple(step_id(step, index) for index, step in enumerate(workflow.steps)),
+        steps=tuple(name for name, _, _ in named),
     )
     yield from _templates(workflow.env, (*path, "env"), scope)
-    for index, step in enumerate(workflow.steps):
-        yield from _of_step(step, (*path, "steps", index), scope.after(index))
+    for position, (_, place, step) in enumerate(named):
+        within = scope.after(position)
+        yield from _of_step(step, place, within.with_roots("error") if isinstance(step, schema.Handler) else within)
 
 
-def _of_step(step: schema.Step, path: Path, scope: Scope) -> Iterator[Problem]:
+def _of_step(step: schema.AnyStep, path: Path, scope: Scope) -> Iterator[Problem]:
     if isinstance(step.condition, str):
         yield from _condition(step.condition, (*path, "if"), scope)
     for field, value in (("run", step.run), ("working_directory", step.working_directory), ("env", step.env)):
@@ -59,7 +61,7 @@ def _of_step(step: schema.Step, path: Path, scope: Scope) -> Iterator[Problem]:
             yield from _templates(told, (*place, "events", index), within)
 
 
-def _with_scope(step: schema.Step, scope: Scope) -> Scope:
+def _with_scope(step: schema.AnyStep, scope: Scope) -> Scope:
     """A fan-out sees the outputs of the steps before it; what a kind from elsewhere adds, only it can know."""
     if step.uses == FAN_OUT:
         return scope.with_roots("outputs")

@@ -107,7 +107,7 @@ class _Maker:
 
     def _item(self, shape: Shape | None) -> Node:
         node = self.value(shape) if shape else {}
-        return _either(node, _SCALAR) if shape and shape.struct is schema.Step else node
+        return _either(node, _SCALAR) if shape and shape.struct in (schema.Step, schema.Handler) else node
 
     def _entry(self, shape: Shape | None) -> Node:
         """An entry of a mapping that was left empty is an empty text, or a struct without fields."""
@@ -172,11 +172,16 @@ _SPECIAL = {
     schema.Root: _Maker.root,
     schema.Resources: _Maker.resources,
     schema.Step: _Maker.step,
+    schema.Handler: _Maker.step,
     schema.Subscription: _Maker.subscription,
 }
 _OTHER_FORMS: dict[tuple[type[msgspec.Struct], str], tuple[Node, ...]] = {
     (schema.Workflow, "env"): (_ENV_LIST,),
     (schema.Step, "env"): (_ENV_LIST,),
+    (schema.Step, "on_failure"): ({"$ref": f"#/$defs/{schema.Handler.__name__}"}, {"type": "string"}),
+    (schema.Handler, "env"): (_ENV_LIST,),
+    (schema.StepRetry, "on_exit_codes"): ({"type": "number"},),
+    (schema.Poll, "success_on_exit_code"): ({"type": "number"},),
 }
 
 

@@ -17,6 +17,7 @@ _NOUNS = {
     "outputs": "output",
     "env": "variable",
     "filters": "filter",
+    "on_failure": "on_failure step",
 }
 
 

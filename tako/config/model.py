@@ -18,6 +18,9 @@ DEFAULT_ARTIFACT = "default"
 FAN_OUT = "tako/fan-out@v1"
 """The step kind that emits an event."""
 
+POLL = "tako/poll@v1"
+"""The step kind that waits for a step that was left running, a file or an address."""
+
 
 @record
 class InputSpec:
@@ -58,6 +61,20 @@ class Produces:
 
 
 @record
+class RetrySpec:
+    """How often a step whose own work fails is tried, and how long the waits between are."""
+
+    attempts: int
+    """Tries in all, the first included."""
+    delay: float = 1.0
+    """Seconds before the second try."""
+    backoff: float = 2.0
+    """By what each wait is longer than the one before."""
+    on_exit_codes: tuple[int, ...] = ()
+    """The exit codes after which it is tried again; empty for any, and for timeouts and signals too."""
+
+
+@record
 class StepSpec:
     """One step of a workflow: exactly one of ``run`` and ``uses`` is set."""
 
@@ -75,7 +92,14 @@ class StepSpec:
     produces: Produces | None = None
     line: int = 0
     timeout: float | None = None
-    """Seconds."""
+    """Seconds of one try."""
+    retry: RetrySpec | None = None
+    continue_on_error: bool = False
+    """Whether the run goes on when the step has failed."""
+    long_running: bool = False
+    """Whether the step is left running when the next one starts."""
+    on_failure: tuple[StepSpec, ...] = ()
+    """What runs when the step has failed; these have no ``on_failure`` of their own."""
 
 
 @record
@@ -94,6 +118,11 @@ class WorkflowSpec:
     """Seconds at work; waiting for a fan-out does not count."""
     mem_limit: int | None = None
     """Bytes that each of its processes may have."""
+
+    @property
+    def every_step(self) -> tuple[StepSpec, ...]:
+        """Its steps, each followed by what runs when it has failed."""
+        return tuple(each for step in self.steps for each in (step, *step.on_failure))
 
 
 @record
@@ -197,7 +226,11 @@ def _step_from_data(data: Mapping[str, Any]) -> StepSpec:
             outputs=produces["outputs"],
             events=tuple(EventTemplate(**event) for event in produces["events"]),
         )
-    return StepSpec(**{**data, "produces": produces})
+    retry = data.get("retry")
+    if retry is not None:
+        retry = RetrySpec(**{**retry, "on_exit_codes": tuple(retry["on_exit_codes"])})
+    handlers = tuple(_step_from_data(item) for item in data.get("on_failure", ()))
+    return StepSpec(**{**data, "produces": produces, "retry": retry, "on_failure": handlers})
 
 
 def _with_enum(kind: Any, data: Mapping[str, Any]) -> Any:

@@ -65,7 +65,7 @@ def path_fault(path: str) -> str:
 
 def file_fault(path: str, working_directory: str) -> str:
     """Of a path that is relative to a step's working directory, and must stay in the repository."""
-    if is_template(working_directory):
+    if is_template(working_directory) or is_template(path):
         return path_fault(path) if path.startswith("/") else ""
     return path_fault(posixpath.join(working_directory, path))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, NewType
 
 from msgspec import UNSET, Struct, UnsetType, field
 
-from tako.config.model import FAN_OUT
+from tako.config.model import FAN_OUT, POLL
 
 Duration = NewType("Duration", str)
 """Text that ``parse_duration`` reads, or is to refuse."""
@@ -100,6 +100,32 @@ class Produces(Struct, forbid_unknown_fields=True):
     events: list[EventTemplate] = []
 
 
+class StepRetry(Struct, forbid_unknown_fields=True):
+    """The ``retry`` of a step."""
+
+    attempts: float
+    delay: Duration = Duration("1s")
+    backoff: float = 2
+    on_exit_codes: list[float] = []
+
+
+class Handler(Struct, forbid_unknown_fields=True):
+    """One of the steps in a step's ``on_failure``."""
+
+    id: str | UnsetType = UNSET
+    name: str = ""
+    condition: str | UnsetType = field(default=UNSET, name="if")
+    run: str | UnsetType = UNSET
+    shell: Literal["sh", "bash"] = "sh"
+    working_directory: str | UnsetType = UNSET
+    env: dict[str, str] = {}
+    uses: str | UnsetType = UNSET
+    params: dict[str, Any] = field(default_factory=dict, name="with")
+    produces: Produces | UnsetType = UNSET
+    timeout: Duration | UnsetType = UNSET
+    retry: StepRetry | UnsetType = UNSET
+
+
 class Step(Struct, forbid_unknown_fields=True):
     """One of a workflow's ``steps``."""
 
@@ -114,6 +140,13 @@ class Step(Struct, forbid_unknown_fields=True):
     params: dict[str, Any] = field(default_factory=dict, name="with")
     produces: Produces | UnsetType = UNSET
     timeout: Duration | UnsetType = UNSET
+    retry: StepRetry | UnsetType = UNSET
+    continue_on_error: bool = False
+    long_running: bool = False
+    on_failure: list[Handler] = []
+
+
+AnyStep = Step | Handler
 
 
 class Retry(Struct, forbid_unknown_fields=True):
@@ -139,8 +172,21 @@ class FanOut(Struct, forbid_unknown_fields=True):
     idempotency_key: str | UnsetType = UNSET
 
 
+class Poll(Struct, forbid_unknown_fields=True):
+    """The ``with`` of a step that uses ``tako/poll@v1``."""
+
+    target: Literal["step", "file", "http"]
+    step_id: str | UnsetType = UNSET
+    path: str | UnsetType = UNSET
+    url: str | UnsetType = UNSET
+    timeout: Duration = Duration("5m")
+    interval: Duration = Duration("1s")
+    success_on_exit_code: list[float] | UnsetType = UNSET
+
+
 WITH: dict[str, type[Struct]] = {
     FAN_OUT: FanOut,
+    POLL: Poll,
 }
 """What the ``with`` of a built-in step kind is; that of a kind from elsewhere is its own affair."""
 

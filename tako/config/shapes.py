@@ -107,7 +107,7 @@ def _struct_shape(kind: Any) -> Shape:
     if kind in (schema.Input, schema.PayloadField):
         variants = {"string": {**fields, **_as_text(fields)}}
         return replace(shape, varies_by="type", absent="string", variants=variants)
-    if kind is schema.Step:
+    if kind in (schema.Step, schema.Handler):
         variants = {uses: {**fields, "with": shape_of(params)} for uses, params in schema.WITH.items()}
         return replace(shape, varies_by="uses", variants=variants)
     return shape

@@ -70,4 +70,9 @@ def _steps(data: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
         steps = workflow.get("steps") if isinstance(workflow, dict) else None
         for index, step in enumerate(steps) if isinstance(steps, list) else ():
             if isinstance(step, dict):
-                yield ("workflows", name, "steps", index), step
+                path: Path = ("workflows", name, "steps", index)
+                yield path, step
+                handlers = step.get("on_failure")
+                for place, handler in enumerate(handlers if isinstance(handlers, list) else ()):
+                    if isinstance(handler, dict):
+                        yield (*path, "on_failure", place), handler

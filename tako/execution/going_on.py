@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tako.execution.failure import FAN_OUT_FAILED, FAN_OUT_TIMEOUT
-from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED
+from tako.execution.state import FAILED, SUSPENDED
 from tako.records import replace
 
 TYPE_CHECKING = False
@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tako.execution.state import ExecutionState, StepRecord
-
-DONE = (SUCCESS, SKIPPED)
-"""Statuses of steps that are not run again."""
 
 _OF_THE_FAN_OUT = (FAN_OUT_FAILED, FAN_OUT_TIMEOUT)
 
@@ -26,11 +23,11 @@ def go_on(recorded: ExecutionState, answered: Callable[[str], bool]) -> Executio
     """
     kept: list[StepRecord] = []
     for step in recorded.steps:
-        if step.status in DONE:
+        if step.is_done:
             kept.append(step)
             continue
         if awaited(step) and answered(step.id):
-            kept.append(replace(step, status=SUSPENDED, failure=None))
+            kept.append(replace(step, status=SUSPENDED, failure=None, handlers=()))
         break
     return replace(recorded, steps=tuple(kept), failure=None)
 
@@ -57,5 +54,5 @@ def before(recorded: ExecutionState, step_id: str) -> ExecutionState:
     """The state as it was before a step, with that one and all behind it to be run again."""
     ids = [step.id for step in recorded.steps]
     kept = recorded.steps[: ids.index(step_id)] if step_id in ids else recorded.steps
-    done = tuple(step for step in kept if step.status in DONE)
+    done = tuple(step for step in kept if step.is_done)
     return replace(recorded, steps=done, failure=None, generation=recorded.generation + 1)

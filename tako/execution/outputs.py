@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 
 from tako.errors import StepError
+from tako.execution.inside import is_inside
 from tako.expressions import templates
-from tako.files import leads_out
+from tako.quantities import shown_size
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,6 +17,12 @@ if TYPE_CHECKING:
 
 MAX_OUTPUT = 64 * 1024
 """Characters of one output: outputs are for values, artifacts are for data."""
+
+KEPT_OUTPUT = 1 << 20
+"""Bytes of a stream that are kept to take outputs from: its beginning."""
+
+MAX_OUTPUT_FILE = 8 << 20
+"""Bytes of ``$TAKO_OUTPUT``."""
 
 _STREAMS = ("from_stdout", "from_stderr")
 
@@ -29,6 +38,35 @@ def is_regex(source: str) -> bool:
     """Whether an output's source is a regular expression over stdout."""
     named = source in _STREAMS or source.startswith(("from_file:", "from_env:"))
     return not named and not templates.is_template(source)
+
+
+def read_output_file(path: str, *, where: str) -> dict[str, str]:
+    """What a step wrote to ``$TAKO_OUTPUT``; nothing if it did not.
+
+    Raises ``StepError`` if that cannot be read, is too much, or is not made of outputs.
+    """
+    try:
+        content = _read_regular(path, MAX_OUTPUT_FILE + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise StepError(f"$TAKO_OUTPUT cannot be read: {error.strerror}", where=path) from error
+    if len(content) > MAX_OUTPUT_FILE:
+        raise StepError(
+            f"$TAKO_OUTPUT has more than {shown_size(MAX_OUTPUT_FILE)}",
+            where=where,
+            cure="write data to a file and declare it as an artifact; outputs are for values",
+        )
+    return parse_output_file(content.decode("utf-8", "replace"), where=where)
+
+
+def _read_regular(path: str, limit: int) -> bytes:
+    """The beginning of a file. Raises ``OSError``, also for what is no file: a pipe would be waited for, for ever."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a file", path)
+        return file.read(limit)
 
 
 def parse_output_file(text: str, *, where: str) -> dict[str, str]:
@@ -71,15 +109,15 @@ def collect(
     stdout: bytes,
     stderr: bytes,
     exported: Mapping[str, str] | None,
-    directory: str,
     repo_dir: str,
+    directory: str,
     render: Callable[[str, Mapping[str, str]], str],
     where: str,
 ) -> dict[str, str]:
     """All outputs of a step: those it wrote itself, then the declared ones, which must all be there.
 
-    ``directory`` is where the step ran, ``repo_dir`` what its files must be in. ``render`` gets a template and the
-    outputs so far. Raises ``StepError`` naming an output that is missing or
+    ``directory`` is where in ``repo_dir`` the step ran, ``exported`` its environment at its end, None if that is not
+    known. ``render`` gets a template and the outputs so far. Raises ``StepError`` naming an output that is missing or
     too long, ``ExpressionError`` for a template.
     """
     outputs = dict(written)
@@ -88,15 +126,14 @@ def collect(
             value = _text(stdout if source == "from_stdout" else stderr)
         elif source.startswith("from_file:"):
             path = source.removeprefix("from_file:").strip()
-            if leads_out(os.path.join(directory, path), repo_dir):
-                raise StepError(f"output {name!r} is from a file that leads out of the repository: {path}", where=where)
-            value = _from_file(name, path, directory, where)
+            path = render(path, outputs) if templates.is_template(path) else path
+            value = _from_file(name, path, repo_dir, directory, where)
         elif source.startswith("from_env:"):
-            value = _from_env(name, source.removeprefix("from_env:").strip(), written, exported or {}, where)
+            value = _from_env(name, source.removeprefix("from_env:").strip(), written, exported, where)
         elif templates.is_template(source):
             value = render(source, outputs)
         else:
-            value = _from_regex(name, source, _text(stdout), where)
+            value = _from_regex(name, source, stdout, where)
         outputs[name] = value
     for name, value in outputs.items():
         if len(value) > MAX_OUTPUT:
@@ -112,39 +149,48 @@ def _text(data: bytes) -> str:
     return data.decode("utf-8", "replace").rstrip("\r\n")
 
 
-def _from_file(name: str, path: str, directory: str, where: str) -> str:
-    full = os.path.realpath(os.path.join(directory, path))
+def _from_file(name: str, path: str, repo_dir: str, directory: str, where: str) -> str:
+    if not is_inside(repo_dir, path, start=os.path.relpath(directory, repo_dir)):
+        raise StepError(
+            f"output {name!r} was promised from the file {path!r}, which leads out of the repository", where=where
+        )
     try:
-        with open(full, encoding="utf-8", errors="replace") as file:
-            return file.read(MAX_OUTPUT + 2).rstrip("\r\n")
+        # A character has at most four bytes; one more than is allowed tells that there are too many.
+        return _text(_read_regular(os.path.join(directory, path), 4 * MAX_OUTPUT + 4))
     except OSError as error:
         raise StepError(
             f"output {name!r} was promised from the file {path!r}, which cannot be read: {error.strerror}", where=where
         ) from error
 
 
-def _from_env(name: str, variable: str, written: Mapping[str, str], exported: Mapping[str, str], where: str) -> str:
-    for values in (written, exported):
+def _from_env(
+    name: str, variable: str, written: Mapping[str, str], exported: Mapping[str, str] | None, where: str
+) -> str:
+    for values in (written, exported or {}):
         if variable in values:
             return values[variable]
+    unknown = "what it had exported at its end is not known, since it ended by `exec` or in a trap of its own"
     raise StepError(
         f"output {name!r} was promised from the variable {variable}, which the step did not set",
         where=where,
+        why=unknown if exported is None else "",
         cure=f'export {variable}, or write it: echo "{variable}=value" >> "$TAKO_OUTPUT"',
     )
 
 
-def _from_regex(name: str, pattern: str, stdout: str, where: str) -> str:
+def _from_regex(name: str, pattern: str, stdout: bytes, where: str) -> str:
     from tako import patterns
 
     try:
-        value = patterns.first_group(pattern, stdout)
+        value = patterns.first_group(pattern, _text(stdout))
     except ValueError as error:
         raise StepError(
             f"output {name!r} was promised by a pattern that cannot be used: {error}", where=where
         ) from None
     if value is None:
         raise StepError(
-            f"output {name!r} was promised by the pattern {pattern!r}, which matches nothing on stdout", where=where
+            f"output {name!r} was promised by the pattern {pattern!r}, which matches nothing on stdout",
+            where=where,
+            why=f"only the first {shown_size(KEPT_OUTPUT)} was looked at" if len(stdout) == KEPT_OUTPUT else "",
         )
     return value

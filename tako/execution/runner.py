@@ -4,58 +4,39 @@ from __future__ import annotations
 
 import os
 
-from tako.errors import MachineError, StepError, TakoError
 from tako.execution.answer import read_answer
-from tako.execution.artifacts import collect_artifact, declared_paths, produced_name
-from tako.execution.failure import (
-    INTERRUPTED,
-    STEP_ERROR,
-    Failure,
-)
-from tako.execution.outputs import collect, parse_output_file
+from tako.execution.failure import INTERRUPTED, Failure
 from tako.execution.state import (
     FAILED,
     RUNNING,
-    SKIPPED,
     SUCCESS,
     SUSPENDED,
-    Announced,
     ExecutionState,
     StepRecord,
     begin_state,
     write_state,
 )
-from tako.expressions import templates
+from tako.execution.step_run import StepRunner
 from tako.identity import identity_of
-from tako.records import record, replace
-from tako.steps.base import RunInterruptedError, StepContext, workflow_overtime
+from tako.records import replace
+from tako.steps.base import RunInterruptedError, workflow_overtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Protocol
 
     from tako.config.model import StepSpec
-    from tako.execution.event import ArtifactRef, Event
-    from tako.steps.base import Capabilities, Step, StepResult
+    from tako.execution.event import Event
+    from tako.execution.step_run import StepObserver
+    from tako.steps.base import Capabilities, Step
 
-    class RunObserver(Protocol):
+    class RunObserver(StepObserver, Protocol):
         """Hears what a run does, after it is on the disk."""
-
-        def step_started(self, spec: StepSpec) -> None: ...
 
         def step_ended(self, step: StepRecord) -> None: ...
 
         def event(self, event: Event) -> None: ...
-
-
-@record
-class Produced:
-    """What was taken from a successful step."""
-
-    outputs: Mapping[str, str] = {}
-    artifacts: tuple[ArtifactRef, ...] = ()
-    announced: tuple[Announced, ...] = ()
 
 
 class Runner:
@@ -73,13 +54,15 @@ class Runner:
         observer: RunObserver,
     ) -> None:
         self._capabilities = capabilities
-        self._step_kind = step_kind
+        self._steps = StepRunner(capabilities, step_kind=step_kind, observer=observer)
         self._observer = observer
         self._clock = capabilities.clock
         self._request = capabilities.request
         self._specs = capabilities.request.workflow.steps
-        self._told: set[str] = set()
-        """The events that were told."""
+        self._began = 0.0
+        self._told_steps: set[tuple[str, str]] = set()
+        """The steps whose end was told, with how they ended."""
+        self._told_events: set[str] = set()
 
     def begin(self) -> ExecutionState:
         """The state of a run that has not begun."""
@@ -98,7 +81,7 @@ class Runner:
         ``start`` is the index of the first step to run; by default the one after the last recorded. Raises
         ``MachineError`` if the state cannot be written, ``StateError`` if a fan-out's answer cannot be read.
         """
-        began = self._clock.monotonic() - state.seconds
+        self._began = self._clock.monotonic() - state.seconds
         me = identity_of(os.getpid())
         state = replace(
             state, status=RUNNING, failure=None, pid=os.getpid(), pid_started=me.started if me is not None else None
@@ -112,22 +95,20 @@ class Runner:
             for spec in remaining:
                 if state.failure is not None:
                     break
-                left = self._time_left(began)
-                if left is not None and left <= 0:
+                if self._is_overtime():
                     state = replace(state, failure=replace(workflow_overtime(self._request), step=spec.id))
                     break
                 last = spec is remaining[-1]
-                state = self._step(state, spec, left)
+                state = self._step(state, spec)
                 if state.status == SUSPENDED or (state.failure is None and not last):
-                    self._checkpoint(state, began)
+                    self._checkpoint(state)
                 if state.status == SUSPENDED:
-                    return replace(state, seconds=self._clock.monotonic() - began)
+                    return replace(state, seconds=self._seconds())
         except RunInterruptedError:
-            interrupted = Failure(kind=INTERRUPTED, message="stopped before the step had ended", step=spec.id)
-            state = replace(state, failure=interrupted)
+            state = replace(state, failure=_interrupted(spec))
         state = replace(state, status=FAILED if state.failure else SUCCESS)
-        self._checkpoint(state, began)
-        return replace(state, seconds=self._clock.monotonic() - began)
+        self._checkpoint(state)
+        return replace(state, seconds=self._seconds())
 
     def _announce_again(self, state: ExecutionState) -> None:
         """Tell of events that a try before this one recorded, and may not have come to tell: the root knows doubles."""
@@ -136,29 +117,43 @@ class Runner:
                 if step.emitted is not None and not step.emitted.waiting and step.status == SUCCESS:
                     self._tell(step.emitted)
 
-    def _time_left(self, began: float) -> float | None:
-        limit = self._request.workflow.timeout
-        return None if limit is None else began + limit - self._clock.monotonic()
+    def _seconds(self) -> float:
+        return self._clock.monotonic() - self._began
 
-    def _checkpoint(self, state: ExecutionState, began: float) -> None:
+    def _ends_at(self) -> float | None:
+        limit = self._request.workflow.timeout
+        return None if limit is None else self._began + limit
+
+    def _is_overtime(self) -> bool:
+        ends_at = self._ends_at()
+        return ends_at is not None and self._clock.monotonic() >= ends_at
+
+    def _checkpoint(self, state: ExecutionState) -> None:
         """Make the state durable, then let the world know of its last step."""
-        self._save(replace(state, seconds=self._clock.monotonic() - began))
+        self._save(state)
         step = state.steps[-1] if state.steps else None
         if step is None or (state.failure and state.failure.step != step.id):
             # Nothing has ended since the last checkpoint: the run was stopped within a step, or before one.
             return
-        self._observer.step_ended(step)
+        self._tell_ended(step)
         if step.emitted is not None and step.status in (SUCCESS, SUSPENDED) and not _settled(step):
             self._tell(step.emitted)
 
+    def _tell_ended(self, step: StepRecord) -> None:
+        """Tell that a step has ended, and what ran since it failed; each once."""
+        for each in (step, *step.handlers):
+            if (each.id, each.status) not in self._told_steps:
+                self._told_steps.add((each.id, each.status))
+                self._observer.step_ended(each)
+
     def _tell(self, event: Event) -> None:
         """Tell of an event, once: the last step of a run that only goes on to tell is recorded and told already."""
-        if event.id not in self._told:
-            self._told.add(event.id)
+        if event.id not in self._told_events:
+            self._told_events.add(event.id)
             self._observer.event(event)
 
     def _save(self, state: ExecutionState) -> None:
-        write_state(self._capabilities.workspace.state, state)
+        write_state(self._capabilities.workspace.state, replace(state, seconds=self._seconds()))
 
     def _settle(self, state: ExecutionState) -> ExecutionState:
         """Close the fan-out step that the run was waiting for."""
@@ -177,112 +172,59 @@ class Runner:
         state = replace(state.with_step(closed), failure=failure)
         if failure is None and len(state.steps) < len(self._specs):
             self._save(state)
-            self._observer.step_ended(closed)
+            self._tell_ended(closed)
+        spec = next(spec for spec in self._specs if spec.id == step.id)
+        return self._after_failure(state, spec)
+
+    def _step(self, state: ExecutionState, spec: StepSpec) -> ExecutionState:
+        step = self._steps.run(spec, state, ends_at=self._ends_at())
+        state = replace(state.with_step(step), failure=step.failure)
+        if step.status == SUSPENDED:
+            return replace(state, status=SUSPENDED)
+        return self._after_failure(state, spec)
+
+    def _after_failure(self, state: ExecutionState, spec: StepSpec) -> ExecutionState:
+        """If the last step has failed: run what is to run then, and let the run go on if it may."""
+        step = state.steps[-1]
+        if step.failure is None:
+            return state
+        if spec.on_failure:
+            state = self._handle(state, spec, step.failure)
+        if not spec.continue_on_error or (state.failure and state.failure.kind == INTERRUPTED):
+            return state
+        # Only now, since a step that is done is not run again, and neither is then what was to run after it.
+        return replace(state.with_step(replace(state.steps[-1], tolerated=True)), failure=None)
+
+    def _handle(self, state: ExecutionState, spec: StepSpec, failure: Failure) -> ExecutionState:
+        """Run the ``on_failure`` of the last step, every one of them, unless a stop is asked for meanwhile."""
+        self._record(state)
+        for handler in spec.on_failure:
+            try:
+                record = self._steps.run(handler, state, ends_at=self._ends_at(), error=failure)
+            except RunInterruptedError:
+                return replace(state, failure=_interrupted(spec))
+            step = state.steps[-1]
+            step = replace(step, handlers=(*step.handlers, record), failure=_with_handler(step.failure, record))
+            state = replace(state.with_step(step), failure=step.failure)
+            self._record(state)
         return state
 
-    def _step(self, state: ExecutionState, spec: StepSpec, time_left: float | None) -> ExecutionState:
-        started_at, began = self._clock.now(), self._clock.monotonic()
-        context = StepContext(self._capabilities, spec, state, time_left=time_left)
-        result: StepResult | None = None
-        produced = Produced()
-        status, failure = SUCCESS, None
-        try:
-            if not self._wanted(context):
-                status = SKIPPED
-            else:
-                self._observer.step_started(spec)
-                result = self._step_kind(spec).run(context)
-                failure = result.failure
-                if failure is None:
-                    produced = take(context, result)
-        except MachineError:
-            raise
-        except TakoError as error:
-            failure = Failure(kind=STEP_ERROR, message=str(error))
-        if failure is not None:
-            status, failure = FAILED, replace(failure, step=spec.id)
-        event = result.event if result is not None and failure is None else None
-        if event is not None and event.waiting:
-            status = SUSPENDED
-        step = StepRecord(
-            id=spec.id,
-            status=status,
-            started_at=started_at,
-            seconds=self._clock.monotonic() - began,
-            outputs=produced.outputs,
-            failure=failure,
-            artifacts=produced.artifacts,
-            announced=produced.announced,
-            emitted=event,
-        )
-        state = replace(state.with_step(step), failure=failure)
-        return replace(state, status=SUSPENDED) if status == SUSPENDED else state
-
-    def _wanted(self, context: StepContext) -> bool:
-        if context.spec.condition is None:
-            return True
-        from tako.expressions import cel
-
-        return cel.evaluate(context.spec.condition, context.scope(), where=context.where)
+    def _record(self, state: ExecutionState) -> None:
+        """Make durable that the last step has failed though the run is at work, then let the world know."""
+        self._save(replace(state, failure=None))
+        self._tell_ended(state.steps[-1])
 
 
-def take(context: StepContext, result: StepResult) -> Produced:
-    """What a successful step leaves behind: outputs, artifact, announced events.
-
-    Raises ``StepError`` or ``ExpressionError`` if something promised is not there.
-    """
-    produces = context.spec.produces
-    written = {**result.outputs, **_written(context)}
-    if produces is None:
-        return Produced(outputs=written)
-    request, where = context.request, context.where
-    outputs = collect(
-        produces.outputs,
-        written=written,
-        stdout=result.stdout,
-        stderr=result.stderr,
-        exported=result.exported,
-        directory=context.directory,
-        repo_dir=context.capabilities.repo_dir,
-        render=lambda text, so_far: templates.render(text, context.scope(outputs=dict(so_far)), where=where),
-        where=where,
-    )
-    artifacts: tuple[ArtifactRef, ...] = ()
-    patterns = declared_paths(produces, request.artifacts)
-    if patterns:
-        made = collect_artifact(
-            produced_name(produces),
-            patterns,
-            repo=request.repo,
-            repo_dir=context.capabilities.repo_dir,
-            store=context.capabilities.workspace.artifacts,
-            where=where,
-        )
-        artifacts = (made,)
-    announced = tuple(
-        Announced(
-            **templates.render_value(
-                {"type": event.type, "schema_version": event.schema_version, "payload": dict(event.payload)},
-                context.scope(outputs=outputs),
-                where=where,
-            ),
-            artifact=produces.artifact,
-        )
-        for event in produces.events
-    )
-    return Produced(outputs=outputs, artifacts=artifacts, announced=announced)
+def _interrupted(spec: StepSpec) -> Failure:
+    return Failure(kind=INTERRUPTED, message="stopped before the step had ended", step=spec.id)
 
 
-def _written(context: StepContext) -> dict[str, str]:
-    """What the step wrote to ``$TAKO_OUTPUT``."""
-    try:
-        with open(context.output_path, "rb") as file:
-            text = file.read().decode("utf-8", "replace")
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise StepError(f"$TAKO_OUTPUT cannot be read: {error.strerror}", where=context.output_path) from error
-    return parse_output_file(text, where=context.where)
+def _with_handler(failure: Failure | None, handler: StepRecord) -> Failure | None:
+    """What a step failed by, with what was to run then if that failed as well: so it is told wherever that is."""
+    if failure is None or handler.failure is None:
+        return failure
+    more = f"its on_failure step {handler.id!r} failed as well: {handler.failure.headline}"
+    return replace(failure, message=f"{failure.message}\n{more}")
 
 
 def _settled(step: StepRecord) -> bool:

@@ -27,6 +27,7 @@ from tako.errors import StateError
 from tako.execution.event import ArtifactRef, Event, event_from_data
 from tako.execution.failure import Failure, failure_from_data
 from tako.execution.migration import MIGRATIONS
+from tako.execution.retry import StepAttempt, attempt_from_data
 from tako.execution.size import check_size
 from tako.files import atomic_write, encode_document, foreign_content, machine_errors, read_document, remove_temporaries
 from tako.records import record, replace, to_data
@@ -80,6 +81,17 @@ class StepRecord:
     announced: tuple[Announced, ...] = ()
     emitted: Event | None = None
     """The event that a fan-out step told the root."""
+    attempts: tuple[StepAttempt, ...] = ()
+    """The tries before the last one."""
+    handlers: tuple[StepRecord, ...] = ()
+    """What its ``on_failure`` came to."""
+    tolerated: bool = False
+    """Whether the run went on though the step had failed."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether the step is behind the run, and not run again when that goes on."""
+        return self.status in (SUCCESS, SKIPPED) or self.tolerated
 
 
 @record
@@ -215,7 +227,7 @@ def _readable(path: str) -> ExecutionState | None:
 
 def _goes_on(before: ExecutionState, state: ExecutionState) -> bool:
     """Whether a state still has every step that had been done before."""
-    done = [step.id for step in before.steps if step.status in (SUCCESS, SKIPPED)]
+    done = [step.id for step in before.steps if step.is_done]
     return before.generation == state.generation and done == [step.id for step in state.steps][: len(done)]
 
 
@@ -239,5 +251,7 @@ def _step_from_data(data: Mapping[str, Any]) -> StepRecord:
             "artifacts": tuple(ArtifactRef(**item) for item in data["artifacts"]),
             "announced": tuple(Announced(**item) for item in data["announced"]),
             "emitted": event_from_data(data["emitted"]) if data["emitted"] else None,
+            "attempts": tuple(attempt_from_data(item) for item in data.get("attempts", ())),
+            "handlers": tuple(_step_from_data(item) for item in data.get("handlers", ())),
         }
     )

@@ -7,6 +7,7 @@
     journal.jsonl         a root's record of its whole tree
     answers/<step>.json   how a fan-out ended, written by the root for a suspended run
     logs/<step>.log       what a step printed; logs/child.stderr what the child process itself said
+    logs/<step>.attempt-<n>.log   what a try at it printed that was followed by another
     attempt-<n>/          the logs of tries that crashed, when the run was tried again
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to
@@ -76,6 +77,10 @@ class Workspace:
     def log(self, step_id: str) -> str:
         """The log file of a step."""
         return os.path.join(self.path, "logs", f"{step_id}.log")
+
+    def attempt_log(self, step_id: str, number: int) -> str:
+        """The log file of a try at a step that failed and was followed by another; no step has a dot in its id."""
+        return os.path.join(self.path, "logs", f"{step_id}.attempt-{number}.log")
 
     def answer(self, step_id: str) -> str:
         """Where the root says how the fan-out of a step ended."""

@@ -22,6 +22,7 @@ MAX_LENGTH = 10_000
 
 _CEL = "conditions are CEL, without {{ }}: `inputs.x == 'a' && has(event.payload.y)`"
 _SEMVER = "versions have semver.major(s), semver.minor(s), semver.patch(s) and semver.matches(s, range)"
+_NO_KEY = "Key not found in map : "
 _NO_VARIABLE = "No value with name "
 _UNDECLARED = "undeclared reference to "
 
@@ -43,9 +44,9 @@ def evaluate(text: str, scope: Mapping[str, Any], *, where: str) -> bool:
         result = program.eval(data=_variables(scope))
         kind, value = result.type(), result.plain_value()
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
-        raise _not_evaluated(str(error), text, where) from None
+        raise _not_evaluated(str(error), text, scope, where) from None
     if kind == cel_runtime.ERROR:
-        raise _not_evaluated(str(value), text, where)
+        raise _not_evaluated(str(value), text, scope, where)
     if kind != cel_runtime.BOOL:
         raise _not_boolean(kind.name(), text, where)
     return value is True
@@ -134,17 +135,32 @@ def _unknown_cure(name: str, text: str) -> str:
     return f"did you mean `{near}`? {known}" if near else known
 
 
-def _not_evaluated(message: str, text: str, where: str) -> ExpressionError:
+def _not_evaluated(message: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError:
     why = _bare(message)
     cure = ""
     if why.startswith(_NO_VARIABLE):
         name = why.removeprefix(_NO_VARIABLE).split('"')[1]
         why = f"`{name}` does not exist here"
-    elif why.startswith("Key not found"):
+    elif why.startswith(_NO_KEY):
+        known_absent = _absent(why.removeprefix(_NO_KEY).strip('"'), text, scope, where)
+        if known_absent is not None:
+            return known_absent
         cure = "if the key may be missing, ask first: `has(event.payload.x) && …`"
     elif why.startswith("Iteration budget"):
         why = "it takes more than the 10,000 steps that are allowed"
     return ExpressionError(f"the condition `{_short(text)}` could not be evaluated", where=where, why=why, cure=cure)
+
+
+def _absent(key: str, text: str, scope: Mapping[str, Any], where: str) -> ExpressionError | None:
+    from tako.expressions import absent
+
+    step_id = absent.named_step(key, text, scope)
+    if not step_id:
+        return None
+    field = f"steps['{step_id}']" if "-" in step_id else f"steps.{step_id}"
+    return absent.absent(
+        step_id, key, scope, where=where, cure=f"ask first: `{field}.status == 'success' && …`, or `has({field}.{key})`"
+    )
 
 
 def _not_boolean(kind: str, text: str, where: str) -> ExpressionError:

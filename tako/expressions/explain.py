@@ -9,7 +9,7 @@ from typing import Any
 from jinja2.exceptions import SecurityError, UndefinedError
 
 from tako.errors import ExpressionError
-from tako.expressions import names
+from tako.expressions import absent, names
 from tako.expressions.go_spellings import STEPS
 
 NO_OWNER = object()
@@ -76,6 +76,13 @@ def _missing(
     error: MissingNameError, line: int | None, text: str, scope: Mapping[str, Any], where: str
 ) -> ExpressionError:
     name = error.name
+    step_id = absent.owner_step(error.owner, scope, scope.get(STEPS, {}))
+    if step_id:
+        field = f"steps['{step_id}']" if "-" in step_id else f"steps.{step_id}"
+        cure = f"ask first: {{% if {field}.status == 'success' %}}…{{% endif %}}, or add `| default('…')`"
+        known_absent = absent.absent(step_id, name, scope, where=where, cure=cure)
+        if known_absent is not None:
+            return known_absent
     if error.owner is NO_OWNER:
         what = f"`{name}` is not known here"
         known: list[Any] = [root for root in scope if root != STEPS]

@@ -89,7 +89,10 @@ _NAMES = {"params": "with", "condition": "if"}
 
 def _plain(value: object, *without: str) -> dict[str, Any]:
     data = to_data(value)
-    return {name: item for name, item in data.items() if name not in ("line", *without)}
+    plain = {name: item for name, item in data.items() if name not in ("line", *without)}
+    if plain.get("on_failure"):
+        plain["on_failure"] = [{**handler, "line": 0} for handler in plain["on_failure"]]
+    return plain
 
 
 def _shown(old: Any, new: Any) -> tuple[str, str]:

@@ -64,7 +64,8 @@ class Node:
         self.position = self._index(step_id) + 1
 
     def _index(self, step_id: str) -> int:
-        return next((index for index, step in enumerate(self.request.workflow.steps) if step.id == step_id), 0)
+        steps = enumerate(self.request.workflow.steps)
+        return next((at for at, step in steps if step_id in (step.id, *(each.id for each in step.on_failure))), 0)
 
 
 class Tree:

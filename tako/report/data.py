@@ -46,7 +46,7 @@ def result_data(result: TreeResult, request: RunRequest, steps: Sequence[StepRec
 
 
 def step_data(step: StepRecord) -> dict[str, Any]:
-    """One step of the root."""
+    """One step, and what ran since it failed."""
     return {
         "id": step.id,
         "status": step.status,
@@ -55,6 +55,12 @@ def step_data(step: StepRecord) -> dict[str, Any]:
         "outputs": dict(step.outputs),
         "artifacts": to_data(step.artifacts),
         "failure": to_data(step.failure),
+        "continued": step.tolerated,
+        "attempts": [
+            {"number": each.number, "failure": to_data(each.failure), "duration_seconds": round(each.seconds, 3)}
+            for each in step.attempts
+        ],
+        "on_failure": [step_data(handler) for handler in step.handlers],
     }
 
 

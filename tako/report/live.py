@@ -18,6 +18,7 @@ from rich.text import Text
 from tako.clock import duration
 from tako.records import record, replace
 from tako.report.plain import interruption_line, plan_lines, restored_line, retry_line, warning_lines
+from tako.report.steps import update_line
 from tako.report.words import MARKS, failure_title
 from tako.stdio import silence
 
@@ -179,12 +180,12 @@ class LiveReporter:
 
     def run_step(self, request: RunRequest, step: StepUpdate) -> None:
         """A step began or ended; those of the root stay on the screen."""
-        ended = step.status not in (WORKING, "suspended")
+        ended = step.status not in (WORKING, RETRYING, "suspended")
+        shown = f"{step.id} (again after try {step.attempt})" if step.status == RETRYING else step.id
         with self._lock:
-            self._change(request.run_id, step="" if ended else step.id)
-        if ended and request.parent_id is None:
-            mark = MARKS.get(step.status, "?")
-            self._print(f"{mark} step '{step.id}' {step.status} ({duration(step.seconds)})")
+            self._change(request.run_id, step="" if ended else shown)
+        if (ended or step.status == RETRYING) and request.parent_id is None:
+            self._print(update_line(f"step '{step.id}'", step))
 
     def run_waiting(self, request: RunRequest) -> None:
         """A run has left work until its fan-out has ended."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from tako.clock import duration
+from tako.report.steps import update_line
 from tako.report.words import MARKS, failure_title
 
 TYPE_CHECKING = False
@@ -41,10 +42,7 @@ class PlainReporter:
         if not (root or self._verbose) or step.status == "suspended":
             return
         label = f"step '{step.id}'" if root else f"{request.label} step '{step.id}'"
-        if step.status == "running":
-            self._line(f"… {label}")
-        else:
-            self._line(f"{MARKS.get(step.status, '?')} {label} {step.status} ({duration(step.seconds)})")
+        self._line(update_line(label, step))
 
     def run_waiting(self, request: RunRequest) -> None:
         if self._verbose:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
+from tako.report.steps import step_lines
 from tako.report.tree import count_by_status, render_tree
-from tako.report.words import MARKS, failure_lines, failure_title
+from tako.report.words import failure_lines, failure_title
 from tako.signals import signal_name
 
 TYPE_CHECKING = False
@@ -25,7 +26,7 @@ def summary(result: TreeResult, steps: Sequence[StepRecord]) -> str:
         f"Execution completed: {result.root.run_id}",
         f"Success: {'true' if result.ok else 'false'}",
         f"Duration: {duration(result.seconds)}",
-        *(step_line(step) for step in steps),
+        *(line for step in steps for line in step_lines(step)),
     ]
     if result.runs:
         totals = ", ".join(f"{count} {status}" for status, count in sorted(count_by_status(result.runs).items()))
@@ -33,11 +34,6 @@ def summary(result: TreeResult, steps: Sequence[StepRecord]) -> str:
         lines += ["", f"Triggered runs: {len(result.runs)} ({totals})"]
         lines += [f"  {line}" for line in render_tree((result.root, *result.runs), causes)]
     return "\n".join(lines) + "\n"
-
-
-def step_line(step: StepRecord) -> str:
-    """``  ✓ build (1.2s)``."""
-    return f"  {MARKS.get(step.status, '?')} {step.id} ({duration(step.seconds)})"
 
 
 def failures(result: TreeResult) -> str:

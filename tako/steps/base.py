@@ -9,8 +9,8 @@ from tako.clock import SystemClock, duration
 from tako.errors import StepError, UsageError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
+from tako.execution.inside import is_inside
 from tako.expressions import templates
-from tako.files import leads_out
 from tako.process import NO_STOPS
 from tako.quantities import parse_size
 from tako.records import record
@@ -59,11 +59,14 @@ class RunInterruptedError(Exception):
     """A stop was asked for while a step ran. Not a failure of the step: it runs again when the run is resumed."""
 
 
-class StoppableClock(SystemClock):
+class StoppableClock:
     """A clock that nobody sleeps through a stop by: for waiting on what others hold."""
 
-    def __init__(self, stops: Stops) -> None:
-        """``stops`` tell when to stop."""
+    def __init__(self, stops: Stops, clock: Clock | None = None) -> None:
+        """``stops`` tell when to stop, ``clock`` what time it is, the machine's by default."""
+        self._clock = clock or SystemClock()
+        self.now = self._clock.now
+        self.monotonic = self._clock.monotonic
         self._poll = select.poll()
         for descriptor in stops.all:
             self._poll.register(descriptor, select.POLLIN)
@@ -87,6 +90,7 @@ class Capabilities:
     repo_dir: str
     processes: Processes
     clock: Clock
+    """Its ``sleep`` ends by ``RunInterruptedError`` when a stop is asked for."""
     base_env: Mapping[str, str]
     """The user's environment, without Tako's own variables."""
     stops: Stops = NO_STOPS
@@ -109,12 +113,19 @@ class StepContext:
         state: ExecutionState,
         *,
         time_left: float | None = None,
+        step_attempt: int = 1,
+        error: Failure | None = None,
     ) -> None:
-        """``time_left`` is what the workflow's timeout leaves the step, in seconds."""
+        """``time_left`` is what the workflow's timeout leaves the step, in seconds.
+
+        ``step_attempt`` is which try at the step this is, ``error`` what the step failed by whose ``on_failure`` it is.
+        """
         self.capabilities = capabilities
         self.spec = spec
         self.state = state
         self.time_left = time_left
+        self.step_attempt = step_attempt
+        self.error = error
         self._environment: dict[str, str] | None = None
 
     @property
@@ -152,11 +163,9 @@ class StepContext:
     def directory(self) -> str:
         """Where the step runs. Raises ``ExpressionError``, or ``StepError`` if that is not in the repository."""
         inside = self.render(self.spec.working_directory or "")
-        repo_dir = self.capabilities.repo_dir
-        directory = os.path.join(repo_dir, inside).rstrip("/")
-        if inside and leads_out(directory, repo_dir):
+        if not is_inside(self.capabilities.repo_dir, inside):
             raise StepError(f"the working directory {inside!r} leads out of the repository", where=self.where)
-        return directory
+        return os.path.join(self.capabilities.repo_dir, inside).rstrip("/")
 
     def scope(self, **more: Any) -> dict[str, Any]:
         """The names that templates and CEL see."""
@@ -164,7 +173,11 @@ class StepContext:
         event = request.event
         return {
             "inputs": dict(request.inputs),
-            "steps": {step.id: {"outputs": dict(step.outputs), "status": step.status} for step in self.state.steps},
+            "steps": {
+                each.id: {"outputs": dict(each.outputs), "status": each.status}
+                for step in self.state.steps
+                for each in (step, *step.handlers)
+            },
             "event": event.scope() if event else {},
             "events": [each.scope() for each in request.heard or ((event,) if event else ())],
             "payload": dict(event.payload) if event else {},
@@ -172,6 +185,7 @@ class StepContext:
             "env": self.environment(),
             "repo": request.repo,
             "run": {"id": request.run_id, "root_id": request.root_id, "workflow": request.workflow.name},
+            **({"error": error_scope(self.error)} if self.error is not None else {}),
             **more,
         }
 
@@ -203,7 +217,10 @@ class StepContext:
             "TAKO_EVENT_ID": request.event.id if request.event is not None else "",
             "TAKO_IDEMPOTENCY_KEY": f"{cause}:{request.label}:{self.spec.id}",
             "TAKO_ATTEMPT": str(self.capabilities.attempt),
+            "TAKO_STEP_ATTEMPT": str(self.step_attempt),
         }
+        if self.error is not None:
+            own |= {f"TAKO_ERROR_{name.upper()}": _plain(value) for name, value in error_scope(self.error).items()}
         for name, value in request.inputs.items():
             own[f"TAKO_INPUT_{variable_name(name)}"] = _plain(value)
         for artifact in reversed(request.visible_artifacts):
@@ -218,6 +235,17 @@ def workflow_overtime(request: RunRequest) -> Failure:
     return Failure(kind=WORKFLOW_TIMEOUT, message=message)
 
 
+def error_scope(failure: Failure) -> dict[str, Any]:
+    """A failure as the steps of an ``on_failure`` see it. The message may hold a NUL, which no variable can."""
+    return {
+        "step": failure.step,
+        "kind": failure.kind,
+        "message": failure.message.replace("\0", "\N{REPLACEMENT CHARACTER}"),
+        "exit_code": failure.exit_code,
+        "signal": failure.signal,
+    }
+
+
 def variable_name(name: str) -> str:
     """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
     return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
@@ -227,6 +255,11 @@ OWN_VARIABLES = frozenset(
     {
         "TAKO_ATTEMPT",
         "TAKO_CHAOS",
+        "TAKO_ERROR_EXIT_CODE",
+        "TAKO_ERROR_KIND",
+        "TAKO_ERROR_MESSAGE",
+        "TAKO_ERROR_SIGNAL",
+        "TAKO_ERROR_STEP",
         "TAKO_EVENT_ID",
         "TAKO_FRESH",
         "TAKO_IDEMPOTENCY_KEY",
@@ -235,6 +268,7 @@ OWN_VARIABLES = frozenset(
         "TAKO_REPO",
         "TAKO_ROOT_RUN_ID",
         "TAKO_RUN_ID",
+        "TAKO_STEP_ATTEMPT",
         "TAKO_STEP_ID",
         "TAKO_WORKSPACE",
     }

@@ -8,7 +8,7 @@ import os
 from tako.errors import SpawnError, StepError
 from tako.execution.failure import LOG_TAIL, STEP_FAILED, STEP_KILLED, Failure
 from tako.execution.memory import tells_of_memory, with_memory_hint
-from tako.execution.outputs import needed_streams
+from tako.execution.outputs import KEPT_OUTPUT, needed_streams
 from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
 from tako.process import Outcome
 from tako.records import replace
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
     from tako.process import Processes, Sink
     from tako.steps.base import StepContext
-
-KEPT_OUTPUT = 1 << 20
-"""Bytes of a stream that are kept for ``produces``."""
 
 _ARGV = {"sh": ("/bin/sh", "-e", "-c"), "bash": ("bash", "-e", "-o", "pipefail", "-c")}
 
@@ -40,10 +37,11 @@ class ShellStep:
             raise StepError(
                 f"the working directory {spec.working_directory or directory!r} does not exist", where=context.where
             )
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(context.output_path)
         sources = spec.produces.outputs if spec.produces else {}
         dump = f"{context.output_path}.env" if _needs_environment(sources.values()) else None
+        if dump is not None:
+            # An earlier try may have left one.
+            _read_environment(dump)
         stdout, stderr = bytearray(), bytearray()
         keep_out, keep_err = needed_streams(sources)
         capabilities = context.capabilities
@@ -98,9 +96,11 @@ def _overtime(context: StepContext, outcome: Outcome) -> Failure:
 def _script(script: str, directory: str, dump: str | None) -> str:
     """The script with what must come before it, on its first line, so that the shell's line numbers stay right."""
     before = f"cd -- {_quote(directory)}; "
-    if dump is not None:
-        before += f"trap {_quote(f'env -0 > {_quote(dump)}')} EXIT; "
-    return before + script
+    if dump is None:
+        return before + script
+    # By its path, since the script may have changed PATH; twice, since it may have set a trap of its own for EXIT.
+    write = f"/usr/bin/env -0 > {_quote(dump)} || :"
+    return f"{before}trap {_quote(write)} EXIT; {script}\n\ntako_status=$?; {write}; exit $tako_status"
 
 
 def _quote(text: str) -> str:
@@ -124,12 +124,12 @@ def _needs_environment(sources: Iterable[str]) -> bool:
     return any(source.startswith("from_env:") for source in sources)
 
 
-def _read_environment(path: str) -> dict[str, str]:
+def _read_environment(path: str) -> dict[str, str] | None:
     try:
         with open(path, "rb") as file:
             entries = file.read().decode("utf-8", "surrogateescape").split("\0")
     except OSError:
-        return {}
+        return None
     finally:
         with contextlib.suppress(OSError):
             os.unlink(path)

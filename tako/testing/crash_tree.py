@@ -212,7 +212,7 @@ class Trial:
         for state in self._states():
             for step in state["steps"]:
                 key = (state["repo"], step["id"])
-                if step["status"] in (SUCCESS, SKIPPED) and key not in self._durable:
+                if (step["status"] in (SUCCESS, SKIPPED) or step["tolerated"]) and key not in self._durable:
                     self._durable[key] = begun[key]
 
     def finish(self) -> Ended:

@@ -50,11 +50,9 @@ def test_a_refused_field_without_a_value_asks_for_nothing(row: Refusal) -> None:
 
 
 HARMLESS = {
-    "continue_on_error": "false",
     "long_running": "false",
     "dependents": "[]",
     "secrets": "[]",
-    "on_failure": "[]",
 }
 
 
@@ -69,8 +67,7 @@ def test_the_table_is_what_the_language_lacks() -> None:
         *((refusals.TOP, name) for name in ["dependents"]),
         *((refusals.WORKFLOW, name) for name in ["secrets", "image"]),
         *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
-        *((refusals.STEP, name) for name in ["retry", "continue_on_error", "long_running"]),
-        *((refusals.STEP, name) for name in ["cache_key_files", "on_failure", "image", "network"]),
+        *((refusals.STEP, name) for name in ["long_running", "cache_key_files", "image", "network"]),
         *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),
         *((refusals.ARTIFACT, name) for name in ["install_command", "verify_command"]),
     }
@@ -82,7 +79,7 @@ def test_fields_of_other_step_kinds_are_their_own_affair() -> None:
 
 
 def test_a_step_shared_by_an_alias_is_refused_wherever_it_is_used() -> None:
-    text = "version: 1\nworkflows:\n  a:\n    steps:\n      - &s {run: x, retry: 3}\n      - *s\n"
+    text = "version: 1\nworkflows:\n  a:\n    steps:\n      - &s {run: x, image: i}\n      - *s\n"
     with pytest.raises(ConfigError) as caught:
         loader.loads(text.encode(), "tako.yml")
     assert [one.split(" ")[0] for one in caught.value.problems] == ["tako.yml:5:21:"]

@@ -83,6 +83,8 @@ OLDER: dict[type[Any], dict[str, Strategy]] = {
 FORMS: dict[tuple[type[Any], str], Strategy] = {
     (schema.Workflow, "env"): ENV,
     (schema.Step, "env"): ENV,
+    (schema.Step, "on_failure"): st.deferred(lambda: struct(schema.Handler)) | st.lists(SCALARS, max_size=2),
+    (schema.Handler, "env"): ENV,
     (schema.Subscription, "events"): TYPED_EVENTS,
     (schema.Root, "events"): st.fixed_dictionaries(
         {},
@@ -102,7 +104,14 @@ FAN_OUTS = st.builds(
     STEP,
     struct(schema.FanOut) | JUNK,
 )
-STEPS = STEP | RUN_STEPS | FAN_OUTS
+POLLS = st.builds(
+    lambda step, params: (
+        {name: step[name] for name in step if name != "run"} | {"uses": "tako/poll@v1", "with": params}
+    ),
+    STEP,
+    struct(schema.Poll) | JUNK,
+)
+STEPS = STEP | RUN_STEPS | FAN_OUTS | POLLS
 
 
 def refused(content: str) -> tuple[str, ...]:
@@ -156,6 +165,11 @@ def test_the_schema_and_the_loader_agree_on_whole_files(value: Any) -> None:
 @example({"run": "x", "with": None, "retry": None})
 @example({"uses": "tako/fan-out@v1", "with": {"event_type": 5, "payload": None}})
 @example({"uses": "tako/fan-out@v1"})
+@example({"uses": "tako/poll@v1", "with": {"target": "step", "step_id": "a", "success_on_exit_code": 1.5}})
+@example({"run": "x", "retry": {"attempts": 2, "on_exit_codes": 75}, "on_failure": {"run": "y", "env": ["A=b"]}})
+@example({"run": "x", "on_failure": "y"})
+@example({"run": "x", "on_failure": False})
+@example({"run": "x", "on_failure": [{"run": "y", "long_running": True}, 5, "z"]})
 @example("make")
 @example(5)
 @example(None)

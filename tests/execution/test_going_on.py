@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.execution.failure import FAN_OUT_FAILED, FAN_OUT_TIMEOUT, PLAN_REFUSED, STEP_FAILED, Failure
-from tako.execution.going_on import DONE, awaited, awaited_event, before, go_on
+from tako.execution.going_on import awaited, awaited_event, before, go_on
 from tako.execution.state import ExecutionState, StepRecord
 from tako.records import replace
 from tests.builders import CHILD_ID, CLIENT, make_event
@@ -125,7 +125,7 @@ def test_what_stands_is_the_beginning_and_no_step_that_was_done_is_dropped_befor
 ) -> None:
     gone_on = go_on(state(*steps), lambda _: answered).steps
 
-    done = next((number for number, step in enumerate(steps) if step.status not in DONE), len(steps))
+    done = next((number for number, step in enumerate(steps) if not step.is_done), len(steps))
     assert gone_on[:done] == steps[:done]
     rest = gone_on[done:]
     assert [(step.id, step.status, step.failure) for step in rest] in (

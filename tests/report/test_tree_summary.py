@@ -196,7 +196,7 @@ def test_the_summary_says_what_scripts_look_for() -> None:
         "Success: true",
         "Duration: 1m02s",
         "  ✓ build (1.2s)",
-        "  – maybe (0ms)",
+        "  – maybe (skipped)",
         "  ✗ tell (1m00s)",
         "",
         "Triggered runs: 1 (1 success)",

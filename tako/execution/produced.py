@@ -1,0 +1,72 @@
+"""What is taken from a step that succeeded: its outputs, its artifact, the events that it announces."""
+
+from __future__ import annotations
+
+from tako.execution.artifacts import collect_artifact, declared_paths, produced_name
+from tako.execution.outputs import collect, read_output_file
+from tako.execution.state import Announced
+from tako.expressions import templates
+from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tako.execution.event import ArtifactRef
+    from tako.steps.base import StepContext, StepResult
+
+
+@record
+class Produced:
+    """What was taken from a successful step."""
+
+    outputs: Mapping[str, str] = {}
+    artifacts: tuple[ArtifactRef, ...] = ()
+    announced: tuple[Announced, ...] = ()
+
+
+def take(context: StepContext, result: StepResult) -> Produced:
+    """What a successful step leaves behind: outputs, artifact, announced events.
+
+    Raises ``StepError`` or ``ExpressionError`` if something promised is not there.
+    """
+    produces = context.spec.produces
+    request, where = context.request, context.where
+    written = {**result.outputs, **read_output_file(context.output_path, where=where)}
+    if produces is None:
+        return Produced(outputs=written)
+    outputs = collect(
+        produces.outputs,
+        written=written,
+        stdout=result.stdout,
+        stderr=result.stderr,
+        exported=result.exported,
+        repo_dir=context.capabilities.repo_dir,
+        directory=context.directory,
+        render=lambda text, so_far: templates.render(text, context.scope(outputs=dict(so_far)), where=where),
+        where=where,
+    )
+    artifacts: tuple[ArtifactRef, ...] = ()
+    patterns = declared_paths(produces, request.artifacts)
+    if patterns:
+        made = collect_artifact(
+            produced_name(produces),
+            patterns,
+            repo=request.repo,
+            repo_dir=context.capabilities.repo_dir,
+            store=context.capabilities.workspace.artifacts,
+            where=where,
+        )
+        artifacts = (made,)
+    announced = tuple(
+        Announced(
+            **templates.render_value(
+                {"type": event.type, "schema_version": event.schema_version, "payload": dict(event.payload)},
+                context.scope(outputs=outputs),
+                where=where,
+            ),
+            artifact=produces.artifact,
+        )
+        for event in produces.events
+    )
+    return Produced(outputs=outputs, artifacts=artifacts, announced=announced)

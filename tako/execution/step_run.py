@@ -1,0 +1,153 @@
+"""Runs one step: asks its condition, tries it as often as it may be, takes what it leaves behind.
+
+What comes before and after it, and what is written down of it, is the ``Runner``'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+from tako.errors import MachineError, TakoError
+from tako.execution.failure import STEP_ERROR, Failure
+from tako.execution.produced import Produced, take
+from tako.execution.retry import StepAttempt, wait_before_next
+from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED, StepRecord
+from tako.files import machine_errors
+from tako.records import record, replace
+from tako.steps.base import StepContext, workflow_overtime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+
+    from tako.config.model import StepSpec
+    from tako.execution.event import Event
+    from tako.execution.state import ExecutionState
+    from tako.steps.base import Capabilities, Step
+
+    class StepObserver(Protocol):
+        """Hears what a step does while it does it."""
+
+        def step_started(self, spec: StepSpec) -> None:
+            """A try at it begins."""
+
+        def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None:
+            """A try at it failed; in ``delay`` seconds there is another."""
+
+
+@record
+class _Tried:
+    """What one try came to."""
+
+    failure: Failure | None = None
+    produced: Produced = Produced()
+    event: Event | None = None
+
+
+class StepRunner:
+    """Runs single steps of one run."""
+
+    def __init__(
+        self, capabilities: Capabilities, *, step_kind: Callable[[StepSpec], Step], observer: StepObserver
+    ) -> None:
+        self._capabilities = capabilities
+        self._step_kind = step_kind
+        self._observer = observer
+        self._clock = capabilities.clock
+
+    def run(
+        self, spec: StepSpec, state: ExecutionState, *, ends_at: float | None, error: Failure | None = None
+    ) -> StepRecord:
+        """Run a step of a run that came as far as ``state``, and return what it came to.
+
+        ``ends_at`` is the moment on the clock's ``monotonic`` at which the workflow's time is up, ``error`` what the
+        step that this one is the ``on_failure`` of failed by. Raises ``MachineError`` if the machine refused
+        something, ``RunInterruptedError`` when a stop was asked for.
+        """
+        started_at, began = self._clock.now(), self._clock.monotonic()
+        attempts: tuple[StepAttempt, ...] = ()
+
+        def ended(status: str, tried: _Tried) -> StepRecord:
+            failure = replace(tried.failure, step=spec.id) if tried.failure is not None else None
+            return StepRecord(
+                id=spec.id,
+                status=status,
+                started_at=started_at,
+                seconds=self._clock.monotonic() - began,
+                outputs=tried.produced.outputs,
+                failure=failure,
+                artifacts=tried.produced.artifacts,
+                announced=tried.produced.announced,
+                emitted=tried.event,
+                attempts=attempts,
+            )
+
+        while True:
+            number, tried_at = len(attempts) + 1, self._clock.monotonic()
+            time_left = None if ends_at is None else ends_at - tried_at
+            context = StepContext(
+                self._capabilities, spec, state, time_left=time_left, step_attempt=number, error=error
+            )
+            if number == 1:
+                self._forget_tries(context)
+            tried = self._try(context)
+            if tried is None:
+                return ended(SKIPPED, _Tried())
+            if tried.failure is None:
+                waits = tried.event is not None and tried.event.waiting
+                return ended(SUSPENDED if waits else SUCCESS, tried)
+            now = self._clock.monotonic()
+            delay = wait_before_next(spec.retry, tried.failure, number=number)
+            if delay is None or (ends_at is not None and now + delay >= ends_at):
+                return ended(FAILED, tried)
+            attempt = StepAttempt(number, replace(tried.failure, step=spec.id), now - tried_at)
+            attempts = (*attempts, attempt)
+            self._keep_log(context)
+            self._observer.step_retrying(spec, attempt, delay)
+            self._clock.sleep(delay)
+
+    def _try(self, context: StepContext) -> _Tried | None:
+        """One try; None if the step is not to run, as its condition says."""
+        spec = context.spec
+        try:
+            if context.step_attempt == 1 and not _wanted(context):
+                return None
+            if context.time_left is not None and context.time_left <= 0:
+                return _Tried(workflow_overtime(context.request))
+            self._observer.step_started(spec)
+            with machine_errors("remove", context.output_path), contextlib.suppress(FileNotFoundError):
+                os.unlink(context.output_path)
+            result = self._step_kind(spec).run(context)
+            if result.failure is not None:
+                return _Tried(result.failure)
+            return _Tried(None, take(context, result), result.event)
+        except MachineError:
+            raise
+        except TakoError as error:
+            return _Tried(Failure(kind=STEP_ERROR, message=str(error)))
+
+    def _keep_log(self, context: StepContext) -> None:
+        """Let the log of a try stay when the next one writes its own."""
+        kept = self._capabilities.workspace.attempt_log(context.spec.id, context.step_attempt)
+        with machine_errors("rename", context.log_path), contextlib.suppress(FileNotFoundError):
+            os.replace(context.log_path, kept)
+
+    def _forget_tries(self, context: StepContext) -> None:
+        """Remove the logs of tries that an earlier process made at this step."""
+        retry = context.spec.retry
+        for number in range(1, retry.attempts if retry is not None else 1):
+            path = self._capabilities.workspace.attempt_log(context.spec.id, number)
+            if not os.path.lexists(path):
+                break
+            with machine_errors("remove", path):
+                os.unlink(path)
+
+
+def _wanted(context: StepContext) -> bool:
+    if context.spec.condition is None:
+        return True
+    from tako.expressions import cel
+
+    return cel.evaluate(context.spec.condition, context.scope(), where=context.where)

@@ -1,0 +1,47 @@
+"""The steps of one run in words: while they are at work, and when the run is over."""
+
+from __future__ import annotations
+
+from tako.children.base import RETRYING
+from tako.clock import duration
+from tako.execution.state import RUNNING
+from tako.report.words import MARKS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.children.base import StepUpdate
+    from tako.execution.state import StepRecord
+
+
+def update_line(label: str, step: StepUpdate) -> str:
+    """What a step has come to just now: ``✓ step 'build' success (1.2s)``; ``label`` is what it is called."""
+    if step.status == RUNNING:
+        return f"… {label}"
+    if step.status == RETRYING:
+        return f"↻ {label} failed at try {step.attempt}: {step.message}; again in {duration(step.delay)}"
+    tries = f", {step.attempt} tries" if step.attempt > 1 else ""
+    goes_on = "; the run goes on" if step.tolerated else ""
+    return f"{MARKS.get(step.status, '?')} {label} {step.status} ({duration(step.seconds)}{tries}){goes_on}"
+
+
+def step_lines(step: StepRecord) -> list[str]:
+    """A step that has ended, and what ran since it failed."""
+    lines = [f"  {step_line(step)}"]
+    lines += [f"      on failure: {step_line(handler)}" for handler in step.handlers]
+    return lines
+
+
+def step_line(step: StepRecord) -> str:
+    """``✓ build (1.2s)``; of one that failed and let the run go on also why it failed."""
+    line = f"{MARKS.get(step.status, '?')} {step.id} ({took(step)})"
+    if step.tolerated and step.failure is not None:
+        return f"{line} failed, and the run went on: {step.failure.headline}"
+    return line
+
+
+def took(step: StepRecord) -> str:
+    """How long a step took, and how often it was tried; of one that never ran that it was skipped."""
+    if step.status == "skipped":
+        return "skipped"
+    tries = f", {len(step.attempts) + 1} tries" if step.attempts else ""
+    return f"{duration(step.seconds)}{tries}"
