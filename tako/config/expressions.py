@@ -12,6 +12,7 @@ from msgspec import UnsetType
 
 from tako.config import schema
 from tako.config.check_references import Scope, unknown_names
+from tako.config.check_secrets import secret_variables
 from tako.config.labels import label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
@@ -42,7 +43,7 @@ def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
     )
     yield from _templates(workflow.env, (*path, "env"), scope)
     for position, (_, place, step) in enumerate(named):
-        within = scope.after(position)
+        within = scope.after(position).without(secret_variables(workflow, step))
         yield from _of_step(step, place, within.with_roots("error") if isinstance(step, schema.Handler) else within)
 
 
