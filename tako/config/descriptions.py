@@ -18,7 +18,7 @@ _DESCRIPTION = "For people; Tako only shows it."
 _ENUM = "The allowed values."
 _MIN = "The least allowed number."
 _MAX = "The largest allowed number."
-_PATTERN = "A regular expression (Python's) that is found in every allowed text."
+_PATTERN = "A regular expression (RE2's) that is found in every allowed text."
 
 DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
     schema.Root: {
