@@ -128,6 +128,13 @@ class DriftError(TakoError):
     exit_code = 2
 
 
+class SecretError(TakoError):
+    """A secret has no value, or one that cannot be used. No value is ever part of the message."""
+
+    code = "TAKO_E204"
+    exit_code = 2
+
+
 class MachineError(TakoError):
     """The machine refused something: no process, no space, no permission."""
 

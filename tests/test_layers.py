@@ -38,6 +38,7 @@ FLOORS = {
     "tako.watch": 1,
     "tako.locks": 1,
     "tako.logs": 1,
+    "tako.secrets": 1,
     "tako.config": 2,
     "tako.expressions": 2,
     "tako.repos": 3,

@@ -36,10 +36,16 @@ class Scope:
     """The ids of all steps of the workflow, in their order."""
     done: int = 0
     """How many of them have ended."""
+    secret: tuple[str, ...] = ()
+    """The variables that are not in ``env`` since they are secrets."""
 
     def after(self, done: int) -> Scope:
         """The same when that many steps have ended."""
         return replace(self, done=done)
+
+    def without(self, secret: Iterable[str]) -> Scope:
+        """The same where these variables are secrets."""
+        return replace(self, secret=tuple(secret))
 
     def with_roots(self, *more: str) -> Scope:
         """The same with more roots."""
@@ -61,6 +67,8 @@ def _fault(reference: Reference, scope: Scope) -> str:
         return _ELSEWHERE.get(root) or f"`{root}` is not known here{known}"
     if not keys:
         return ""
+    if root == "env" and keys[0] in scope.secret:
+        return f'{quoted(keys[0])} is a secret, which no expression can read; read "${keys[0]}" in the command'
     if root in FIXED:
         return _not_among(f"`{root}`", keys[0], FIXED[root])
     if root == "inputs":

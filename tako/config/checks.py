@@ -8,6 +8,7 @@ from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.check_limits import workflow_limits
+from tako.config.check_secrets import secret_problems
 from tako.config.check_steps import step_problems
 from tako.config.check_subscriptions import subscription_problems
 from tako.config.check_values import input_problems, payload_problems
@@ -45,6 +46,7 @@ def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]
     for key in workflow.env:
         yield from fault((*path, "env", key), names.env_fault(key), on_key=True)
     yield from workflow_limits(workflow, path)
+    yield from secret_problems(workflow, path)
     yield from step_problems(workflow.steps, (*path, "steps"), artifacts)
 
 

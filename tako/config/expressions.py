@@ -12,6 +12,7 @@ from msgspec import UnsetType
 
 from tako.config import schema
 from tako.config.check_references import Scope, unknown_names
+from tako.config.check_secrets import secret_variables
 from tako.config.labels import label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
@@ -42,9 +43,10 @@ def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
     yield from _templates(workflow.env, (*path, "env"), scope)
     for index, step in enumerate(workflow.steps):
         place: Path = (*path, "steps", index)
-        yield from _of_step(step, place, scope.after(index))
-        failed = scope.after(index).with_roots("error")
+        before = scope.after(index)
+        yield from _of_step(step, place, before.without(secret_variables(workflow, step)))
         for number, each in enumerate(step.on_failure):
+            failed = before.with_roots("error").without(secret_variables(workflow, each))
             yield from _of_step(each, (*place, "on_failure", number), failed)
 
 

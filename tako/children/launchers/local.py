@@ -7,10 +7,11 @@ import sys
 
 from runner_child import ENTRY
 from tako.logs import logger
+from tako.secrets.handover import DESCRIPTOR, VARIABLE, hand_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tako.process import Outcome, Processes
     from tako.signals import Stops
@@ -25,8 +26,17 @@ class LocalLauncher:
     The child's stdin is a pipe that nothing is written to: when it closes, the root is gone (the lifeline).
     """
 
-    def __init__(self, processes: Processes, *, env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        *,
+        env: Mapping[str, str],
+        hidden: Collection[str] = (),
+        argv: Sequence[str] = (),
+    ) -> None:
+        """``hidden`` are variables of ``env`` that no child gets; it may grow."""
         self._processes = processes
+        self._hidden = hidden
         self._env = {**env, "TAKO_LIFELINE": "1"}
         self._argv = tuple(argv) or (sys.executable, "-S", ENTRY)
         self._log = logger("launcher")
@@ -36,6 +46,7 @@ class LocalLauncher:
         directory: str,
         *,
         env: Mapping[str, str],
+        secrets: Mapping[str, str],
         on_output: Callable[[bytes], bool],
         on_closed: Callable[[], object],
         on_words: Callable[[bytes], object],
@@ -48,15 +59,22 @@ class LocalLauncher:
             for what in ("a child's lifeline", "a child's stdout", "a child's stderr"):
                 opened += self._processes.pipe(what)
             lifeline, _keep, out_read, out_write, words_read, words_write = opened
+            more: dict[int, int] = {}
+            if secrets:
+                kept = self._processes.descriptor(lambda: hand_over(secrets), "a file for a child's secrets")
+                opened.append(kept)
+                more[DESCRIPTOR] = kept
+                env = {**env, VARIABLE: str(DESCRIPTOR)}
             process = self._processes.spawn(
                 [*self._argv, directory],
-                env={**self._env, **env},
+                env={**self._inherited(), **env},
                 stdin=lifeline,
                 stdout=out_write,
                 stderr=words_write,
+                more=more,
                 session=True,
             )
-            for descriptor in (lifeline, out_write, words_write):
+            for descriptor in (lifeline, out_write, words_write, *more.values()):
                 os.close(descriptor)
                 opened.remove(descriptor)
             self._log.debug("started", child=process.pid, argv=process.argv)
@@ -74,3 +92,8 @@ class LocalLauncher:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+
+    def _inherited(self) -> Mapping[str, str]:
+        if not self._hidden:
+            return self._env
+        return {name: value for name, value in self._env.items() if name not in self._hidden}
