@@ -7,7 +7,7 @@ from tako.config.model import RepoConfig
 from tako.lint.contradictions import contradictions
 from tako.lint.findings import Finding, unsilenced
 from tako.lint.older import older_spellings
-from tako.lint.secrets import literal_secrets
+from tako.lint.secrets import literal_secrets, unreached_secrets
 from tako.lint.shell import unquoted_interpolations
 from tako.lint.syntax import Sheet
 from tako.lint.unused import unused
@@ -27,5 +27,6 @@ def lint(data: bytes, config: RepoConfig) -> list[Finding]:
         *unused(sheet),
         *contradictions(sheet, config),
         *literal_secrets(sheet),
+        *unreached_secrets(sheet),
     ]
     return unsilenced(found, text)

@@ -207,6 +207,26 @@ def test_what_looks_like_a_secret_is_found_and_not_repeated(secret: str) -> None
     assert secret not in one.what
 
 
+def test_secrets_that_do_not_reach_a_command_are_found() -> None:
+    text = """\
+    workflows:
+      w:
+        secrets: [A, B, C, UNUSED]
+        steps:
+          - {run: 'echo $HOME $A', env: {A: A}}
+          - {run: 'echo $HOME "${A}" $AB', env: ["B=B", X=Y]}
+          - run: make
+            env: {TOKEN: C}
+            on_failure:
+              - echo $C
+    """
+    assert places(text) == [
+        (4, 24, "unused-secret"),
+        (7, 28, "secret-not-given"),
+        (11, 18, "secret-not-given"),
+    ]
+
+
 def test_a_comment_on_the_line_silences_the_rules_that_it_names() -> None:
     silent = "# tako-lint: ignore[unquoted-interpolation, literal-secret]"
     assert command(f"echo {{{{ inputs.x }}}}  {silent}") == []
