@@ -17,6 +17,8 @@ class Spelling:
     what: str
     edits: Edits | None = None
     rule: str = "older-spelling"
+    owner: int | None = None
+    """Where the text starts in which it is, if that is elsewhere; a comment there silences it too."""
 
 
 def resolved(node: Node | None) -> Node | None:

@@ -63,7 +63,14 @@ def test_go_spellings_are_found_in_templates_and_conditions() -> None:
         steps:
           - {if: .inputs.x == 'a', run: ls}
     """
-    assert places(text) == [(5, 14, "go-spelling"), (7, 14, "go-spelling")]
+    assert places(text) == [(5, 15, "go-spelling"), (7, 14, "go-spelling")]
+
+
+def test_a_go_spelling_in_a_long_script_is_found_at_its_line() -> None:
+    script = "ls\necho {{ inputs.x | shell_quote }} {{ .inputs.x | shell_quote }}"
+    (one,) = command(script)
+    assert (one.line, one.column, one.rule) == (8, 43, "go-spelling")
+    assert command(script + "  # tako-lint: ignore[go-spelling]") == []
 
 
 @pytest.mark.parametrize(
