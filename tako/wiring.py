@@ -222,7 +222,7 @@ class Wiring:
         deliveries = Deliveries(self.settings.home, lambda: self.ledger(say), say=say)
         try:
             executor = self._make_executor(journal, deliveries, observer, echo, rerun_from)
-            with self._signals(executor):
+            with self._signals(executor), self._services_end(workspace, say):
                 yield executor
         finally:
             deliveries.close()
@@ -253,6 +253,7 @@ class Wiring:
                 factory=ChildRunnerFactory(),
                 clock=self.clock,
                 log_limit=settings.log_limit,
+                end_services=self._end_services,
             ),
             cap=settings.cap,
             journal=journal,
@@ -260,7 +261,31 @@ class Wiring:
             observer=observer,
             breaker=Breaker() if settings.max_crashes is None else Breaker(settings.max_crashes),
             deliveries=deliveries,
+            abandon=self._abandon,
         )
+
+    def _end_services(self, workspace: Workspace) -> tuple[str, ...]:
+        """End what the runs in a workspace, and below it, have left running; returns what that was."""
+        from tako.execution.services import end_services_below
+
+        return end_services_below(self.processes, workspace.path, clock=self.clock)
+
+    def _abandon(self, workspace: Workspace) -> None:
+        if os.path.isdir(workspace.services):
+            from tako.execution.services import ask_services_to_end
+
+            ask_services_to_end(self.processes, workspace.services)
+
+    @contextlib.contextmanager
+    def _services_end(self, workspace: Workspace, say: Callable[[str], object]) -> Iterator[None]:
+        """Let no service of a tree outlive it: those of runs that waited when it ended are still there."""
+        try:
+            yield
+        finally:
+            for record in self._end_services(workspace):
+                step_id = os.path.basename(record).removesuffix(".json")
+                run_id = os.path.basename(os.path.dirname(os.path.dirname(record)))
+                say(f"■ step '{step_id}' of {run_id} was still running and was stopped")
 
     def _root_runner(self, echo: Callable[[str, bytes], object] | None, *, rerun_from: str | None) -> InProcessRunner:
         from tako.children.in_process import InProcessRunner
@@ -293,7 +318,7 @@ class Wiring:
         with self.owning(workspace), contextlib.closing(Journal(workspace.journal, self.clock)) as journal:
             runner = self._root_runner(echo, rerun_from=None)
             executor = AloneExecutor(runner=runner, journal=journal, clock=self.clock, observer=observer)
-            with self._signals(executor):
+            with self._signals(executor), self._services_end(workspace, observer.told):
                 return executor.run(request, workspace)
 
     def _faults(self) -> Callable[[str], object] | None:

@@ -12,7 +12,7 @@ from tako.children.judge import Evidence, judge
 from tako.errors import MachineError, SpawnError, StateError
 from tako.execution.failure import NOT_STARTED, PROTOCOL, Failure, failure_of_machine
 from tako.execution.memory import kills_for_memory
-from tako.execution.state import read_state
+from tako.execution.state import SUSPENDED, read_state
 from tako.execution.workspace import discard_checkout
 from tako.log_file import DEFAULT_LOG_LIMIT, LazyLog
 from tako.records import replace
@@ -21,28 +21,37 @@ from tako.signals import Stops, StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tako.children.base import ChildListener, ChildRequest
     from tako.children.factory import ChildRunnerFactory
     from tako.children.launchers.base import Launcher
     from tako.clock import Clock
+    from tako.execution.workspace import Workspace
     from tako.process import Outcome
 
 
 class ChildWorkflowExecutor:
     """A ``WorkflowRunner`` whose children are processes that a launcher starts.
 
-    ``log_limit`` is the most bytes that what a child's own process says has on the disk.
+    ``log_limit`` is the most bytes that what a child's own process says has on the disk. ``end_services`` ends what the
+    steps of a run have left running.
     """
 
     def __init__(
-        self, *, launcher: Launcher, factory: ChildRunnerFactory, clock: Clock, log_limit: int | None = None
+        self,
+        *,
+        launcher: Launcher,
+        factory: ChildRunnerFactory,
+        clock: Clock,
+        log_limit: int | None = None,
+        end_services: Callable[[Workspace], object] = lambda _: None,
     ) -> None:
         self._launcher = launcher
         self._factory = factory
         self._clock = clock
         self._log_limit = log_limit
+        self._end_services = end_services
         self._stop = StopSignal()
         self._force = StopSignal()
         self._cancels: dict[str, StopSignal] = {}
@@ -91,7 +100,11 @@ class ChildWorkflowExecutor:
             ),
             seconds=self._clock.monotonic() - began,
         )
-        return self._complete(request, hearing, result)
+        result = self._complete(request, hearing, result)
+        if result.status != SUSPENDED and os.path.isdir(request.workspace.services):
+            # One that ended in good order has done that itself.
+            self._end_services(request.workspace)
+        return result
 
     def _never_started(self, began: float, failure: Failure) -> ChildResult:
         return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)

@@ -35,7 +35,6 @@ REFUSED = (
     Refusal(WORKFLOW, "image"),
     Refusal(RESOURCES, "cpu_limit"),
     Refusal(RESOURCES, "disk_limit"),
-    Refusal(STEP, "long_running", (False,)),
     Refusal(STEP, "cache_key_files"),
     Refusal(STEP, "image"),
     Refusal(STEP, "network"),

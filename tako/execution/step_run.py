@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from tako.config.model import StepSpec
     from tako.execution.event import Event
+    from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.steps.base import Capabilities, Step
 
@@ -44,6 +45,7 @@ class _Tried:
     failure: Failure | None = None
     produced: Produced = Produced()
     event: Event | None = None
+    service: Service | None = None
 
 
 class StepRunner:
@@ -82,6 +84,7 @@ class StepRunner:
                 announced=tried.produced.announced,
                 emitted=tried.event,
                 attempts=attempts,
+                service=tried.service,
             )
 
         while True:
@@ -122,7 +125,7 @@ class StepRunner:
             result = self._step_kind(spec).run(context)
             if result.failure is not None:
                 return _Tried(result.failure)
-            return _Tried(None, take(context, result), result.event)
+            return _Tried(None, take(context, result), result.event, result.service)
         except MachineError:
             raise
         except TakoError as error:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from tako.children.base import RETRYING
 from tako.clock import duration
+from tako.execution.service import EXITED, LOST, STOPPED
 from tako.execution.state import RUNNING
 from tako.report.words import MARKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tako.children.base import StepUpdate
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import StepRecord
 
 
@@ -19,6 +23,8 @@ def update_line(label: str, step: StepUpdate) -> str:
         return f"… {label}"
     if step.status == RETRYING:
         return f"↻ {label} failed at try {step.attempt}: {step.message}; again in {duration(step.delay)}"
+    if step.status in (STOPPED, EXITED, LOST):
+        return f"■ {label} {step.message}{f' ({duration(step.seconds)})' if step.seconds else ''}"
     tries = f", {step.attempt} tries" if step.attempt > 1 else ""
     goes_on = "; the run goes on" if step.tolerated else ""
     return f"{MARKS.get(step.status, '?')} {label} {step.status} ({duration(step.seconds)}{tries}){goes_on}"
@@ -37,6 +43,11 @@ def step_line(step: StepRecord) -> str:
     if step.tolerated and step.failure is not None:
         return f"{line} failed, and the run went on: {step.failure.headline}"
     return line
+
+
+def service_lines(ends: Sequence[ServiceEnd]) -> list[str]:
+    """How what was left running has ended, where that is worth a line."""
+    return [f"  ■ {end.step} {end.describe()}" for end in ends if end.is_news]
 
 
 def took(step: StepRecord) -> str:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from tako.config.model import StepSpec
     from tako.execution.event import Event
     from tako.execution.request import RunRequest
+    from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
     from tako.process import Processes
@@ -53,6 +54,8 @@ class StepResult:
     """The step's environment at its end, where an output needs it."""
     event: Event | None = None
     """For the root: an event to plan and run the subscribers of. If it is a waiting one, the run is suspended."""
+    service: Service | None = None
+    """What the step has left running."""
 
 
 class RunInterruptedError(Exception):
@@ -97,6 +100,8 @@ class Capabilities:
     """What tells when the run must end."""
     attempt: int = 1
     """Which try at the run this is: more than 1 after a crash."""
+    lifeline: int | None = None
+    """What ends when the root of the tree does, where that is another process; for what is left running."""
     log_limit: int | None = None
     """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None

@@ -50,7 +50,6 @@ def test_a_refused_field_without_a_value_asks_for_nothing(row: Refusal) -> None:
 
 
 HARMLESS = {
-    "long_running": "false",
     "dependents": "[]",
     "secrets": "[]",
 }
@@ -67,7 +66,7 @@ def test_the_table_is_what_the_language_lacks() -> None:
         *((refusals.TOP, name) for name in ["dependents"]),
         *((refusals.WORKFLOW, name) for name in ["secrets", "image"]),
         *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
-        *((refusals.STEP, name) for name in ["long_running", "cache_key_files", "image", "network"]),
+        *((refusals.STEP, name) for name in ["cache_key_files", "image", "network"]),
         *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),
         *((refusals.ARTIFACT, name) for name in ["install_command", "verify_command"]),
     }
