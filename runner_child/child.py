@@ -16,6 +16,7 @@ from tako.children.in_process import checkout_failure, retry_update, service_upd
 from tako.children.protocol import Hello
 from tako.clock import SystemClock
 from tako.errors import CheckoutError, LockTimeoutError, MachineError, TakoError, UsageError
+from tako.execution.confidential import masked
 from tako.execution.failure import (
     DISK_FULL,
     EXCEPTION,
@@ -48,6 +49,7 @@ from tako.process import Processes
 from tako.records import record, replace
 from tako.repos.checkout import checkout
 from tako.repos.git import Git
+from tako.secrets.run import NO_SECRETS
 from tako.signals import Stops, StopSignal, is_ignored
 from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock, base_environment, log_limit_from
 from tako.steps.registry import step_kind
@@ -63,6 +65,7 @@ if TYPE_CHECKING:
     from tako.execution.retry import StepAttempt
     from tako.execution.service import ServiceEnd
     from tako.execution.state import StepRecord
+    from tako.secrets.run import RunSecrets
 
     class Reader(Protocol):
         """Tells a person at a terminal what goes on."""
@@ -95,6 +98,8 @@ class Options:
     """Make a new checkout and forget what was done."""
     from_step: str | None = None
     """Start at this step."""
+    secrets_file: str | None = None
+    """Where a person who runs it by hand keeps the values of its secrets."""
 
 
 class _Observer:
@@ -148,6 +153,7 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
         request = read_request(workspace.request)
         request = Place(workspace, request.root_id).request(request)
         _require_step(request, options.from_step)
+        secrets = _secrets(request, options, processes)
         frames.send(Hello(run_id=request.run_id, pid=os.getpid()))
     except TakoError as error:
         return _say(error)
@@ -163,11 +169,11 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
             workspace.tidy()
             limit_memory(request.workflow.mem_limit or 0)
             observer = _Observer(frames, reader, _faults(frames))
-            state = _run(request, workspace, options, observer, processes, stops)
+            state = _run(request, workspace, options, observer, processes, stops, secrets)
     except LockTimeoutError as error:
         return _say(error)
     except Exception as error:  # noqa: BLE001  (whatever it is, the parent is told, and the log has the traceback)
-        state = _crashed(request, error)
+        state = _crashed(request, error, secrets)
     try:
         frames.result(state)
     except MachineError as error:
@@ -190,6 +196,7 @@ def _run(
     observer: _Observer,
     processes: Processes,
     stops: Stops,
+    secrets: RunSecrets,
 ) -> ExecutionState:
     stoppable = StoppableClock(stops)
     attempt = int(os.environ.get("TAKO_ATTEMPT") or 1)
@@ -206,6 +213,7 @@ def _run(
             lifeline=stops.lost[0] if "TAKO_LIFELINE" in os.environ else None,
             attempt=attempt,
             log_limit=log_limit_from(os.environ),
+            secrets=secrets,
         ),
         step_kind=step_kind,
         observer=observer,
@@ -262,19 +270,28 @@ def _where_to_begin(
     return empty, None
 
 
+def _secrets(request: RunRequest, options: Options, processes: Processes) -> RunSecrets:
+    """Those of the workflow. Raises ``SecretError``."""
+    if not request.workflow.secrets:
+        return NO_SECRETS
+    from runner_child.own_secrets import take_secrets
+
+    return take_secrets(request.workflow.secrets, options.secrets_file, processes)
+
+
 def _require_step(request: RunRequest, step_id: str | None) -> None:
     ids = [spec.id for spec in request.workflow.steps]
     if step_id is not None and step_id not in ids:
         raise UsageError(f"{request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
 
 
-def _crashed(request: RunRequest, error: Exception) -> ExecutionState:
+def _crashed(request: RunRequest, error: Exception, secrets: RunSecrets) -> ExecutionState:
     """The state of a run that Tako's own code could not carry on; it goes to the parent, the last one stays on disk."""
     if isinstance(error, MachineError):
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(secrets.hide(f"error: {error}\n"))
         failure = failure_of_machine(error)
     elif isinstance(error, TakoError):
-        sys.stderr.write(f"error: {error}\n")
+        sys.stderr.write(secrets.hide(f"error: {error}\n"))
         failure = Failure(kind=EXCEPTION, message=str(error))
     elif isinstance(error, MemoryError):
         sys.stderr.write("error: MemoryError\n")
@@ -284,7 +301,7 @@ def _crashed(request: RunRequest, error: Exception) -> ExecutionState:
         import traceback
 
         lines = "".join(traceback.format_exception(error))
-        sys.stderr.write(lines)
+        sys.stderr.write(secrets.hide(lines))
         last = tuple(lines.splitlines()[-20:])
         failure = Failure(kind=EXCEPTION, message=f"{type(error).__name__}: {error}", log=last)
     return ExecutionState(
@@ -293,7 +310,7 @@ def _crashed(request: RunRequest, error: Exception) -> ExecutionState:
         workflow=request.workflow.name,
         status=FAILED,
         started_at=SystemClock().now(),
-        failure=failure,
+        failure=masked(failure, secrets),
     )
 
 

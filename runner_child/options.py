@@ -44,7 +44,9 @@ def run_with_options(argv: list[str], frames_fd: int) -> int:
     except TakoError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
-    options = Options(directory=directory, fresh=given.fresh, from_step=given.from_step)
+    options = Options(
+        directory=directory, fresh=given.fresh, from_step=given.from_step, secrets_file=given.secrets_file
+    )
     return run(options, frames_fd, TerminalReader() if given.directory is None else None)
 
 
@@ -58,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("directory", nargs="?", metavar="DIR", help="a child's directory, which holds its request.json")
     parser.add_argument("--fresh", action="store_true", help="make a new checkout and forget what was done")
     parser.add_argument("--from", dest="from_step", metavar="STEP", help="start at this step")
+    parser.add_argument("--secrets-file", metavar="FILE", help="NAME=value lines with the values of its secrets")
     parser.add_argument("--repo", metavar="DIR", help="make a request for this repository instead")
     parser.add_argument("--workflow", metavar="NAME", help="the workflow to run, with --repo")
     parser.add_argument("-i", dest="input", action="append", default=[], metavar="NAME=VALUE", help="an input")

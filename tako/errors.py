@@ -6,6 +6,8 @@ Codes are stable: scripts may match on them. The exit codes are 1 a workflow fai
 
 from __future__ import annotations
 
+from tako.records import record
+
 
 class TakoError(Exception):
     """An error with a cause and a cure.
@@ -71,20 +73,42 @@ class UsageError(TakoError):
     exit_code = 2
 
 
+@record
+class Fault:
+    """One thing that is wrong in a file; line and column are from 1."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+
+
 class ConfigError(TakoError):
     """A ``tako.yml`` cannot be read.
 
-    ``problems`` holds every one found, each as ``file:line:column: what``.
+    ``problems`` holds every one found, each as ``file:line:column: what``; ``faults`` the same in parts, as far as
+    they have a place.
     """
 
     code = "TAKO_E201"
     exit_code = 2
 
     def __init__(
-        self, what: str, *, where: str = "", why: str = "", cure: str = "", problems: tuple[str, ...] = ()
+        self,
+        what: str,
+        *,
+        where: str = "",
+        why: str = "",
+        cure: str = "",
+        problems: tuple[str, ...] = (),
+        faults: tuple[Fault, ...] = (),
     ) -> None:
         super().__init__(what, where=where, why=why, cure=cure)
-        self.problems = problems
+        self.problems = problems or tuple(str(fault) for fault in faults)
+        self.faults = faults
 
     def __str__(self) -> str:
         return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
@@ -101,6 +125,13 @@ class DriftError(TakoError):
     """What a run depends on has changed since it was planned."""
 
     code = "TAKO_E203"
+    exit_code = 2
+
+
+class SecretError(TakoError):
+    """A secret has no value, or one that cannot be used. No value is ever part of the message."""
+
+    code = "TAKO_E204"
     exit_code = 2
 
 

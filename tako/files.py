@@ -38,18 +38,23 @@ def make_dirs(path: str) -> None:
         os.makedirs(path, exist_ok=True)
 
 
-def atomic_write(path: str, content: bytes, *, durable: bool = True, backup: str | None = None) -> None:
+def atomic_write(
+    path: str, content: bytes, *, durable: bool = True, backup: str | None = None, mode: int | None = None
+) -> None:
     """Replace a file by new content in one step.
 
     ``durable`` also waits until content and name are on the disk, so that a power cut cannot take them back. The old
-    file, if there is one, is kept under the name ``backup``. Raises ``MachineError`` if the machine refuses (full disk,
-    no permission); the old file is then as it was.
+    file, if there is one, is kept under the name ``backup``. The new one has the permissions ``mode``, or those that
+    new files get. Raises ``MachineError`` if the machine refuses (full disk, no permission); the old file is then as it
+    was.
     """
     temporary = f"{path}.{os.getpid()}{TEMPORARY}"
     with machine_errors("write", path):
         try:
             descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
             try:
+                if mode is not None:
+                    os.fchmod(descriptor, mode)
                 _write_all(descriptor, content)
                 if durable:
                     os.fsync(descriptor)
@@ -247,6 +252,12 @@ def copy_into(source: str, directory: str) -> str:
         else:
             shutil.copy2(source, target)
     return target
+
+
+def leads_out(path: str, directory: str) -> bool:
+    """Whether a path, all links followed, is neither a directory itself nor below it; neither need exist."""
+    root, real = os.path.realpath(directory), os.path.realpath(path)
+    return real != root and not real.startswith(os.path.join(root, ""))
 
 
 def file_checksum(path: str) -> str:

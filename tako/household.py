@@ -42,6 +42,7 @@ class Household:
         self._lock = allocate_lock()
         self._started: set[int] = set()
         self._strangers: frozenset[int] | None = None
+        self._spares_services = False
 
     def open(self) -> None:
         """Children that are there at first are somebody else's, as after ``exec`` in a shell with jobs."""
@@ -77,8 +78,16 @@ class Household:
             return []
         group = os.getpgrp()
         spared |= {pid for pid in children if pid not in spared and family.group_of(pid) == group}
-        spared |= {pid for pid in children if pid not in spared and _serves(pid)}
+        if self._spares_services:
+            spared |= {pid for pid in children if pid not in spared and _serves(pid)}
         return family.reap(children, spared)
+
+    def spare_services(self) -> None:
+        """From now on, there may be keepers of services among the orphans, which are none.
+
+        Not before it is said: to look at each takes time in which one that forks again and again is another.
+        """
+        self._spares_services = True
 
     def services(self) -> dict[int, str]:
         """The children that keep a step that was left running, adopted or not: pids to the files of their records.

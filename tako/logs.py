@@ -11,6 +11,7 @@ import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, Protocol
 
     class Logger(Protocol):
@@ -26,6 +27,14 @@ WANTED = ("debug", "json")
 class _Silent:
     def debug(self, event: str, **fields: Any) -> None:
         """Diagnostics are not wanted."""
+
+
+_mask: list[Callable[[str], str]] = []
+
+
+def mask_with(hide: Callable[[str], str]) -> None:
+    """Let diagnostics be written as ``hide`` returns them, from now on: without the secrets that this process knows."""
+    _mask[:] = [hide]
 
 
 def logger(name: str) -> Logger:
@@ -48,6 +57,14 @@ def _structured(name: str, *, as_json: bool) -> Logger:
     )
     made: Logger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
-        processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.add_log_level, renderer],
+        processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.add_log_level, renderer, _masked],
     ).bind(subject=name, pid=os.getpid())
     return made
+
+
+def _masked(_logger: object, _method: str, line: Any) -> str:
+    """The last processor: what it gets is the line as it would be written."""
+    text = str(line)
+    for hide in _mask:
+        text = hide(text)
+    return text

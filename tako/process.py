@@ -144,12 +144,14 @@ class Processes:
         stdin: int | None = None,
         stdout: int | None = None,
         stderr: int | None = None,
+        more: Mapping[int, int] = {},
         session: bool = False,
     ) -> Process:
         """Start a command as leader of its own process group, or session.
 
-        ``argv[0]`` is looked up in this process's PATH. Descriptors that are None become ``/dev/null``. What the
-        machine lacks at the moment is waited for, some seconds. Raises ``SpawnError`` if it cannot be started.
+        ``argv[0]`` is looked up in this process's PATH. Descriptors that are None become ``/dev/null``; ``more`` maps
+        numbers from 3 on to descriptors of other numbers, which the command then has under these. What the machine
+        lacks at the moment is waited for, some seconds. Raises ``SpawnError`` if it cannot be started.
         """
         actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = []
         for target, source in enumerate((stdin, stdout, stderr)):
@@ -157,6 +159,7 @@ class Processes:
                 actions.append((os.POSIX_SPAWN_OPEN, target, os.devnull, os.O_RDWR, 0))
             else:
                 actions.append((os.POSIX_SPAWN_DUP2, source, target))
+        actions += [(os.POSIX_SPAWN_DUP2, source, target) for target, source in more.items()]
         leads: dict[str, Any] = {"setsid": True} if session else {"setpgroup": 0}
 
         def start() -> int:
@@ -177,6 +180,11 @@ class Processes:
         """A pipe: the end to read from, the end to write to. Raises ``SpawnError``, naming what it was for."""
         with _spawn_errors(f"cannot make a pipe for {what}"):
             return patiently(os.pipe, self._clock)
+
+    def descriptor(self, make: Callable[[], int], what: str) -> int:
+        """The descriptor that ``make`` opens. Raises ``SpawnError``, naming what it was for."""
+        with _spawn_errors(f"cannot make {what}"):
+            return patiently(make, self._clock)
 
     def run(
         self,
@@ -357,6 +365,10 @@ class Processes:
         with contextlib.suppress(ChildProcessError):
             if os.waitpid(pid, os.WNOHANG)[0]:
                 household.left(pid)
+
+    def spare_services(self) -> None:
+        """Take no keeper of a service for an orphan, from now on: one of a child may be left running."""
+        household.spare_services()
 
     def services(self) -> dict[int, str]:
         """The keepers of services that are children of this process: pids to the files of their records."""

@@ -6,7 +6,8 @@ stdin is a pipe that only the root holds open, and when that closes, or when the
 the service with all that it started.
 
 What the service prints goes to the file LOG, of at most LIMIT bytes. How it ended is written to the file RECORD, by
-which a later process of the run knows. MEMORY is the most bytes that each process may allocate, 0 for no limit.
+which a later process of the run knows. MEMORY is the most bytes that each process may allocate, 0 for no limit. The
+secrets of the run are handed over as to a child.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from tako.identity import identity_of
 from tako.limits import limit_memory
 from tako.log_file import open_log
 from tako.process import Outcome, Processes
+from tako.secrets.handover import VARIABLE, take_over
+from tako.secrets.run import NO_SECRETS, RunSecrets, masked_sinks
 from tako.signals import Exit, Stops, StopSignal
 
 TYPE_CHECKING = False
@@ -42,15 +45,21 @@ KEEPERS_GRACE_SECONDS = GRACE_SECONDS + 2.0
 class _KeptService(Processes):
     """Runs the one command."""
 
-    def serve(self, command: Sequence[str], write: Sink, stops: Stops) -> Outcome:
+    def serve(self, command: Sequence[str], on_stdout: Sink, on_stderr: Sink, stops: Stops) -> Outcome:
         """Run it to its end; one that cannot be started is what it is to a shell: exit code 127, or 126."""
         try:
             return self._run_piped(
-                command, dict(os.environ), write, write, stops=stops, timeout=None, grace=GRACE_SECONDS
+                command, dict(os.environ), on_stdout, on_stderr, stops=stops, timeout=None, grace=GRACE_SECONDS
             )
         except SpawnError as error:
-            write(f"{error}\n".encode("utf-8", "replace"))
+            on_stderr(f"{error}\n".encode("utf-8", "replace"))
             return Outcome(Exit(code=127 if isinstance(error.__cause__, FileNotFoundError) else 126))
+
+
+def _secrets() -> RunSecrets:
+    """The secrets of the run, which are to be in no log: from whoever started the keeper, as a child has them."""
+    handed = os.environ.pop(VARIABLE, None)
+    return RunSecrets(take_over(handed)) if handed is not None else NO_SECRETS
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -62,11 +71,16 @@ def main(arguments: Sequence[str]) -> None:
     stop = StopSignal()
     stop.set_by((signal.SIGTERM,))
     began = time.monotonic()
+    secrets = _secrets()
     processes = _KeptService(adopts=True)
     me = identity_of(os.getpid())
     try:
         with open_log(log, limit=int(limit)) as write:
-            outcome = processes.serve(command, write, Stops(ask=(stop.fd,), lost=(lost,)))
+            show_out, show_err, show_rest = masked_sinks(secrets, write)
+            try:
+                outcome = processes.serve(command, show_out, show_err, Stops(ask=(stop.fd,), lost=(lost,)))
+            finally:
+                show_rest()
     except MachineError:
         # It could not write the log, and the service was ended: a full disk is found by those who write its state, too.
         os._exit(3)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 FILE = "config.yml"
 PROJECT_DIRECTORY = ".tako"
+SECRETS = "secrets"
+"""The setting whose fields are names that the user chooses."""
+_COMMAND_EXAMPLE = 'GITHUB_TOKEN: {command: "pass show gh"}'
 _ROOT_MARKS = (".git", "tako.yml")
 
 
@@ -38,6 +41,8 @@ class Chosen:
     strict: bool = False
     idempotency_retention: float | None = None
     """In seconds."""
+    secret_commands: Mapping[str, str] = {}
+    """What prints the values of secrets, by their names; only the user's own file can say so."""
     retention: Retention = Retention()
 
 
@@ -103,14 +108,17 @@ KEYS = (
 def choose(environment: Mapping[str, str], files: Sequence[str]) -> Chosen:
     """What the environment and the files ask for; an earlier file wins over a later one, a missing one says nothing.
 
+    The last file is the user's own.
     An empty variable says nothing either. Raises ``UsageError`` for a variable, ``ConfigError`` for a file that says
     what cannot be.
     """
-    layers = [_from_environment(environment), *(_from_file(path) for path in files)]
+    said = [_from_file(path, is_users=path == files[-1]) for path in files]
+    layers = [_from_environment(environment), *(settings for settings, _ in said)]
     values = {name: value for layer in reversed(layers) for name, value in layer.items()}
     plain = {name: value for name, value in values.items() if "." not in name}
     inner = {name.partition(".")[2]: value for name, value in values.items() if "." in name}
-    return Chosen(**plain, retention=Retention(**inner))
+    commands = said[-1][1] if said else {}
+    return Chosen(**plain, retention=Retention(**inner), secret_commands=commands)
 
 
 def files_for(home: str, directory: str) -> tuple[str, ...]:
@@ -154,15 +162,16 @@ def _from_environment(environment: Mapping[str, str]) -> dict[str, Any]:
     return values
 
 
-def _from_file(path: str) -> dict[str, Any]:
+def _from_file(path: str, *, is_users: bool) -> tuple[dict[str, Any], dict[str, str]]:
+    """The settings of a file, and its commands for secrets."""
     if not os.path.lexists(path):
-        return {}
+        return {}, {}
     from tako.config import reading, source
 
     try:
         text = reading.decode(reading.read(path), path)
         if all(not line.strip() or line.lstrip().startswith("#") for line in text.splitlines()):
-            return {}
+            return {}, {}
         document = source.parse(text, path)
     except ConfigError as error:
         # Whoever reads YAML for us speaks of the file that it mostly reads.
@@ -172,10 +181,11 @@ def _from_file(path: str) -> dict[str, Any]:
             problems = tuple(problem.replace(theirs, ours) for problem in problems)
         raise _refused(path, problems) from error
     values: dict[str, Any] = {}
-    found = [*document.problems, *_take(document, values)]
+    commands: dict[str, str] = {}
+    found = [*document.problems, *_take(document, values), *_take_commands(document, commands, is_users=is_users)]
     if found:
         raise _refused(path, tuple(f"{path}:{line}:{column}: {what}" for line, column, what in sorted(found)))
-    return values
+    return values, commands
 
 
 def _take(document: Document, values: dict[str, Any]) -> Iterator[tuple[int, int, str]]:
@@ -191,7 +201,7 @@ def _take(document: Document, values: dict[str, Any]) -> Iterator[tuple[int, int
                 yield *document.position(path), f"{quoted(path[0])} must be a mapping"
         elif key is None:
             names = [each[-1] for each in known if each[:-1] == path[:-1]]
-            names += sorted(groups) if len(path) == 1 else []
+            names += [*sorted(groups), SECRETS] if len(path) == 1 else []
             what = f"there is no setting {quoted('.'.join(path))}{nearest(path[-1], names)}"
             yield *document.position(path, on_key=True), what
         elif value is not None:
@@ -202,8 +212,37 @@ def _take(document: Document, values: dict[str, Any]) -> Iterator[tuple[int, int
                 yield *document.position(path), f"{key.name}: {error}"
 
 
+def _take_commands(document: Document, commands: dict[str, str], *, is_users: bool) -> Iterator[tuple[int, int, str]]:
+    """Put the commands for secrets into ``commands``, and give what is wrong with them, with its place."""
+    from tako.config.names import env_fault
+    from tako.config.problems import quoted
+
+    given = document.data.get(SECRETS)
+    if given is None:
+        return
+    if not is_users:
+        # Else who clones a repository would run its commands.
+        what = f"{quoted(SECRETS)} runs commands: it can only be set in your own {FILE}, in Tako's home"
+        yield *document.position((SECRETS,), on_key=True), what
+        return
+    if not isinstance(given, dict):
+        yield *document.position((SECRETS,)), f"{quoted(SECRETS)} must be a mapping, like {_COMMAND_EXAMPLE}"
+        return
+    for name, value in given.items():
+        fault = env_fault(name)
+        command = value.get("command") if isinstance(value, dict) else None
+        if fault:
+            yield *document.position((SECRETS, name), on_key=True), f"the name of a secret {fault} (got {quoted(name)})"
+        elif not isinstance(value, dict) or set(value) != {"command"} or not isinstance(command, str) or not command:
+            yield *document.position((SECRETS, name)), f"{SECRETS}.{name} must be like {_COMMAND_EXAMPLE}"
+        else:
+            commands[name] = command
+
+
 def _fields(data: Mapping[str, Any], groups: set[str]) -> Iterator[tuple[tuple[str, ...], Any]]:
     for name, value in data.items():
+        if name == SECRETS:
+            continue
         if name in groups and isinstance(value, dict):
             yield from (((name, inner), one) for inner, one in value.items())
         else:

@@ -15,6 +15,7 @@ from tako.execution.workspace import root_workspace
 from tako.process import Processes
 from tako.records import record
 from tako.repos.git import Git
+from tako.secrets.store import FILE_VARIABLE, SecretStore, Sources
 from tako.settings import choose, files_for
 from tako.signals import is_ignored
 from tako.steps.base import LOG_LIMIT_VARIABLE, base_environment
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from tako.fanout.ledger import Ledger
     from tako.fanout.observer import TreeObserver
     from tako.fanout.orchestrator import Orchestrator
+    from tako.fanout.plan import Plan
     from tako.fanout.restore import Restored
     from tako.fanout.result import TreeResult
     from tako.repos.cache import RepoCache
@@ -65,6 +67,8 @@ class Settings:
     """How often in a row a repository's workflow may crash before it is not started any more; None for the default."""
     retention: Retention = Retention()
     """Which runs' directories are kept."""
+    secrets: Sources = Sources()
+    """Where the values of secrets come from."""
     idempotency_retention: float | None = None
     """How many seconds an outcome answers for its idempotency key; None for the default."""
 
@@ -78,6 +82,7 @@ def settings_from(
     strict_env: Collection[str] | None = None,
     chaos: str = "",
     max_crashes: int | None = None,
+    secrets_file: str | None = None,
     working_in: str | None = None,
 ) -> Settings:
     """The settings: flags win, then the environment, then the project's file, then the user's, then defaults.
@@ -103,6 +108,11 @@ def settings_from(
         max_crashes=chosen.max_crashes if max_crashes is None else max_crashes,
         retention=chosen.retention,
         idempotency_retention=chosen.idempotency_retention,
+        secrets=Sources(
+            file=secrets_file or environment.get(FILE_VARIABLE) or None,
+            environment=environment,
+            commands=chosen.secret_commands,
+        ),
     )
 
 
@@ -120,7 +130,8 @@ class Wiring:
         self.settings = settings
         self.clock = SystemClock()
         self.processes = Processes(self.clock, adopts=True)
-        self.git = Git(self.processes)
+        self.secrets = SecretStore(settings.secrets, self.processes)
+        self.git = Git(self.processes, hidden=self.secrets.hidden)
 
     def cache(self) -> RepoCache:
         """The shared checkouts."""
@@ -239,9 +250,11 @@ class Wiring:
         from tako.children.executor import ChildWorkflowExecutor
         from tako.children.factory import ChildRunnerFactory
         from tako.children.launchers.local import LocalLauncher
+        from tako.execution.services import ServicesOfChildren
         from tako.fanout.breaker import Breaker
         from tako.fanout.executor import FanOutExecutor
 
+        services = ServicesOfChildren(self.processes, self.clock)
         settings = self.settings
         env = settings.environment
         chaos = {"TAKO_CHAOS": settings.chaos} if settings.chaos else {}
@@ -249,11 +262,12 @@ class Wiring:
             orchestrator=self.orchestrator(),
             root_runner=self._root_runner(echo, rerun_from=rerun_from),
             child_runner=ChildWorkflowExecutor(
-                launcher=LocalLauncher(self.processes, env={**env, **chaos}),
+                launcher=LocalLauncher(self.processes, env={**env, **chaos}, hidden=self.secrets.hidden),
                 factory=ChildRunnerFactory(),
                 clock=self.clock,
                 log_limit=settings.log_limit,
-                end_services=self._end_services,
+                secrets=self.secrets,
+                services=services,
             ),
             cap=settings.cap,
             journal=journal,
@@ -261,28 +275,24 @@ class Wiring:
             observer=observer,
             breaker=Breaker() if settings.max_crashes is None else Breaker(settings.max_crashes),
             deliveries=deliveries,
-            abandon=self._abandon,
+            abandon=services.ask_to_end,
+            on_plan=self._hide_secrets,
         )
 
-    def _end_services(self, workspace: Workspace) -> tuple[str, ...]:
-        """End what the runs in a workspace, and below it, have left running; returns what that was."""
-        from tako.execution.services import end_services_below
-
-        return end_services_below(self.processes, workspace.path, clock=self.clock)
-
-    def _abandon(self, workspace: Workspace) -> None:
-        if os.path.isdir(workspace.services):
-            from tako.execution.services import ask_services_to_end
-
-            ask_services_to_end(self.processes, workspace.services)
+    def _hide_secrets(self, plan: Plan) -> None:
+        """Keep what the workflows of a plan declare from all that does not name it."""
+        for planned in plan.runs:
+            self.secrets.hide(planned.request.workflow.secrets)
 
     @contextlib.contextmanager
     def _services_end(self, workspace: Workspace, say: Callable[[str], object]) -> Iterator[None]:
         """Let no service of a tree outlive it: those of runs that waited when it ended are still there."""
+        from tako.execution.services import ServicesOfChildren
+
         try:
             yield
         finally:
-            for record in self._end_services(workspace):
+            for record in ServicesOfChildren(self.processes, self.clock).end(workspace):
                 step_id = os.path.basename(record).removesuffix(".json")
                 run_id = os.path.basename(os.path.dirname(os.path.dirname(record)))
                 say(f"■ step '{step_id}' of {run_id} was still running and was stopped")
@@ -302,6 +312,7 @@ class Wiring:
             echo=echo,
             on_step=self._faults(),
             rerun_from=rerun_from,
+            secrets=self.secrets.of_run,
         )
 
     def run_alone(
@@ -339,7 +350,7 @@ class Wiring:
             run.source,
             directory,
             commit=run.commit,
-            git=Git(self.processes, stops=stops),
+            git=Git(self.processes, stops=stops, hidden=self.secrets.hidden),
             lock_path=run.cache_lock,
             clock=StoppableClock(stops),
             waiting=waiting,
@@ -387,6 +398,13 @@ def load_config(path: str) -> RepoConfig:
     from tako.config import loader
 
     return loader.load(path)
+
+
+def load_config_thoroughly(path: str, *, kinds: Collection[str] | None = None) -> RepoConfig:
+    """Read a ``tako.yml`` and look at all that is in it; ``kinds`` are the kinds of step there are, if that matters."""
+    from tako.config import loader
+
+    return loader.load_thoroughly(path, kinds=kinds)
 
 
 def bind_inputs(workflow: WorkflowSpec, given: Mapping[str, Any], where: str) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benchmarks.crash import bench_crash
+from scripts.benchmarks.mask import bench_mask
 from scripts.benchmarks.resume import bench_resume
 from scripts.benchmarks.runs import bench_child, bench_memory, bench_scale
 from scripts.benchmarks.soak import bench_soak
@@ -104,6 +105,12 @@ def _of_parts(command: Callable[[str, str, Act], Callable[..., object]]) -> None
         "state",
         "a durable step, a tree of 5,000 children, and a look at one",
         lambda scratch, given: bench_state(scratch, given.rounds),
+    )
+    option("-r", dest="rounds", type=int, default=5)
+    option = command(
+        "mask",
+        "what it costs to mask secrets in logs, beside logs without",
+        lambda scratch, given: bench_mask(scratch, given.rounds),
     )
     option("-r", dest="rounds", type=int, default=5)
 

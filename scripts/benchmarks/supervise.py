@@ -75,6 +75,7 @@ def supervisor(processes: Processes, argv: list[str], directory: Path) -> Iterat
         launcher.launch(
             str(directory),
             env={},
+            secrets={},
             on_output=lambda _data: True,
             on_closed=lambda: None,
             on_words=lambda _data: None,

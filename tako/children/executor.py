@@ -9,33 +9,36 @@ import threading
 from tako.children.base import ChildResult
 from tako.children.hearing import Hearing, foreign_claim
 from tako.children.judge import Evidence, judge
-from tako.errors import MachineError, SpawnError, StateError
-from tako.execution.failure import NOT_STARTED, PROTOCOL, Failure, failure_of_machine
+from tako.errors import MachineError, SecretError, SpawnError, StateError
+from tako.execution.failure import NOT_STARTED, PROTOCOL, SECRET_MISSING, Failure, failure_of_machine
 from tako.execution.memory import kills_for_memory
 from tako.execution.state import SUSPENDED, read_state
 from tako.execution.workspace import discard_checkout
 from tako.log_file import DEFAULT_LOG_LIMIT, LazyLog
 from tako.records import replace
+from tako.secrets.run import NO_SECRETS, masked_sinks
 from tako.shortage import TRIED, is_shortage, patiently
 from tako.signals import Stops, StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from tako.children.base import ChildListener, ChildRequest
     from tako.children.factory import ChildRunnerFactory
     from tako.children.launchers.base import Launcher
     from tako.clock import Clock
-    from tako.execution.workspace import Workspace
+    from tako.execution.services import ServicesOfChildren
     from tako.process import Outcome
+    from tako.secrets.run import RunSecrets
+    from tako.secrets.store import SecretStore
 
 
 class ChildWorkflowExecutor:
     """A ``WorkflowRunner`` whose children are processes that a launcher starts.
 
-    ``log_limit`` is the most bytes that what a child's own process says has on the disk. ``end_services`` ends what the
-    steps of a run have left running.
+    ``log_limit`` is the most bytes that what a child's own process says has on the disk. ``secrets`` has the values of
+    those that children's workflows declare. ``services`` knows of what they leave running.
     """
 
     def __init__(
@@ -45,13 +48,15 @@ class ChildWorkflowExecutor:
         factory: ChildRunnerFactory,
         clock: Clock,
         log_limit: int | None = None,
-        end_services: Callable[[Workspace], object] = lambda _: None,
+        services: ServicesOfChildren | None = None,
+        secrets: SecretStore | None = None,
     ) -> None:
+        self._secrets = secrets
         self._launcher = launcher
         self._factory = factory
         self._clock = clock
         self._log_limit = log_limit
-        self._end_services = end_services
+        self._services = services
         self._stop = StopSignal()
         self._force = StopSignal()
         self._cancels: dict[str, StopSignal] = {}
@@ -77,9 +82,15 @@ class ChildWorkflowExecutor:
         """Run a child until it has ended or waits; see ``WorkflowRunner``."""
         began = self._clock.monotonic()
         hearing = Hearing(request, listener, self._clock)
+        serves = any(step.long_running for step in request.run.workflow.steps)
+        if serves and self._services is not None:
+            self._services.expect()
         try:
             directory = patiently(lambda: self._factory.prepare(request), self._clock)
-            outcome = self._launch(directory, request, hearing)
+            secrets = self._secrets_of(request)
+            outcome = self._launch(directory, request, hearing, secrets)
+        except SecretError as error:
+            return self._never_started(began, Failure(kind=SECRET_MISSING, message=str(error)))
         except MachineError as error:
             failure = failure_of_machine(error)
             if is_shortage(error):
@@ -100,33 +111,46 @@ class ChildWorkflowExecutor:
             ),
             seconds=self._clock.monotonic() - began,
         )
+        if secrets and result.status == "failed":
+            # What a step was writing to when the child was killed.
+            request.workspace.forget_outputs()
         result = self._complete(request, hearing, result)
-        if result.status != SUSPENDED and os.path.isdir(request.workspace.services):
+        if serves and self._services is not None and result.status != SUSPENDED:
             # One that ended in good order has done that itself.
-            self._end_services(request.workspace)
+            self._services.end(request.workspace)
         return result
 
     def _never_started(self, began: float, failure: Failure) -> ChildResult:
         return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
 
-    def _launch(self, directory: str, request: ChildRequest, hearing: Hearing) -> Outcome:
+    def _secrets_of(self, request: ChildRequest) -> RunSecrets:
+        """Those that the child's workflow declares. Raises ``SecretError`` if some have no value."""
+        if self._secrets is None:
+            return NO_SECRETS
+        stops = Stops(ask=(self._stop.fd,), force=(self._force.fd,))
+        return self._secrets.of_run(request.run.workflow.secrets, stops=stops)
+
+    def _launch(self, directory: str, request: ChildRequest, hearing: Hearing, secrets: RunSecrets) -> Outcome:
         run = request.run
         env = {"TAKO_RUN_ID": run.run_id, "TAKO_ROOT_RUN_ID": run.root_id, "TAKO_ATTEMPT": str(request.attempt)}
         if request.fresh:
             env["TAKO_FRESH"] = "1"
         words = LazyLog(request.workspace.child_log, limit=self._log_limit or DEFAULT_LOG_LIMIT)
+        write_words, _, write_rest = masked_sinks(secrets, words.write)
         try:
             with self._cancellable(run.run_id) as cancelled:
                 return self._launcher.launch(
                     directory,
                     env=env,
+                    secrets=secrets.values,
                     on_output=hearing.take,
                     on_closed=hearing.stdout_closed,
-                    on_words=words.write,
+                    on_words=write_words,
                     due=hearing.due,
                     stops=Stops(ask=(self._stop.fd, cancelled), force=(self._force.fd,)),
                 )
         finally:
+            write_rest()
             words.close()
 
     @contextlib.contextmanager

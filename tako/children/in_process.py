@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 
 from tako.children.base import RETRYING, ChildResult, StepUpdate
-from tako.errors import StateError, TakoError
-from tako.execution.failure import CHECKOUT_FAILED, INTERRUPTED, Failure
+from tako.errors import SecretError, StateError, TakoError
+from tako.execution.failure import CHECKOUT_FAILED, INTERRUPTED, SECRET_MISSING, Failure
 from tako.execution.going_on import before, go_on
 from tako.execution.moved import Place
 from tako.execution.runner import Runner
 from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, recorded_state
 from tako.execution.workspace import discard_checkout
+from tako.secrets.run import NO_SECRETS
 from tako.signals import Stops, StopSignal
 from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tako.execution.service import ServiceEnd
     from tako.execution.state import ExecutionState, StepRecord
     from tako.process import Processes
+    from tako.secrets.run import RunSecrets
     from tako.steps.base import Step
 
 
@@ -50,8 +52,12 @@ class InProcessRunner:
         echo: Callable[[str, bytes], object] | None = None,
         on_step: Callable[[str], object] | None = None,
         rerun_from: str | None = None,
+        secrets: Callable[[tuple[str, ...]], RunSecrets] = lambda _names: NO_SECRETS,
     ) -> None:
-        """``on_step`` is called with the id of each step that begins. ``rerun_from`` is the first step to run again."""
+        """``on_step`` is called with the id of each step that begins. ``rerun_from`` is the first step to run again.
+
+        ``secrets`` finds those that a workflow declares, by their names; it may raise ``SecretError``.
+        """
         self._step_kind = step_kind
         self._checkout = checkout
         self._kept = kept
@@ -61,6 +67,7 @@ class InProcessRunner:
         self._echo = echo
         self._on_step = on_step
         self._rerun_from = rerun_from
+        self._secrets = secrets
         self._stop = StopSignal()
         self._force = StopSignal()
         self._stops = Stops(ask=(self._stop.fd,), force=(self._force.fd,))
@@ -83,6 +90,10 @@ class InProcessRunner:
         """Run until the workflow has ended or waits; see ``WorkflowRunner``."""
         began = self._clock.monotonic()
         run, workspace = request.run, request.workspace
+        try:
+            secrets = self._secrets(run.workflow.secrets)
+        except SecretError as error:
+            return ChildResult(status="failed", seconds=0.0, failure=Failure(SECRET_MISSING, str(error)))
         listener.child_started(run.run_id, os.getpid())
         repo_dir = workspace.repo if run.private else run.source
         if run.private and not os.path.isdir(repo_dir):
@@ -103,6 +114,7 @@ class InProcessRunner:
                 attempt=request.attempt,
                 log_limit=self._log_limit,
                 echo=self._echo,
+                secrets=secrets,
             ),
             step_kind=self._step_kind,
             observer=RelayedRun(run.run_id, listener, self._on_step),

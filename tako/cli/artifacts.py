@@ -16,6 +16,8 @@ from tako.stdio import show, silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from tako.config.model import ArtifactSpec
     from tako.wiring import Wiring
 
@@ -44,6 +46,7 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
         raise UsageError("an artifact is built in a working directory, not in the shared cache", cure="use --root DIR")
     wiring = make_wiring(cache_dir=cache_dir)
     target = find_target(wiring, root, repo)
+    secret = {name for workflow in target.config.workflows for name in workflow.secrets}
     declared = target.config.artifacts
     wanted = [artifact for artifact in declared if artifact.command and name in (None, artifact.name)]
     if not wanted:
@@ -51,7 +54,7 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
         what = f"no artifact {name!r}" if name else "no artifact"
         cure = f"those with a command are {names}" if names else "give the artifact a `command` that builds it"
         raise UsageError(f"there is {what} with a command", where=target.config.path, cure=cure)
-    built = [row for artifact in wanted for row in _build(wiring, artifact, target.source)]
+    built = [row for artifact in wanted for row in _build(wiring, artifact, target.source, secret)]
     if as_json:
         show(json.dumps(built, indent=2) + "\n")
     else:
@@ -60,7 +63,11 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
     return 0
 
 
-def _build(wiring: Wiring, artifact: ArtifactSpec, directory: str) -> list[dict[str, str | None]]:
+def _build(
+    wiring: Wiring, artifact: ArtifactSpec, directory: str, secret: Collection[str]
+) -> list[dict[str, str | None]]:
+    """Run an artifact's command, without the variables that are secrets of workflows."""
+
     def pass_on(data: bytes) -> None:
         try:
             sys.stderr.buffer.write(data)
@@ -69,9 +76,10 @@ def _build(wiring: Wiring, artifact: ArtifactSpec, directory: str) -> list[dict[
             silence(2)
 
     script = f'cd -- "$TAKO_DIRECTORY" && unset TAKO_DIRECTORY\n{artifact.command}'
+    inherited = {name: value for name, value in os.environ.items() if name not in secret}
     outcome = wiring.processes.run_piped(
         ["/bin/sh", "-e", "-c", script],
-        env={**os.environ, "TAKO_DIRECTORY": directory},
+        env={**inherited, "TAKO_DIRECTORY": directory},
         on_stdout=pass_on,
         on_stderr=pass_on,
     )

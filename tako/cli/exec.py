@@ -10,20 +10,21 @@ import sys
 import click
 
 from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
+from tako.cli.refusal import refusal_data
 from tako.cli.resume import Wanted, find_restored, still_alive
 from tako.cli.runs import complete_runs, find_begun
+from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.target import (
     find_target,
     find_workflow,
     make_wiring,
     repository_options,
-    require_expressions,
     root_request,
 )
 from tako.errors import ConfigError, LockTimeoutError, MachineError, UsageError
 from tako.records import replace
 from tako.stdio import say, show
-from tako.wiring import bind_inputs
+from tako.wiring import bind_inputs, load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ Examples:
   tako exec release --json > result.json
   tako exec --resume @latest
   tako exec release --strict-env CI,LC_ALL
+  tako exec release --secrets-file ~/.secrets.env
   tako exec release --chaos kill-child@test,0.2
 """
 
@@ -74,6 +76,7 @@ CHAOS_HELP = (
     "--strict-env", metavar="NAMES",
     help="Let steps inherit these variables only (NAME,NAME…), beside PATH, HOME, LANG, TMPDIR and TAKO_….",
 )  # fmt: skip
+@secrets_option
 @click.option(
     "--max-crashes", type=click.IntRange(min=1), metavar="N",
     help="After N crashes in a row of one repository's workflow, start it no more in this run; 5 by default.",
@@ -104,6 +107,7 @@ def exec_(
     local: bool,
     strict: bool | None,
     strict_env: str | None,
+    secrets_file: str | None,
     max_crashes: int | None,
     idempotent: bool,
     faults: tuple[str, ...],
@@ -128,8 +132,10 @@ def exec_(
         strict_env=None if strict_env is None else _names(strict_env),
         chaos=_chaos(faults),
         max_crashes=max_crashes,
+        secrets_file=secrets_file,
         working_in=root or ".",
     )
+    wiring.secrets.open()
     if run_id is not None:
         _refuse_with_resume(
             workflow=workflow, root=root, repo=repo, inputs=given, idempotent=idempotent, dry_run=dry_run
@@ -141,15 +147,17 @@ def exec_(
     if workflow is None:
         raise click.MissingParameter(param_type="argument", param_hint="'WORKFLOW'", ctx=click.get_current_context())
     try:
-        target = find_target(wiring, root, repo)
+        target = find_target(wiring, root, repo, load=load_config_thoroughly)
         spec = find_workflow(target, workflow)
-        require_expressions(target.config)
     except ConfigError as error:
         say(f"error: {error}\n")
+        if as_json:
+            show(json.dumps(refusal_data(error), indent=2) + "\n")
         return 1
     inputs = bind_inputs(spec, parse_inputs(given), target.config.path)
     if dry_run:
         return _dry_run(wiring, target, spec, inputs, as_json=as_json)
+    require_secrets(wiring, spec, inputs)
     wiring.end_left_behind(lambda text: say(f"{text}\n"))
     request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent)
     say(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None))
@@ -201,6 +209,9 @@ def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbo
             say(f"{os.path.basename(workspace.path)} has succeeded; there is nothing to resume\n")
             return 0
         request = restored.root.request
+        wiring.secrets.hide(request.workflow.secrets)
+        if restored.root.result is None:
+            require_secrets(wiring, request.workflow, request.inputs)
         say(f"Resuming workflow '{request.workflow.name}' of {request.repo} ({request.run_id})\n")
         with _observer(verbose) as observer:
             result = wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=_echo if verbose else None)

@@ -16,6 +16,8 @@ Commands:
   completion  Print the completion script for a shell.
   events      Show what was delivered to whom; deliver it once more.
   exec        Run a workflow, and every workflow that it triggers.
+  init        Write a first tako.yml for a repository.
+  lint        Check a tako.yml and its style, and mend older spellings.
   ps          Show the runs that are alive on this machine.
   replay      Run one run of the past again, alone.
   schema      Print the JSON Schema of tako.yml, for editors.

@@ -17,6 +17,8 @@ COMMANDS = {
     "completion": "tako.cli.completion:completion",
     "events": "tako.cli.events:events",
     "exec": "tako.cli.exec:exec_",
+    "init": "tako.cli.init:init",
+    "lint": "tako.cli.lint:lint",
     "ps": "tako.cli.ps:ps",
     "replay": "tako.cli.replay:replay",
     "schema": "tako.cli.schema:schema",

@@ -9,6 +9,7 @@ import os
 import click
 
 from tako.cli.runs import complete_runs, find_begun, find_run
+from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import StateError, TakoError, UsageError
@@ -73,19 +74,22 @@ def complete_children(ctx: click.Context, _param: click.Parameter, incomplete: s
     "--child", metavar="ID", shell_complete=complete_children,
     help="Replay this one of the runs that it triggered, at any depth; without it, the run's own workflow.",
 )  # fmt: skip
+@secrets_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show also the inputs and the event that it is given.")
-def replay(run_id: str, *, child: str | None, as_json: bool, verbose: bool) -> int:
+def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json: bool, verbose: bool) -> int:
     """Run one run of the past again, alone, in the foreground: the run RUN_ID itself, or one that it triggered.
 
     It gets its recorded workflow, inputs, event and commit, in a checkout and a workspace of its own; nothing that was
     recorded is changed. What its fan-outs would trigger is told and not run: at a fan-out that it waits for it stops.
     Exits with 1 if it fails.
     """
-    wiring = make_wiring(working_in=".")
+    wiring = make_wiring(secrets_file=secrets_file, working_in=".")
+    wiring.secrets.open()
     wiring.end_left_behind(lambda text: say(f"{text}\n"))
     recorded = find_recorded(find_begun(wiring.settings.home, run_id), child)
     request = again(recorded, new_run_id(wiring.clock))
+    require_secrets(wiring, request.workflow, request.inputs)
     missing = [each for each in request.visible_artifacts if not os.path.lexists(each.path)]
     say("".join(f"{line}\n" for line in _header(recorded, request, missing, verbose=verbose)))
     done = wiring.run_alone(request, PlainReporter(say), echo=_echo)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tako.cli.target import CONFIG_FILE, require_expressions
+from tako.cli.target import CONFIG_FILE
 from tako.errors import ConfigError, DriftError, TakoError, UsageError
 from tako.execution.request import read_request
 from tako.fanout.drift import differences
@@ -14,7 +14,7 @@ from tako.fanout.restore import Restored, RestoredRun, restore
 from tako.fanout.superseded import supersede
 from tako.locks import holder
 from tako.records import record, replace
-from tako.wiring import load_config
+from tako.wiring import load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -127,8 +127,7 @@ def _changes(
 def _look(wiring: Wiring, source: str) -> tuple[RepoConfig | None, str | None]:
     """What a repository says and where it is now; what cannot be read any more is gone."""
     try:
-        config = load_config(os.path.join(source, CONFIG_FILE))
-        require_expressions(config)
+        config = load_config_thoroughly(os.path.join(source, CONFIG_FILE))
         return config, wiring.git.head_commit(source)
     except TakoError:
         return None, None

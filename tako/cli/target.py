@@ -53,8 +53,10 @@ def make_wiring(*, cache_dir: str | None = None, **asked: Any) -> Wiring:
     return Wiring(settings_from(os.environ, cache_dir=cache_dir, **asked))
 
 
-def find_target(wiring: Wiring, root: str | None, repo: str | None) -> Target:
-    """Read the repository's ``tako.yml`` and find out who it is.
+def find_target(
+    wiring: Wiring, root: str | None, repo: str | None, *, load: Callable[[str], RepoConfig] = load_config
+) -> Target:
+    """Read the repository's ``tako.yml`` with ``load`` and find out who it is.
 
     Raises ``UsageError`` if both options are given, ``NotCachedError``, or ``ConfigError``.
     """
@@ -68,13 +70,13 @@ def find_target(wiring: Wiring, root: str | None, repo: str | None) -> Target:
                 f"could not unmarshal config: there is no {CONFIG_FILE} in {source}",
                 cure="go to a repository that has one, or name one with --root DIR or --repo OWNER/NAME",
             )
-        config = load_config(path)
+        config = load(path)
         name = identity(config, source, None, wiring.git)
         commit = wiring.git.head_commit(source)
         return Target(config, name, "", source, commit, private=False, cache_lock=None)
     cache = wiring.cache()
     entry = cache.locate(repo)
-    config = load_config(os.path.join(entry.path, CONFIG_FILE))
+    config = load(os.path.join(entry.path, CONFIG_FILE))
     return Target(
         config,
         identity(config, entry.path, entry, wiring.git),
@@ -84,16 +86,6 @@ def find_target(wiring: Wiring, root: str | None, repo: str | None) -> Target:
         private=True,
         cache_lock=cache.lock_path(RepoRef(entry.owner_name, entry.ref)),
     )
-
-
-def require_expressions(config: RepoConfig) -> None:
-    """Raise ``ConfigError`` unless every template, condition, filter and version range of the file compiles."""
-    from tako.config.loader import check_expressions
-
-    problems = check_expressions(config)
-    if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise ConfigError(f"could not unmarshal config: {count}", where=config.path, problems=problems)
 
 
 def find_workflow(target: Target, name: str) -> WorkflowSpec:

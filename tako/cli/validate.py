@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 import click
 
-from tako.cli.target import find_target, make_wiring, repository_options, require_expressions
+from tako.cli.refusal import refusal_data
+from tako.cli.target import find_target, make_wiring, repository_options
 from tako.errors import ConfigError
 from tako.stdio import show
+from tako.wiring import load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,18 +29,19 @@ Examples:
 @repository_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 def validate(root: str | None, repo: str | None, cache_dir: str | None, as_json: bool) -> int:
-    """Check a repository's tako.yml: fields, types, references, templates, conditions.
+    """Check a repository's tako.yml: fields, types, names, templates, conditions, paths, kinds of step.
 
     Every problem is printed with its file, line and column; the exit code is then 2.
     """
+    from tako.steps.registry import known
+
     wiring = make_wiring(cache_dir=cache_dir)
     try:
-        target = find_target(wiring, root, repo)
-        require_expressions(target.config)
+        target = find_target(wiring, root, repo, load=partial(load_config_thoroughly, kinds=known()))
     except ConfigError as error:
         if not as_json:
             raise
-        show(json.dumps({"valid": False, "error": error.what, "problems": list(error.problems)}, indent=2) + "\n")
+        show(json.dumps({"valid": False, **refusal_data(error)}, indent=2) + "\n")
         return error.exit_code
     config = target.config
     if as_json:

@@ -103,6 +103,7 @@ def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.Workflo
         line=line(path),
         timeout=_seconds(workflow.timeout),
         mem_limit=None if isinstance(mem_limit, UnsetType) else parse_size(mem_limit),
+        secrets=tuple(workflow.secrets),
     )
 
 

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from msgspec import UnsetType
 
 from tako.config import names, schema
-from tako.config.build import split_artifact
 from tako.config.check_limits import workflow_limits
+from tako.config.check_secrets import secret_problems
 from tako.config.check_steps import step_problems
+from tako.config.check_subscriptions import subscription_problems
 from tako.config.check_values import input_problems, payload_problems
-from tako.config.labels import fault, label
+from tako.config.labels import fault
 from tako.config.model import DEFAULT_ARTIFACT
-from tako.config.problems import Path, Problem, nearest, quoted
+from tako.config.problems import Path, Problem, quoted
 
 
 def check(root: schema.Root) -> Iterator[Problem]:
@@ -32,7 +33,7 @@ def check(root: schema.Root) -> Iterator[Problem]:
     for name, workflow in root.workflows.items():
         yield from _workflow_problems(name, workflow, artifacts)
     for index, subscription in enumerate(root.subscriptions):
-        yield from _subscription_problems(subscription, ("subscriptions", index), root)
+        yield from subscription_problems(subscription, ("subscriptions", index), root)
 
 
 def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]) -> Iterator[Problem]:
@@ -45,6 +46,7 @@ def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]
     for key in workflow.env:
         yield from fault((*path, "env", key), names.env_fault(key), on_key=True)
     yield from workflow_limits(workflow, path)
+    yield from secret_problems(workflow, path)
     yield from step_problems(workflow.steps, (*path, "steps"), artifacts)
 
 
@@ -57,16 +59,3 @@ def _same_variable(given: Iterable[str], path: Path, variable: str) -> Iterator[
         if first != name:
             what = f"{quoted(name)} and {quoted(first)} are both {quoted(made)} to a step; rename one"
             yield Problem((*path, name), what, on_key=True)
-
-
-def _subscription_problems(given: schema.Subscription, path: Path, root: schema.Root) -> Iterator[Problem]:
-    repo, artifact = split_artifact(given.artifact)
-    if names.repository_fault(repo) or names.event_fault(artifact):
-        yield from fault((*path, "artifact"), "must be owner/repo:artifact", given.artifact)
-    if not given.events:
-        yield from fault((*path, "events"), "must name an event")
-    for index, event in enumerate(given.events):
-        yield from fault((*path, "events", index), names.event_fault(event), event)
-    if given.workflow not in root.workflows:
-        what = f"{label(path)} runs workflow {quoted(given.workflow)}, which this file does not have"
-        yield Problem((*path, "workflow"), what + nearest(given.workflow, root.workflows))

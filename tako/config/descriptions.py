@@ -76,6 +76,7 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
             "Variables in the environment of all its steps: a mapping, or a list of NAME=value. Templates.",
             '{CGO_ENABLED: "0"}',
         ),
+        "secrets": ("The names of its secrets; a step has one if a value of its `env` is that name.", "[GITHUB_TOKEN]"),
         "steps": ("What it does, one after another. A bare text is a `run`.", "[{run: make test}]"),
         "timeout": ("How long it may be at work; waiting for a fan-out does not count.", "30m"),
         "resources": ("What each of its processes may use.", "{mem_limit: 512Mi}"),

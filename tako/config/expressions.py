@@ -1,81 +1,121 @@
-"""The templates, conditions, filters and version ranges of a file, compiled to see whether they can be.
+"""The templates, conditions, filters and version ranges of a file: compiled, and the names in them looked up.
 
 Apart from loading, because compiling costs more than reading, and a run uses few of a file's expressions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
-from tako.config.model import Produces, RepoConfig, StepSpec
-from tako.config.problems import quoted
+from msgspec import UnsetType
+
+from tako.config import schema
+from tako.config.check_references import Scope, unknown_names
+from tako.config.check_secrets import secret_variables
+from tako.config.labels import label
+from tako.config.model import FAN_OUT
+from tako.config.problems import Path, Problem
+from tako.config.step_ids import step_id
 from tako.errors import ExpressionError
+from tako.expressions import cel, names, templates, versions
 
-_Check = tuple[int, str, str, Callable[..., Any]]
-"""Line, what it is, the expression, and what compiles it."""
+STEP_ROOTS = ("inputs", "steps", "event", "events", "payload", "artifacts", "env", "repo", "run")
+SUBSCRIPTION_ROOTS = ("event", "events", "payload", "repo")
+FILTER_ROOTS = ("event", "payload")
 
 
-def check_expressions(config: RepoConfig) -> tuple[str, ...]:
-    """What is wrong with the expressions of a file, each as ``path:line: what``."""
-    problems = []
-    for line, name, text, compile_it in _expressions(config):
-        where = f"{config.path}:{line}"
+def expression_problems(root: schema.Root) -> Iterator[Problem]:
+    """Every expression of a file that does not compile, or reads what cannot be there."""
+    for name, workflow in root.workflows.items():
+        yield from _of_workflow(workflow, ("workflows", name))
+    for index, subscription in enumerate(root.subscriptions):
+        yield from _of_subscription(subscription, ("subscriptions", index))
+
+
+def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
+    scope = Scope(
+        roots=STEP_ROOTS,
+        workflow=str(path[-1]),
+        inputs=tuple(workflow.inputs),
+        steps=tuple(step_id(step, index) for index, step in enumerate(workflow.steps)),
+    )
+    yield from _templates(workflow.env, (*path, "env"), scope)
+    for index, step in enumerate(workflow.steps):
+        place: Path = (*path, "steps", index)
+        before = scope.after(index)
+        yield from _of_step(step, place, before.without(secret_variables(workflow, step)))
+        for number, each in enumerate(step.on_failure):
+            failed = before.with_roots("error").without(secret_variables(workflow, each))
+            yield from _of_step(each, (*place, "on_failure", number), failed)
+
+
+def _of_step(step: schema.AnyStep, path: Path, scope: Scope) -> Iterator[Problem]:
+    if isinstance(step.condition, str):
+        yield from _condition(step.condition, (*path, "if"), scope)
+    for field, value in (("run", step.run), ("working_directory", step.working_directory), ("env", step.env)):
+        yield from _templates(value, (*path, field), scope)
+    yield from _templates(step.params, (*path, "with"), _with_scope(step, scope))
+    if not isinstance(step.produces, UnsetType):
+        place: Path = (*path, "produces")
+        within = scope.with_roots("outputs")
+        yield from _templates(step.produces.outputs, (*place, "outputs"), within)
+        for index, event in enumerate(step.produces.events):
+            told = {"type": event.type, "schema_version": event.schema_version, "payload": event.payload}
+            yield from _templates(told, (*place, "events", index), within)
+
+
+def _with_scope(step: schema.AnyStep, scope: Scope) -> Scope:
+    """A fan-out sees the outputs of the steps before it; what a kind from elsewhere adds, only it can know."""
+    if step.uses == FAN_OUT:
+        return scope.with_roots("outputs")
+    return scope if isinstance(step.uses, str) and step.uses in schema.WITH else scope.with_roots(*names.ROOTS)
+
+
+def _of_subscription(given: schema.Subscription, path: Path) -> Iterator[Problem]:
+    for index, text in enumerate(given.filters):
+        yield from _condition(text, (*path, "filters", index), Scope(roots=FILTER_ROOTS))
+    if isinstance(given.schema_version, str):
         try:
-            compile_it(text, where=where)
+            versions.check_range(given.schema_version, where="")
         except ExpressionError as error:
-            why = f" ({error.why})" if error.why else ""
-            problems.append(f"{where}: {name}: {error.what}{why}")
-    return tuple(dict.fromkeys(problems))
+            yield _not_compiled(error, (*path, "schema_version"))
+    yield from _templates(given.inputs, (*path, "inputs"), Scope(roots=SUBSCRIPTION_ROOTS))
 
 
-def _expressions(config: RepoConfig) -> Iterator[_Check]:
-    from tako.expressions import cel, versions
+def _condition(text: str, path: Path, scope: Scope) -> Iterator[Problem]:
+    try:
+        cel.check(text, where="")
+    except ExpressionError as error:
+        yield _not_compiled(error, path)
+        return
+    from tako.expressions.references import in_condition
 
-    for workflow in config.workflows:
-        yield from _templates(workflow.line, f"'env' of workflow {quoted(workflow.name)}", workflow.env)
-        for step in workflow.steps:
-            for each in (step, *step.on_failure):
-                yield from _of_step(each, f"step {quoted(each.id)} of workflow {quoted(workflow.name)}")
-    for subscription in config.subscriptions:
-        line, name = subscription.line, f"subscription {subscription.index + 1}"
-        for text in subscription.filters:
-            yield line, f"filter {quoted(text)} of {name}", text, cel.check
-        if subscription.schema_version is not None:
-            yield line, f"'schema_version' of {name}", subscription.schema_version, versions.check_range
-        yield from _templates(line, f"'inputs' of {name}", subscription.inputs)
+    yield from unknown_names(in_condition(text), path, scope)
 
 
-def _of_step(step: StepSpec, name: str) -> Iterator[_Check]:
-    from tako.expressions import cel
-
-    if step.condition is not None:
-        yield step.line, f"'if' of {name}", step.condition, cel.check
-    for field, value in (
-        ("run", step.run),
-        ("working_directory", step.working_directory),
-        ("env", step.env),
-        ("with", step.params),
-    ):
-        yield from _templates(step.line, f"'{field}' of {name}", value)
-    if step.produces is not None:
-        yield from _of_produces(step.produces, step.line, name)
-
-
-def _of_produces(produces: Produces, line: int, name: str) -> Iterator[_Check]:
-    yield from _templates(line, f"'outputs' of {name}", produces.outputs)
-    for event in produces.events:
-        label = f"event {quoted(event.type)} of {name}"
-        yield from _templates(line, label, [event.type, event.schema_version, event.payload])
-
-
-def _templates(line: int, name: str, value: Any) -> Iterator[_Check]:
-    """The templates anywhere within a value."""
-    from tako.expressions import templates
-
+def _templates(value: Any, path: Path, scope: Scope) -> Iterator[Problem]:
+    """Of the templates anywhere within a value."""
     if isinstance(value, str):
         if templates.is_template(value):
-            yield line, name, value, templates.check
+            yield from _template(value, path, scope)
     elif isinstance(value, list | dict):
-        for item in value.values() if isinstance(value, dict) else value:
-            yield from _templates(line, name, item)
+        for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _templates(item, (*path, key), scope)
+
+
+def _template(text: str, path: Path, scope: Scope) -> Iterator[Problem]:
+    try:
+        templates.check(text, where="")
+    except ExpressionError as error:
+        yield _not_compiled(error, path)
+        return
+    from tako.expressions.references import in_template
+
+    yield from unknown_names(in_template(text), path, scope)
+
+
+def _not_compiled(error: ExpressionError, path: Path) -> Problem:
+    why = f" ({error.why})" if error.why else ""
+    hint = f"; {error.cure}" if error.cure.startswith("did you mean") else ""
+    return Problem(path, f"{label(path)}: {error.what}{why}{hint}")

@@ -2,28 +2,63 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import os
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain, islice
 
-from tako.config import build, dialects, reading, refusals, source, validate
+from tako.config import build, dialects, reading, refusals, schema, source, validate
 from tako.config.checks import check
-from tako.config.expressions import check_expressions
 from tako.config.model import RepoConfig
-from tako.config.problems import Path, Placed, Problem, refused
+from tako.config.problems import MAX_PROBLEMS, Path, Placed, Problem, refused
 from tako.config.tidy import tidy
 
-__all__ = ["check_expressions", "load", "loads"]
+More = Callable[[schema.Root], Iterable[Problem]]
+"""What else to look at in a file whose shape is right."""
 
 
 def load(path: str) -> RepoConfig:
     """Read a ``tako.yml``; its path is in the records and in messages as given.
 
-    Raises ``ConfigError``, which holds every problem found as ``path:line:column: what``.
+    Its expressions are not looked at: most readers need few of them. Raises ``ConfigError``, which holds every
+    problem found as ``path:line:column: what``.
     """
     return loads(reading.read(path), path)
 
 
+def load_thoroughly(path: str, *, kinds: Collection[str] | None = None) -> RepoConfig:
+    """Read the ``tako.yml`` of a repository, look at everything in it, and raise as ``load`` does.
+
+    That is: every expression compiles and reads what can be there, and no link in the repository leads a path out of
+    it. ``kinds`` are the kinds of step that there are, if those from elsewhere are to be known, too.
+    """
+    return loads_thoroughly(reading.read(path), path, directory=os.path.dirname(path) or ".", kinds=kinds)
+
+
 def loads(data: bytes, path: str) -> RepoConfig:
     """The meaning of a ``tako.yml`` with this content; raises as ``load`` does."""
+    return _loads(data, path, ())
+
+
+def loads_thoroughly(
+    data: bytes, path: str, *, directory: str | None = None, kinds: Collection[str] | None = None
+) -> RepoConfig:
+    """The same with all that ``load_thoroughly`` looks at; ``directory`` is the repository's, if it is known."""
+    return _loads(data, path, tuple(_more(directory, kinds)))
+
+
+def _more(directory: str | None, kinds: Collection[str] | None) -> Iterator[More]:
+    from tako.config.check_kinds import kind_problems
+    from tako.config.check_paths import link_problems
+    from tako.config.expressions import expression_problems
+
+    yield expression_problems
+    if directory is not None:
+        yield lambda root: link_problems(root, directory)
+    if kinds is not None:
+        yield lambda root: kind_problems(root, kinds)
+
+
+def _loads(data: bytes, path: str, more: tuple[More, ...]) -> RepoConfig:
     document = source.parse(reading.decode(data, path), path)
     normal = dialects.normalise(document.data)
     tidied = tidy(normal.data, validate.ROOT, lambda place: document.text(normal.origin(place)))
@@ -31,7 +66,8 @@ def loads(data: bytes, path: str) -> RepoConfig:
     root, faults = validate.read(tidied)
     found += faults
     if root is not None:
-        found += _beside(check(root), faults)
+        beside = _beside(chain.from_iterable(look(root) for look in (check, *more)), faults)
+        found += islice(beside, MAX_PROBLEMS + 1)
     problems = [
         *document.problems,
         *_placed(normal.problems, document),
@@ -49,11 +85,14 @@ def _placed(problems: Iterable[Problem], document: source.Document) -> Iterable[
 
 def _beside(problems: Iterable[Problem], faults: list[Problem]) -> Iterable[Problem]:
     """The problems that do not merely follow from a part that was at fault and replaced."""
+    places = {fault.path for fault in faults}
+    owners = {path[:-1] for path in places}
     for problem in problems:
-        if not any(_follows(problem.path, fault.path) for fault in faults):
+        follows = problem.path in owners or _is_within(problem.path, places) or _is_within(problem.because, places)
+        if not places or not follows:
             yield problem
 
 
-def _follows(path: Path, fault: Path) -> bool:
-    """Whether a place is that of a fault, within it, or what directly holds it."""
-    return path == fault[:-1] or path[: len(fault)] == fault
+def _is_within(path: Path, places: Collection[Path]) -> bool:
+    """Whether a path is, or lies below, one of the places."""
+    return any(path[:size] in places for size in range(1, len(path) + 1))

@@ -118,6 +118,8 @@ class WorkflowSpec:
     """Seconds at work; waiting for a fan-out does not count."""
     mem_limit: int | None = None
     """Bytes that each of its processes may have."""
+    secrets: tuple[str, ...] = ()
+    """The names of those that its steps may name in their ``env``."""
 
     @property
     def every_step(self) -> tuple[StepSpec, ...]:
@@ -205,6 +207,7 @@ def workflow_from_data(data: Mapping[str, Any]) -> WorkflowSpec:
     fields = dict(data)
     fields["inputs"] = tuple(_with_enum(InputSpec, item) for item in data["inputs"])
     fields["steps"] = tuple(_step_from_data(item) for item in data["steps"])
+    fields["secrets"] = tuple(data.get("secrets", ()))
     return WorkflowSpec(**fields)
 
 

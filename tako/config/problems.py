@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 
-from tako.errors import ConfigError
-from tako.records import record
+from tako.errors import ConfigError, Fault
+from tako.records import record, replace
 
 Path = tuple[str | int, ...]
 """The way from the top of a file to a value: field names, and places in lists from 0."""
 
 Placed = tuple[int, int, str]
 """Line and column, both from 1, and what is wrong there."""
+
+MAX_PROBLEMS = 200
+"""How many problems of a file are told; who has more of them has another one."""
 
 _SHOWN = 60
 _COMPARED = 100
@@ -25,6 +29,12 @@ class Problem:
     path: Path
     what: str
     on_key: bool = False
+    because: Path = ()
+    """What else the problem depends on: if that is itself at fault, this is not worth telling."""
+
+    def following(self, *path: str | int) -> Problem:
+        """The same problem, where it depends on what is at the path, too."""
+        return replace(self, because=path)
 
 
 def quoted(text: str) -> str:
@@ -41,19 +51,27 @@ def listed(words: Iterable[object]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``; did you mean …?`` for a word that is like one of the first known ones, else the empty text."""
+    # A file may hold thousands of names and as many misspellings of them.
+    close = _closest(word[:_SHOWN], tuple(islice(known, _COMPARED)))
+    return f"; did you mean {quoted(close)}?" if close else ""
+
+
+@lru_cache(maxsize=1024)
+def _closest(word: str, known: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
-    # A file may hold thousands of names and as many misspellings of them.
-    close = get_close_matches(word[:_SHOWN], list(islice(known, _COMPARED)), n=1)
-    return f"; did you mean {quoted(close[0])}?" if close else ""
+    return next(iter(get_close_matches(word, known, n=1)), "")
 
 
 def refused(path: str, problems: Iterable[Placed]) -> ConfigError:
     """The error that tells all problems of a file, in the order of their places."""
     ordered = sorted(set(problems))
     count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
+    if len(ordered) > MAX_PROBLEMS:
+        count = f"more than {MAX_PROBLEMS} problems, of which these are the first"
+        del ordered[MAX_PROBLEMS:]
     return ConfigError(
         f"could not unmarshal config: {count}",
         where=path,
-        problems=tuple(f"{path}:{line}:{column}: {what}" for line, column, what in ordered),
+        faults=tuple(Fault(path, line, column, what) for line, column, what in ordered),
     )

@@ -31,7 +31,6 @@ class Refusal:
 
 REFUSED = (
     Refusal(TOP, "dependents", ([],)),
-    Refusal(WORKFLOW, "secrets", ([],)),
     Refusal(WORKFLOW, "image"),
     Refusal(RESOURCES, "cpu_limit"),
     Refusal(RESOURCES, "disk_limit"),

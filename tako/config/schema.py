@@ -204,6 +204,7 @@ class Workflow(Struct, forbid_unknown_fields=True):
     on: Literal["exec", "event"] = "exec"
     inputs: dict[str, Input] = {}
     env: dict[str, str] = {}
+    secrets: list[str] = []
     steps: list[Step] = []
     timeout: Duration | UnsetType = UNSET
     resources: Resources = field(default_factory=Resources)

@@ -37,6 +37,7 @@ LOST = "lost"
 INTERRUPTED = "interrupted"
 CANCELLED = "cancelled"
 CIRCUIT_OPEN = "circuit_open"
+SECRET_MISSING = "secret_missing"  # noqa: S105
 SUPERSEDED = "superseded"
 
 LOG_TAIL = 20
@@ -66,6 +67,7 @@ KINDS: Mapping[str, str] = {
     INTERRUPTED: "the run was stopped before it could end",
     CANCELLED: "the run was cancelled: by `tako cancel`, or since another one failed and its fan-out is fail_fast",
     CIRCUIT_OPEN: "its repository's workflow crashed too often in a row in this tree; it was not started",
+    SECRET_MISSING: "a secret that its workflow declares has no value, or one that cannot be used; nothing was started",
     SUPERSEDED: "it had not succeeded when --rerun-from ran the step again that triggered it; others took its place",
 }
 

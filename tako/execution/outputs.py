@@ -40,10 +40,11 @@ def is_regex(source: str) -> bool:
     return not named and not templates.is_template(source)
 
 
-def read_output_file(path: str, *, where: str) -> dict[str, str]:
+def read_output_file(path: str, *, where: str, refuse: Callable[[str], object] = lambda _text: None) -> dict[str, str]:
     """What a step wrote to ``$TAKO_OUTPUT``; nothing if it did not.
 
-    Raises ``StepError`` if that cannot be read, is too much, or is not made of outputs.
+    ``refuse`` may raise for a text of which a part would be in an error's message. Raises ``StepError`` if that cannot
+    be read, is too much, or is not made of outputs.
     """
     try:
         content = _read_regular(path, MAX_OUTPUT_FILE + 1)
@@ -57,7 +58,12 @@ def read_output_file(path: str, *, where: str) -> dict[str, str]:
             where=where,
             cure="write data to a file and declare it as an artifact; outputs are for values",
         )
-    return parse_output_file(content.decode("utf-8", "replace"), where=where)
+    text = content.decode("utf-8", "replace")
+    try:
+        return parse_output_file(text, where=where)
+    except StepError:
+        refuse(text)
+        raise
 
 
 def _read_regular(path: str, limit: int) -> bytes:

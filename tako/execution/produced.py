@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from tako.execution.artifacts import collect_artifact, declared_paths, produced_name
+from tako.execution.confidential import keep_out, keep_outputs_public, refuse_artifact
 from tako.execution.outputs import collect, read_output_file
 from tako.execution.state import Announced
+from tako.execution.tainted import tainted_outputs
 from tako.expressions import templates
 from tako.records import record
 
@@ -23,6 +25,8 @@ class Produced:
     outputs: Mapping[str, str] = {}
     artifacts: tuple[ArtifactRef, ...] = ()
     announced: tuple[Announced, ...] = ()
+    tainted: tuple[str, ...] = ()
+    """The outputs among them that are made of what came with an event."""
 
 
 def take(context: StepContext, result: StepResult) -> Produced:
@@ -32,7 +36,14 @@ def take(context: StepContext, result: StepResult) -> Produced:
     """
     produces = context.spec.produces
     request, where = context.request, context.where
-    written = {**result.outputs, **read_output_file(context.output_path, where=where)}
+    keep_out(context, result.event, "the event that it emits")
+    said = read_output_file(
+        context.output_path,
+        where=where,
+        refuse=lambda text: keep_out(context, text, "what it wrote to $TAKO_OUTPUT"),
+    )
+    written = {**result.outputs, **said}
+    keep_outputs_public(context, written)
     if produces is None:
         return Produced(outputs=written)
     outputs = collect(
@@ -43,12 +54,14 @@ def take(context: StepContext, result: StepResult) -> Produced:
         exported=result.exported,
         repo_dir=context.capabilities.repo_dir,
         directory=context.directory,
-        render=lambda text, so_far: templates.render(text, context.scope(outputs=dict(so_far)), where=where),
+        render=lambda text, so_far: _render(context, text, so_far),
         where=where,
     )
+    keep_outputs_public(context, outputs)
     artifacts: tuple[ArtifactRef, ...] = ()
     patterns = declared_paths(produces, request.artifacts)
     if patterns:
+        refuse_artifact(context, produced_name(produces), patterns)
         made = collect_artifact(
             produced_name(produces),
             patterns,
@@ -69,4 +82,12 @@ def take(context: StepContext, result: StepResult) -> Produced:
         )
         for event in produces.events
     )
-    return Produced(outputs=outputs, artifacts=artifacts, announced=announced)
+    keep_out(context, announced, "an event that it announces")
+    tainted = tainted_outputs(produces.outputs, context.tainted, where=where)
+    return Produced(outputs=outputs, artifacts=artifacts, announced=announced, tainted=tainted)
+
+
+def _render(context: StepContext, text: str, so_far: Mapping[str, str]) -> str:
+    # Before, since what is wrong with a template is told with the values in it.
+    keep_outputs_public(context, so_far)
+    return templates.render(text, context.scope(outputs=dict(so_far)), where=context.where)

@@ -96,6 +96,9 @@ class Runner:
             services=(),
         )
         begin_state(self._capabilities.workspace, state)
+        if self._capabilities.secrets and self._capabilities.attempt > 1:
+            # Of a try that was killed.
+            self._capabilities.workspace.forget_outputs()
         if start is None and state.steps and state.steps[-1].status == SUSPENDED:
             state = self._settle(state)
         self._announce_again(state)

@@ -23,7 +23,7 @@ from tako.service_keeper import KEEPERS_GRACE_SECONDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from tako.clock import Clock
     from tako.execution.state import StepRecord
@@ -47,28 +47,44 @@ def start_service(
     lifeline: int,
     log_limit: int | None = None,
     memory: int | None = None,
+    secrets: Mapping[str, str] = {},
 ) -> Service:
     """Start a command that is left running, below a keeper that ends it when ``lifeline`` ends.
 
-    Its output goes to the step's log. Raises ``MachineError`` if the keeper cannot be started.
+    Its output goes to the step's log, without the ``secrets`` of the run. Raises ``MachineError`` if the keeper cannot
+    be started.
     """
     record = workspace.service(step_id)
     make_dirs(workspace.services)
     with machine_errors("remove", record), contextlib.suppress(FileNotFoundError):
         os.unlink(record)
     limits = (str(log_limit or DEFAULT_LOG_LIMIT), str(memory or 0))
-    process = processes.spawn(
-        [sys.executable, "-I", "-S", SERVER, record, workspace.log(step_id), *limits, *command],
-        env=env,
-        stdin=lifeline,
-        session=True,
-    )
+    command = [sys.executable, "-I", "-S", SERVER, record, workspace.log(step_id), *limits, *command]
+    with _handed_over(processes, secrets) as (more, variables):
+        process = processes.spawn(command, env={**env, **variables}, stdin=lifeline, more=more, session=True)
     # Nobody waits for it by that.
     process.close()
     keeper = identity_of(process.pid)
     if keeper is None:
         raise SpawnError(f"the keeper of the service {step_id!r} was gone at once")
     return Service(keeper.pid, keeper.started)
+
+
+@contextlib.contextmanager
+def _handed_over(
+    processes: Processes, secrets: Mapping[str, str]
+) -> Iterator[tuple[Mapping[int, int], Mapping[str, str]]]:
+    """What a keeper is started with so that it knows the secrets: descriptors, and variables that tell of them."""
+    if not secrets:
+        yield {}, {}
+        return
+    from tako.secrets.handover import DESCRIPTOR, VARIABLE, hand_over
+
+    kept = processes.descriptor(lambda: hand_over(secrets), "a file for a service's secrets")
+    try:
+        yield {DESCRIPTOR: kept}, {VARIABLE: str(DESCRIPTOR)}
+    finally:
+        os.close(kept)
 
 
 def end_services(
@@ -91,22 +107,33 @@ def end_services(
     return tuple(end for end in ends.values() if end is not None)
 
 
-def end_services_below(processes: Processes, directory: str, *, clock: Clock) -> tuple[str, ...]:
-    """End the services of all runs whose workspaces are below a directory, and that are children of this process.
+class ServicesOfChildren:
+    """What the runs of a tree leave running, as the root sees it, whose children the keepers are meanwhile."""
 
-    For the root, when a run has ended that could not do so itself. Returns the records of those that were running.
-    """
-    found = _keepers_below(processes, directory)
-    end_keepers(processes, list(found), clock=clock)
-    for keeper in found:
-        processes.reap(keeper.pid)
-    return tuple(found.values())
+    def __init__(self, processes: Processes, clock: Clock) -> None:
+        self._processes = processes
+        self._clock = clock
 
+    def expect(self) -> None:
+        """A child is about to start that may leave something running when it waits, and has no process."""
+        self._processes.spare_services()
 
-def ask_services_to_end(processes: Processes, directory: str) -> None:
-    """Ask them, and do not wait for it."""
-    for keeper in _keepers_below(processes, directory):
-        _send(keeper, signal.SIGTERM)
+    def end(self, workspace: Workspace) -> tuple[str, ...]:
+        """End what the run of a workspace, and those below it, have left running: they could not do so themselves.
+
+        Returns the records of those that were running.
+        """
+        found = _keepers_below(self._processes, workspace.path)
+        end_keepers(self._processes, list(found), clock=self._clock)
+        for keeper in found:
+            self._processes.reap(keeper.pid)
+        return tuple(found.values())
+
+    def ask_to_end(self, workspace: Workspace) -> None:
+        """The same without waiting for it: for a run that waits and will not go on."""
+        if os.path.isdir(workspace.services):
+            for keeper in _keepers_below(self._processes, workspace.path):
+                _send(keeper, signal.SIGTERM)
 
 
 def end_keepers(processes: Processes, keepers: Sequence[Identity], *, clock: Clock, stops: Stops | None = None) -> None:

@@ -9,6 +9,7 @@ import contextlib
 import os
 
 from tako.errors import MachineError, TakoError
+from tako.execution.confidential import masked
 from tako.execution.failure import STEP_ERROR, Failure
 from tako.execution.produced import Produced, take
 from tako.execution.retry import StepAttempt, wait_before_next
@@ -85,6 +86,7 @@ class StepRunner:
                 emitted=tried.event,
                 attempts=attempts,
                 service=tried.service,
+                tainted=tried.produced.tainted,
             )
 
         while True:
@@ -113,6 +115,18 @@ class StepRunner:
 
     def _try(self, context: StepContext) -> _Tried | None:
         """One try; None if the step is not to run, as its condition says."""
+        secrets = self._capabilities.secrets
+        if not secrets:
+            return self._attempt(context)
+        try:
+            tried = self._attempt(context)
+        finally:
+            context.forget_outputs()
+        if tried is None or tried.failure is None:
+            return tried
+        return replace(tried, failure=masked(tried.failure, secrets))
+
+    def _attempt(self, context: StepContext) -> _Tried | None:
         spec = context.spec
         try:
             if context.step_attempt == 1 and not _wanted(context):

@@ -104,6 +104,12 @@ class Workspace:
         for name in ("logs", "locks", "tmp"):
             make_dirs(os.path.join(self.path, name))
 
+    def forget_outputs(self) -> None:
+        """Remove what steps wrote their outputs to: there may be secrets in it."""
+        with contextlib.suppress(OSError):
+            for name in os.listdir(self.temporary):
+                os.unlink(os.path.join(self.temporary, name))
+
     @property
     def has_begun(self) -> bool:
         """Whether a root got as far as writing down what it was asked."""

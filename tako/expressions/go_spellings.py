@@ -42,6 +42,11 @@ def hide_lengths(text: str) -> str:
     return text if _BRACE in text else text.replace(_LENGTH, _HIDDEN_LENGTH)
 
 
+def show_lengths(text: str) -> str:
+    """What ``hide_lengths`` was given."""
+    return text.replace(_HIDDEN_LENGTH, _LENGTH)
+
+
 def rewrite(tokens: Iterable[tuple[int, str, str]]) -> str:
     """The text of a template that means in Jinja2 what the tokens mean to their author.
 
@@ -63,7 +68,7 @@ def rewrite(tokens: Iterable[tuple[int, str, str]]) -> str:
             out.append(text)
             code, in_code = [], False
         elif in_code:
-            code.append((kind, text.replace(_HIDDEN_LENGTH, _LENGTH)))
+            code.append((kind, show_lengths(text)))
         else:
             in_raw = kind == "raw_begin" or (in_raw and kind != "raw_end")
             readable = kind == "data" and not in_raw

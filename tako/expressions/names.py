@@ -28,6 +28,17 @@ NO_SECRETS_CURE = (
     "and read $TOKEN in the command"
 )
 
+
+def secret_why(name: object) -> str:
+    """Why ``env`` has no such name, if that is a secret."""
+    return f"{name} is a secret, and {NO_SECRETS_WHY}"
+
+
+def secret_cure(name: object) -> str:
+    """What to do instead."""
+    return f'read "${name}" in the command of a step whose `env` names the secret'
+
+
 _LISTED = 12
 _COMPARED = 1000
 
@@ -40,6 +51,11 @@ def nearest(name: str, known: Iterable[object]) -> str | None:
     folded = {item.casefold(): item for item in reversed(candidates)}
     matches = difflib.get_close_matches(name[:100].casefold(), folded, n=1)
     return folded[matches[0]] if matches else None
+
+
+def variable_name(name: str) -> str:
+    """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
 
 
 def listing(known: Iterable[object]) -> str:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tako.fanout.journal import Journal
     from tako.fanout.observer import TreeObserver
     from tako.fanout.orchestrator import Orchestrator
+    from tako.fanout.plan import Plan
     from tako.fanout.reach import Reach
     from tako.fanout.restore import Restored
     from tako.fanout.tree import Node
@@ -70,7 +71,10 @@ class FanOutExecutor:
         breaker: Breaker | None = None,
         deliveries: Deliveries | None = None,
         abandon: Callable[[Workspace], object] = lambda _: None,
+        on_plan: Callable[[Plan], object] = lambda _plan: None,
     ) -> None:
+        """``on_plan`` is called with each plan, also of a tree that goes on, before anything of it starts."""
+        self._on_plan = on_plan
         self._orchestrator = orchestrator
         self._workforce = Workforce(root_runner=root_runner, child_runner=child_runner, clock=clock)
         self._scheduler = Scheduler(cap)
@@ -119,6 +123,7 @@ class FanOutExecutor:
             if run.asks_again:
                 forget_answer(run.workspace, run.asks_again)
         for plan in restored.plans:
+            self._on_plan(plan)
             self._tree.add_plan(plan, self._tree[plan.event.run_id], restored=True)
         limits = {plan.event.id: self._tree.policy(plan.event.id).concurrency_limit for plan in restored.plans}
         self._scheduler.restore(known_runs(restored), known_events(restored, limits))
@@ -335,6 +340,7 @@ class FanOutExecutor:
         if self._tree[emitter.request.root_id].request.idempotent:
             event = with_key(event)
         plan = self._orchestrator.plan(event, emitter.request, self._held.request)
+        self._on_plan(plan)
         self._reach = None
         self._journal.planned(plan, run_id)
         self._deliveries.planned(plan, emitter.request, emitter.workspace)

@@ -11,7 +11,7 @@ from tako.repos.names import is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tako.process import Completed, Processes
     from tako.signals import Stops
@@ -53,8 +53,9 @@ _QUIET = ("-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", 
 class Git:
     """Runs git, never on another repository than the one named."""
 
-    def __init__(self, processes: Processes, *, stops: Stops = NO_STOPS) -> None:
-        """``stops`` tell when git is to end."""
+    def __init__(self, processes: Processes, *, stops: Stops = NO_STOPS, hidden: Collection[str] = ()) -> None:
+        """``stops`` tell when git is to end. ``hidden`` are variables that it does not get; it may grow."""
+        self._hidden = hidden
         self._processes = processes
         self._stops = stops
 
@@ -64,13 +65,16 @@ class Git:
         Raises ``MachineError`` if there is no git.
         """
         try:
-            return self._processes.run(("git", *_QUIET, *arguments), env=environment(os.environ), stops=self._stops)
+            return self._processes.run(("git", *_QUIET, *arguments), env=self._environment(), stops=self._stops)
         except MachineError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise
             raise MachineError(
                 "git is not on the PATH", where="git", cure="install git, so that `git --version` works"
             ) from error
+
+    def _environment(self) -> dict[str, str]:
+        return {name: value for name, value in environment(os.environ).items() if name not in self._hidden}
 
     def check(self, *arguments: str, doing: str, where: str) -> str:
         """What git prints, without the last newline.

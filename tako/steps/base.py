@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 
@@ -10,10 +11,13 @@ from tako.errors import StepError, UsageError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.execution.inside import is_inside
+from tako.execution.tainted import tainted_paths
 from tako.expressions import templates
+from tako.expressions.names import variable_name
 from tako.process import NO_STOPS
 from tako.quantities import parse_size
 from tako.records import record
+from tako.secrets.run import NO_SECRETS, EnvScope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +31,9 @@ if TYPE_CHECKING:
     from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
+    from tako.expressions.templates import Paths
     from tako.process import Processes
+    from tako.secrets.run import RunSecrets
     from tako.signals import Stops
 
     class Step(Protocol):
@@ -106,6 +112,8 @@ class Capabilities:
     """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None
     """Called with the step's id and what it prints, for a reader who wants to see it now."""
+    secrets: RunSecrets = NO_SECRETS
+    """Of the run; ``StepContext.environment`` has those that the step names."""
 
 
 class StepContext:
@@ -164,6 +172,12 @@ class StepContext:
         """The file to which the step writes ``name=value`` lines."""
         return os.path.join(self.capabilities.workspace.temporary, f"{self.spec.id}.output")
 
+    def forget_outputs(self) -> None:
+        """Remove what the step wrote its outputs to: there may be secrets in it."""
+        for path in (self.output_path, f"{self.output_path}.env"):
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
     @property
     def directory(self) -> str:
         """Where the step runs. Raises ``ExpressionError``, or ``StepError`` if that is not in the repository."""
@@ -187,7 +201,7 @@ class StepContext:
             "events": [each.scope() for each in request.heard or ((event,) if event else ())],
             "payload": dict(event.payload) if event else {},
             "artifacts": artifact_scope(request.visible_artifacts),
-            "env": self.environment(),
+            "env": EnvScope(self.public_environment(), {*self.secret_variables(), *self.request.workflow.secrets}),
             "repo": request.repo,
             "run": {"id": request.run_id, "root_id": request.root_id, "workflow": request.workflow.name},
             **({"error": error_scope(self.error)} if self.error is not None else {}),
@@ -195,17 +209,47 @@ class StepContext:
         }
 
     def render(self, text: str) -> str:
-        """A template's text. Raises ``ExpressionError``."""
-        return templates.render(text, self.scope(), where=self.where) if templates.is_template(text) else text
+        """A template's text. Raises ``ExpressionError``, or ``StepError`` if there is a secret in it."""
+        if not templates.is_template(text):
+            return text
+        rendered = templates.render(text, self.scope(), where=self.where)
+        self.capabilities.secrets.refuse(rendered, "what a template yields", where=self.where)
+        return rendered
+
+    def render_script(self, text: str) -> str:
+        """A template's text as a shell script. Raises ``ExpressionError``, also if what came with an event, and is in
+        it, could become code."""
+        if not templates.is_template(text):
+            return text
+        rendered = templates.render_script(text, self.scope(), self.tainted, where=self.where)
+        self.capabilities.secrets.refuse(rendered, "what a template yields", where=self.where)
+        return rendered
+
+    @property
+    def tainted(self) -> Paths:
+        """What in ``scope()`` came with an event. Raises ``ExpressionError``."""
+        return tainted_paths(self.request, self.state, self.spec, where=self.where)
 
     def environment(self) -> dict[str, str]:
-        """What the step's processes find in their environment. Raises ``ExpressionError``."""
+        """What the step's processes find in their environment. Raises ``ExpressionError`` or ``StepError``."""
+        return {**self.public_environment(), **self.secret_variables()}
+
+    def secret_variables(self) -> dict[str, str]:
+        """Those variables of the step that are secrets: for nothing but its processes."""
+        named = self.capabilities.secrets.named_in(self.spec.env)
+        return {name: value for name, value in named.items() if not is_own(name)}
+
+    def public_environment(self) -> dict[str, str]:
+        """The step's environment without its secrets. Raises ``ExpressionError`` or ``StepError``."""
         if self._environment is None:
-            self._environment = dict(self.capabilities.base_env)
+            secret = self.secret_variables()
+            self._environment = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
             for declared in (self.request.workflow.env, self.spec.env):
-                rendered = {name: self.render(value) for name, value in declared.items()}
+                rendered = {name: self.render(value) for name, value in declared.items() if name not in secret}
                 self._environment.update(rendered)
             self._environment.update(self._own_variables())
+            for name in secret:
+                self._environment.pop(name, None)
         return self._environment
 
     def _own_variables(self) -> dict[str, str]:
@@ -251,11 +295,6 @@ def error_scope(failure: Failure) -> dict[str, Any]:
     }
 
 
-def variable_name(name: str) -> str:
-    """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
-    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
-
-
 OWN_VARIABLES = frozenset(
     {
         "TAKO_ATTEMPT",
@@ -273,6 +312,8 @@ OWN_VARIABLES = frozenset(
         "TAKO_REPO",
         "TAKO_ROOT_RUN_ID",
         "TAKO_RUN_ID",
+        "TAKO_SECRETS_FD",
+        "TAKO_SECRETS_FILE",
         "TAKO_STEP_ATTEMPT",
         "TAKO_STEP_ID",
         "TAKO_WORKSPACE",

@@ -12,6 +12,7 @@ from tako.execution.outputs import KEPT_OUTPUT, needed_streams
 from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
 from tako.process import Outcome
 from tako.records import replace
+from tako.secrets.run import masked_sinks
 from tako.signals import Exit, signal_name
 from tako.steps.base import RunInterruptedError, StepResult
 
@@ -31,14 +32,14 @@ class ShellStep:
 
     def run(self, context: StepContext) -> StepResult:
         spec = context.spec
-        script = context.render(spec.run or "")
+        script = context.render_script(spec.run or "")
         directory = context.directory
         if not os.path.isdir(directory):
             raise StepError(
                 f"the working directory {spec.working_directory or directory!r} does not exist", where=context.where
             )
         if spec.long_running:
-            return _leave_running(context, [*_ARGV[spec.shell], _script(script, directory, None)])
+            return _leave_running(context, [*_ARGV[spec.shell], _script(script, directory, None, ())])
         sources = spec.produces.outputs if spec.produces else {}
         dump = f"{context.output_path}.env" if _needs_environment(sources.values()) else None
         if dump is not None:
@@ -52,15 +53,20 @@ class ShellStep:
             if capabilities.echo is not None:
                 echo = capabilities.echo
                 sinks.append(lambda data: echo(spec.id, data))
-            outcome = _run(
-                capabilities.processes,
-                [*_ARGV[spec.shell], _script(script, directory, dump)],
-                env=context.environment(),
-                on_stdout=_fan(sinks, stdout if keep_out else None),
-                on_stderr=_fan(sinks, stderr if keep_err else None),
-                stops=capabilities.stops,
-                timeout=context.seconds,
-            )
+            show_out, show_err, show_rest = masked_sinks(capabilities.secrets, _fan(sinks))
+            try:
+                outcome = _run(
+                    capabilities.processes,
+                    [*_ARGV[spec.shell], _script(script, directory, dump, context.secret_variables())],
+                    env=context.environment(),
+                    on_stdout=_kept(show_out, stdout) if keep_out else show_out,
+                    on_stderr=_kept(show_err, stderr) if keep_err else show_err,
+                    stops=capabilities.stops,
+                    timeout=context.seconds,
+                )
+            finally:
+                show_rest()
+        exported = _read_environment(dump) if dump else None
         if outcome.stopped:
             raise RunInterruptedError
         if outcome.timed_out:
@@ -70,9 +76,7 @@ class ShellStep:
             if tells_of_memory(failure):
                 failure = with_memory_hint(failure, context.request.workflow.mem_limit)
             return StepResult(failure=failure)
-        return StepResult(
-            stdout=bytes(stdout), stderr=bytes(stderr), exported=_read_environment(dump) if dump else None
-        )
+        return StepResult(stdout=bytes(stdout), stderr=bytes(stderr), exported=exported)
 
 
 def _leave_running(context: StepContext, command: Sequence[str]) -> StepResult:
@@ -89,6 +93,7 @@ def _leave_running(context: StepContext, command: Sequence[str]) -> StepResult:
         lifeline=processes.lifeline() if capabilities.lifeline is None else capabilities.lifeline,
         log_limit=capabilities.log_limit,
         memory=context.request.workflow.mem_limit,
+        secrets=capabilities.secrets.values,
     )
     return StepResult(service=service)
 
@@ -113,13 +118,17 @@ def _overtime(context: StepContext, outcome: Outcome) -> Failure:
     return replace(failure, message=message, signal=number, log=tail(context.log_path, LOG_TAIL))
 
 
-def _script(script: str, directory: str, dump: str | None) -> str:
-    """The script with what must come before it, on its first line, so that the shell's line numbers stay right."""
+def _script(script: str, directory: str, dump: str | None, secret: Iterable[str]) -> str:
+    """The script with what must come before it, on its first line, so that the shell's line numbers stay right.
+
+    The environment at its end goes to the file ``dump``, without the variables that are ``secret``.
+    """
     before = f"cd -- {_quote(directory)}; "
     if dump is None:
         return before + script
     # By its path, since the script may have changed PATH; twice, since it may have set a trap of its own for EXIT.
-    write = f"/usr/bin/env -0 > {_quote(dump)} || :"
+    without = "".join(f"-u {name} " for name in secret)
+    write = f"/usr/bin/env {without}-0 > {_quote(dump)} || :"
     return f"{before}trap {_quote(write)} EXIT; {script}\n\ntako_status=$?; {write}; exit $tako_status"
 
 
@@ -128,16 +137,27 @@ def _quote(text: str) -> str:
     return "'" + text.replace("'", "'\"'\"'") + "'"
 
 
-def _fan(sinks: list[Callable[[bytes], object]], kept: bytearray | None) -> Callable[[bytes], object]:
-    """One function that passes data to all sinks and keeps the beginning of it."""
+def _fan(sinks: list[Callable[[bytes], object]]) -> Callable[[bytes], object]:
+    """One function that passes data to all sinks."""
+    if len(sinks) == 1:
+        return sinks[0]
 
     def sink(data: bytes) -> None:
         for each in sinks:
             each(data)
-        if kept is not None and len(kept) < KEPT_OUTPUT:
-            kept.extend(data[: KEPT_OUTPUT - len(kept)])
 
     return sink
+
+
+def _kept(sink: Callable[[bytes], object], kept: bytearray) -> Callable[[bytes], object]:
+    """A function that passes data on and keeps the beginning of it, as it was."""
+
+    def keep(data: bytes) -> None:
+        sink(data)
+        if len(kept) < KEPT_OUTPUT:
+            kept.extend(data[: KEPT_OUTPUT - len(kept)])
+
+    return keep
 
 
 def _needs_environment(sources: Iterable[str]) -> bool:

@@ -70,6 +70,7 @@ class FakeLauncher:
         directory: str,
         *,
         env: Mapping[str, str],
+        secrets: Mapping[str, str],
         on_output: Callable[[bytes], bool],
         on_closed: Callable[[], object],
         on_words: Callable[[bytes], object],
@@ -77,7 +78,7 @@ class FakeLauncher:
         stops: Stops,
     ) -> Outcome:
         """Say what the script says; see ``Launcher``. A fake child has nothing to stop, and says nothing on stderr."""
-        del env, on_closed, on_words, due, stops
+        del env, secrets, on_closed, on_words, due, stops
         self.launched.append(directory)
         request = read_request(Workspace(directory).request)
         frames, exit_ = self._script(directory)

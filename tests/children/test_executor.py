@@ -78,6 +78,7 @@ class SayingLauncher:
         self.obeyed: list[bool] = []
         self.due: list[float | None] = []
         self.env: Mapping[str, str] = {}
+        self.secrets: Mapping[str, str] = {}
         self.stops = Stops()
 
     def launch(
@@ -85,13 +86,14 @@ class SayingLauncher:
         directory: str,
         *,
         env: Mapping[str, str],
+        secrets: Mapping[str, str],
         on_output: Callable[[bytes], bool],
         on_closed: Callable[[], object],
         on_words: Callable[[bytes], object],
         due: Callable[[], float | None],
         stops: Stops,
     ) -> Outcome:
-        self.env, self.stops = env, stops
+        self.env, self.secrets, self.stops = env, secrets, stops
         self.does(Workspace(directory))
         for words in self.words:
             on_words(words)

@@ -33,6 +33,7 @@ class Launch:
     def __init__(self, processes: Processes, code: str, *, env: Mapping[str, str] | None = None) -> None:
         argv = (sys.executable, "-S", "-c", BEGIN + code)
         self.launcher = LocalLauncher(processes, env=os.environ if env is None else env, argv=argv)
+        self.secrets: Mapping[str, str] = {}
         self.output = b""
         self.words = b""
         self.closed = 0
@@ -56,6 +57,7 @@ class Launch:
         return self.launcher.launch(
             str(directory),
             env=env,
+            secrets=self.secrets,
             on_output=self.on_output,
             on_closed=self.hear_closed,
             on_words=self.hear_words,
@@ -125,6 +127,7 @@ launcher = LocalLauncher(Processes(), env=os.environ, argv=(sys.executable, "-S"
 launcher.launch(
     directory,
     env={{}},
+    secrets={{}},
     on_output=lambda data: True,
     on_closed=lambda: None,
     on_words=lambda data: None,
@@ -262,7 +265,7 @@ def test_no_descriptor_is_left_open_however_the_launch_went(processes: Processes
     missing = LocalLauncher(processes, env=os.environ, argv=("/no/such/python",))
     quiet: dict[str, Any] = {"on_closed": print, "on_words": print, "due": lambda: None, "stops": Stops()}
     with pytest.raises(SpawnError, match="/no/such/python"):
-        missing.launch(str(tmp_path), env={}, on_output=lambda _: True, **quiet)
+        missing.launch(str(tmp_path), env={}, secrets={"A": "value"}, on_output=lambda _: True, **quiet)
     assert open_ones() == before
 
 

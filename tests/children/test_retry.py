@@ -35,6 +35,7 @@ def test_only_what_is_not_the_workflows_own_doing_is_a_crash() -> None:
         failures.INTERRUPTED,
         failures.CANCELLED,
         failures.CIRCUIT_OPEN,
+        failures.SECRET_MISSING,
         failures.SUPERSEDED,
     }
     assert KINDS.keys() > CRASHES

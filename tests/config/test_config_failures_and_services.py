@@ -85,10 +85,11 @@ def test_what_cannot_be_of_steps_that_fail_is_refused(text: str, said: str) -> N
 
 def test_the_expressions_of_what_runs_on_failure_are_compiled() -> None:
     text = HEAD + "      - run: x\n        on_failure:\n          - {run: '{{ a b }}', if: '1 +'}\n"
-    problems = loader.check_expressions(loader.loads(text.encode(), "tako.yml"))
-    assert [problem.split(": ")[1] for problem in problems] == [
-        "'if' of step 'step-1-on-failure-1' of workflow 'w'",
-        "'run' of step 'step-1-on-failure-1' of workflow 'w'",
+    with pytest.raises(ConfigError) as caught:
+        loader.loads_thoroughly(text.encode(), "tako.yml")
+    assert [problem.split(" of ")[0] for problem in caught.value.problems] == [
+        "tako.yml:7:19: 'run'",
+        "tako.yml:7:36: 'if'",
     ]
 
 

@@ -83,6 +83,7 @@ workflows:
         with: {anything: [1, 2]}
   test:
     on: event
+    inputs: {version: , count: {type: number}}
     steps: []
 subscriptions:
   - artifact: my-org/core:core
@@ -97,6 +98,7 @@ subscriptions:
   - artifact: my-org/other
     events: [built]
     workflow: release
+    inputs: {dry: yes}
 """
 
 
@@ -156,7 +158,12 @@ def test_a_workflow_becomes_a_record() -> None:
     )
     assert workflow.env == {"CGO_ENABLED": "0", "FAST": "true", "RATIO": "1.50", "MODE": "0644", "NONE": ""}
     assert (workflow.timeout, workflow.mem_limit) == (1800.0, 512 * 2**20)
-    assert load(FULL).workflows[1] == model.WorkflowSpec("test", on="event", line=line_of("test:"))
+    assert load(FULL).workflows[1] == model.WorkflowSpec(
+        "test",
+        on="event",
+        inputs=(model.InputSpec("version"), model.InputSpec("count", type="number")),
+        line=line_of("test:"),
+    )
 
 
 def test_steps_become_records_with_their_lines() -> None:

@@ -51,7 +51,6 @@ def test_a_refused_field_without_a_value_asks_for_nothing(row: Refusal) -> None:
 
 HARMLESS = {
     "dependents": "[]",
-    "secrets": "[]",
 }
 
 
@@ -64,7 +63,7 @@ def test_only_the_value_that_is_the_default_passes(row: Refusal) -> None:
 def test_the_table_is_what_the_language_lacks() -> None:
     assert {(row.where, row.field) for row in REFUSED} == {
         *((refusals.TOP, name) for name in ["dependents"]),
-        *((refusals.WORKFLOW, name) for name in ["secrets", "image"]),
+        *((refusals.WORKFLOW, name) for name in ["image"]),
         *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
         *((refusals.STEP, name) for name in ["cache_key_files", "image", "network"]),
         *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
             directory: str,
             *,
             env: Mapping[str, str],
+            secrets: Mapping[str, str],
             on_output: Callable[[bytes], bool],
             on_closed: Callable[[], object],
             on_words: Callable[[bytes], object],
@@ -26,9 +27,10 @@ if TYPE_CHECKING:
         ) -> Outcome:
             """Run the child of a directory and return how its process ended, with nothing of it left running.
 
-            ``env`` is added to the environment that all children have. ``on_output`` gets the bytes of its stdout as
-            they come, and ``on_words`` those of its stderr; ``on_closed`` is called if its stdout ends before it. The
-            child is ended, in a way that lets it end its steps first, when ``on_output`` returns False, at the moment
-            that ``due`` tells, on the clock's ``monotonic``, and when ``stops`` say so. Raises ``SpawnError`` if it
-            cannot be started.
+            ``env`` is added to the environment that all children have. ``secrets`` are the values that the child is to
+            know, by name, on a way that nobody else sees (``tako.secrets.handover``). ``on_output`` gets the bytes of
+            its stdout as they come, and ``on_words`` those of its stderr; ``on_closed`` is called if its stdout ends
+            before it. The child is ended, in a way that lets it end its steps first, when ``on_output`` returns False,
+            at the moment that ``due`` tells, on the clock's ``monotonic``, and when ``stops`` say so. Raises
+            ``SpawnError`` if it cannot be started.
             """

@@ -7,10 +7,11 @@ import sys
 
 from runner_child import ENTRY
 from tako.logs import logger
+from tako.secrets.handover import DESCRIPTOR, VARIABLE, hand_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tako.process import Outcome, Processes
     from tako.signals import Stops
@@ -26,8 +27,17 @@ class LocalLauncher:
     same for all, and open as long as the root is there: what a child has left running has it, too.
     """
 
-    def __init__(self, processes: Processes, *, env: Mapping[str, str], argv: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        processes: Processes,
+        *,
+        env: Mapping[str, str],
+        hidden: Collection[str] = (),
+        argv: Sequence[str] = (),
+    ) -> None:
+        """``hidden`` are variables of ``env`` that no child gets; it may grow."""
         self._processes = processes
+        self._hidden = hidden
         self._env = {**env, "TAKO_LIFELINE": "1"}
         self._argv = tuple(argv) or (sys.executable, "-S", ENTRY)
         self._log = logger("launcher")
@@ -37,6 +47,7 @@ class LocalLauncher:
         directory: str,
         *,
         env: Mapping[str, str],
+        secrets: Mapping[str, str],
         on_output: Callable[[bytes], bool],
         on_closed: Callable[[], object],
         on_words: Callable[[bytes], object],
@@ -49,15 +60,22 @@ class LocalLauncher:
             for what in ("a child's stdout", "a child's stderr"):
                 opened += self._processes.pipe(what)
             out_read, out_write, words_read, words_write = opened
+            more: dict[int, int] = {}
+            if secrets:
+                kept = self._processes.descriptor(lambda: hand_over(secrets), "a file for a child's secrets")
+                opened.append(kept)
+                more[DESCRIPTOR] = kept
+                env = {**env, VARIABLE: str(DESCRIPTOR)}
             process = self._processes.spawn(
                 [*self._argv, directory],
-                env={**self._env, **env},
+                env={**self._inherited(), **env},
                 stdin=self._processes.lifeline(),
                 stdout=out_write,
                 stderr=words_write,
+                more=more,
                 session=True,
             )
-            for descriptor in (out_write, words_write):
+            for descriptor in (out_write, words_write, *more.values()):
                 os.close(descriptor)
                 opened.remove(descriptor)
             self._log.debug("started", child=process.pid, argv=process.argv)
@@ -75,3 +93,8 @@ class LocalLauncher:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+
+    def _inherited(self) -> Mapping[str, str]:
+        if not self._hidden:
+            return self._env
+        return {name: value for name, value in self._env.items() if name not in self._hidden}

@@ -1,0 +1,85 @@
+"""``tako init``."""
+
+from __future__ import annotations
+
+import os
+
+import click
+
+from tako.cli.target import CONFIG_FILE, make_wiring
+from tako.config.starter import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_name, starter
+from tako.errors import CheckoutError, UsageError
+from tako.files import atomic_write, machine_errors
+from tako.repos.git import owner_and_name
+from tako.stdio import say, show
+
+EPILOG = """\b
+Examples:
+  tako init
+  tako init --dry-run
+  tako init --ecosystem python --root ../py-lib
+"""
+
+_MAX_MANIFEST = 1_000_000
+
+
+@click.command(epilog=EPILOG)
+@click.option("--ecosystem", type=click.Choice(ECOSYSTEMS), help="What is built here, if not what the files tell.")
+@click.option("--root", type=click.Path(), default=".", help="The repository's directory; the current one by default.")
+@click.option("--force", is_flag=True, help="Replace a tako.yml that is there.")
+@click.option("--dry-run", is_flag=True, help="Print the file, and write nothing.")
+def init(ecosystem: str | None, root: str, force: bool, dry_run: bool) -> int:
+    """Write a first tako.yml for a repository, with comments.
+
+    It declares one artifact, and a workflow `release` that tests, builds and fans out.
+    """
+    path = os.path.normpath(os.path.join(root, CONFIG_FILE))
+    if not os.path.isdir(root):
+        raise UsageError(f"there is no directory {root}", cure="name the repository's directory with --root")
+    with machine_errors("read", root):
+        names = os.listdir(root)
+    if not force and not dry_run and os.path.lexists(path):
+        raise UsageError(f"there is a {CONFIG_FILE} already", where=path, cure="--force replaces it")
+    found = ecosystems_of(names)
+    chosen = ecosystem or found[0]
+    origin = _origin(root)
+    directory = f"local/{os.path.basename(os.path.realpath(root)) or 'root'}"
+    package = _package(root, names, chosen)
+    text = starter(chosen, origin or directory, named=origin is not None, package=package)
+    if dry_run:
+        show(text)
+        return 0
+    atomic_write(path, text.encode())
+    say(_next_steps(path, chosen, [] if ecosystem else found[1:]))
+    return 0
+
+
+def _origin(root: str) -> str | None:
+    try:
+        return owner_and_name(make_wiring().git.origin_url(root) or "")
+    except CheckoutError:
+        # What git cannot read is still a directory to write a file in.
+        return None
+
+
+def _package(root: str, names: list[str], ecosystem: str) -> str | None:
+    manifests = [manifest for manifest, kind in MANIFESTS.items() if kind == ecosystem and manifest in names]
+    path = os.path.join(root, manifests[0]) if manifests else ""
+    if not os.path.isfile(path):
+        return None
+    with machine_errors("read", path), open(path, encoding="utf-8", errors="replace") as file:
+        return package_name(ecosystem, file.read(_MAX_MANIFEST))
+
+
+def _next_steps(path: str, chosen: str, others: list[str]) -> str:
+    also = f"; there is {' and '.join(others)} here as well: --ecosystem chooses" if others else ""
+    at = os.path.dirname(path)
+    root = f" --root {at}" if at else ""
+    return (
+        f"wrote {path} ({chosen}{also})\n"
+        "next:\n"
+        "  1. read it, and put your own commands where they differ\n"
+        f"  2. tako lint {path}\n"
+        f"  3. tako exec release -i version=0.1.0 --dry-run{root}\n"
+        "  4. commit it\n"
+    )

@@ -1,0 +1,156 @@
+"""Finds secrets in what is printed, and puts ``***`` in their place.
+
+A ``Mask`` knows every spelling of some secrets (``forms``). Whatever is printed is searched for the first bytes of all
+of them by an automaton that looks at each byte once; Python's own ``re`` tries one after another, and with five secrets
+falls below 20 MB/s. Only where such a beginning is found are the spellings themselves compared.
+
+Whatever overlaps is hidden as one: of two secrets that share some characters neither end is left to see.
+"""
+
+from __future__ import annotations
+
+from tako.secrets.forms import forms, is_public
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+MASKED = b"***"
+
+_HEAD = 8
+"""Bytes of a spelling that are searched for: few enough for a small automaton, enough not to be found by chance."""
+
+
+class Mask:
+    """Hides the secrets that it was made of."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        """``values`` are the secrets by name, of which there is at least one."""
+        from ahocorasick_rs import BytesAhoCorasick, Implementation, MatchKind
+
+        self._owners = {form: name for name, value in values.items() for form in forms(value)}
+        by_head: dict[bytes, list[bytes]] = {}
+        for form in sorted(self._owners, key=len, reverse=True):
+            by_head.setdefault(form[:_HEAD], []).append(form)
+        self._with_head = list(by_head.values())
+        self._beginnings = {form[:size] for form in self._owners for size in range(1, min(_HEAD, len(form)))}
+        self.longest = max(map(len, self._owners))
+        """Bytes of the longest spelling."""
+        heads = list(by_head)
+        # The one is several times faster where there is nothing, the other finds those that overlap.
+        self._any = BytesAhoCorasick(heads, MatchKind.LeftmostLongest, Implementation.DFA)
+        self._every = BytesAhoCorasick(heads, MatchKind.Standard, Implementation.DFA)
+
+    def find(self, text: str) -> str | None:
+        """The name of a secret that the text holds; None if it holds none.
+
+        Lines that frame any key are masked, but are not found: they are in other keys and certificates, too.
+        """
+        return self.find_in(text.encode("utf-8", "surrogatepass"))
+
+    def find_in(self, data: bytes) -> str | None:
+        """The same of bytes."""
+        return next((self._owners[form] for _, form in self._found(data) if not is_public(form)), None)
+
+    def hide(self, text: str) -> str:
+        """The text with ``***`` for every secret in it."""
+        return self.hide_in(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+
+    def hide_in(self, data: bytes) -> bytes:
+        """The same of bytes."""
+        stream = MaskedStream(self)
+        return stream.feed(data) + stream.end()
+
+    def spans(self, data: bytes) -> list[tuple[int, int]]:
+        """Where secrets are, as start and end, those that overlap each for itself, by their starts."""
+        return sorted((start, start + len(form)) for start, form in self._found(data))
+
+    def open_end(self, data: bytes) -> int:
+        """How many bytes at the end could be the beginning of a secret: the most that are, less than a whole one."""
+        window = data[max(0, len(data) - self.longest + 1) :]
+        for number, start, _ in self._every.find_matches_as_indexes(window, overlapping=True):
+            rest = window[start:]
+            if any(len(form) > len(rest) and form.startswith(rest) for form in self._with_head[number]):
+                return len(rest)
+        for size in range(min(_HEAD - 1, len(window)), 0, -1):
+            if window[-size:] in self._beginnings:
+                return size
+        return 0
+
+    def _found(self, data: bytes) -> Iterator[tuple[int, bytes]]:
+        """The longest secret at each place where one is, with that place."""
+        if self._any.find_matches_as_indexes(data):
+            for number, start, _ in self._every.find_matches_as_indexes(data, overlapping=True):
+                for form in self._with_head[number]:
+                    if data.startswith(form, start):
+                        yield start, form
+                        break
+
+
+class MaskedStream:
+    """Hides secrets in bytes that come in pieces, however they are cut: the same comes out as of all at once.
+
+    What could be the beginning of a secret is held back until more comes, or the end. That is never more than a secret
+    is long, and nothing as long as no secret begins so: lines and prompts come out at once.
+    """
+
+    def __init__(self, mask: Mask) -> None:
+        self._mask = mask
+        self._held = b""
+        self._hidden = 0
+        """How many of the bytes held are behind a ``***`` that is out already."""
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be shown now."""
+        data = self._held + data if self._held else data
+        return self._pass_on(data, len(data) - self._mask.open_end(data))
+
+    def end(self) -> bytes:
+        """What is left to be shown when nothing more comes."""
+        return self._pass_on(self._held, len(self._held))
+
+    def _pass_on(self, data: bytes, size: int) -> bytes:
+        """What is to be shown of the first ``size`` bytes; the others are held.
+
+        A secret that begins among the first is all there, else its beginning would be held.
+        """
+        spans = self._mask.spans(data)
+        shown: list[bytes] = []
+        done = self._hidden
+        for start, end in spans:
+            if start >= size:
+                break
+            if start >= done:
+                shown += (data[done:start], MASKED)
+            done = max(done, end)
+        shown.append(data[done:size])
+        self._held = data[size:]
+        self._hidden = max(0, done - size)
+        return shown[0] if len(shown) == 1 else b"".join(shown)
+
+
+def masked_pair(
+    mask: Mask, write: Callable[[bytes], object]
+) -> tuple[Callable[[bytes], object], Callable[[bytes], object], Callable[[], object]]:
+    """Two streams that are written as one: what takes the bytes of each, and what is to be called at the end of both.
+
+    Each is masked by itself, since a secret comes through one of them. A secret of which one part comes through the
+    one and the rest through the other cannot be whole in what is written, for what could be its beginning is held. At
+    the end the two beginnings that are held come together, and are looked at once more.
+    """
+    first, second = MaskedStream(mask), MaskedStream(mask)
+
+    def sink(stream: MaskedStream) -> Callable[[bytes], object]:
+        def take(data: bytes) -> None:
+            shown = stream.feed(data)
+            if shown:
+                write(shown)
+
+        return take
+
+    def end() -> None:
+        rest = mask.hide_in(first.end() + second.end())
+        if rest:
+            write(rest)
+
+    return sink(first), sink(second), end
