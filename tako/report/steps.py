@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from tako.children.base import StepUpdate
     from tako.execution.service import ServiceEnd
-    from tako.execution.state import StepRecord
+    from tako.execution.state import ExecutionState, StepRecord
 
 
 def update_line(label: str, step: StepUpdate) -> str:
@@ -43,6 +43,12 @@ def step_line(step: StepRecord) -> str:
     if step.tolerated and step.failure is not None:
         return f"{line} failed, and the run went on: {step.failure.headline}"
     return line
+
+
+def noteworthy_lines(state: ExecutionState) -> list[str]:
+    """Of the steps of a run, those of which there is more to tell than that they succeeded, were skipped or failed."""
+    steps = (step for step in state.steps if step.attempts or step.handlers or step.tolerated)
+    return [*(line for step in steps for line in step_lines(step)), *service_lines(state.services)]
 
 
 def service_lines(ends: Sequence[ServiceEnd]) -> list[str]:
