@@ -85,7 +85,9 @@ def test_a_service_ends_within_seconds_when_the_root_is_killed_while_its_run_wai
 def test_a_service_whose_run_waits_is_stopped_when_the_tree_is(world: World) -> None:
     there, go = world.root / "leaf", world.root / "go"
     leaf = f"touch {there}; {until_there(go)}"
-    root = make_tree(world, service(world), up(world), fan_out(), up(world, "late"), leaf=leaf)
+    root = make_tree(
+        world, service(world), up(world), fan_out(), step("late", until_there(world.root / "db")), leaf=leaf
+    )
     running = Running(world, "exec", WORKFLOW, cwd=root)
     wait_for(there.exists, "the leaf was at work")
     running.send(signal.SIGINT)
@@ -97,7 +99,7 @@ def test_a_service_whose_run_waits_is_stopped_when_the_tree_is(world: World) -> 
     (middle,) = (workspace / "children").iterdir()
     assert f"■ step 'db' of {middle.name} was still running and was stopped" in ran.err
     # Resumed, it is started again, before what is behind the fan-out counts on it.
-    (world.root / "db").rename(world.root / "late")
+    (world.root / "db").unlink()
     go.touch()
     again = world.tako("exec", "--resume", "@latest", "--json", cwd=root)
     assert again.code == 0, again.text
