@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tako.config.model import StepSpec
     from tako.execution.event import Event
     from tako.execution.retry import StepAttempt
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import ExecutionState, StepRecord
     from tako.process import Processes
     from tako.secrets.run import RunSecrets
@@ -154,6 +155,9 @@ class RelayedRun:
     def step_ended(self, step: StepRecord) -> None:
         self._listener.child_step(self._run_id, step_update(step))
 
+    def service_ended(self, end: ServiceEnd) -> None:
+        self._listener.child_step(self._run_id, service_update(end))
+
     def event(self, event: Event) -> None:
         if not event.waiting:
             self._listener.child_event(self._run_id, event)
@@ -180,6 +184,18 @@ def step_update(step: StepRecord) -> StepUpdate:
         message=failure.headline if failure else "",
         attempt=len(step.attempts) + 1,
         tolerated=step.tolerated,
+    )
+
+
+def service_update(end: ServiceEnd) -> StepUpdate:
+    """What is reported of a step that was left running, when that has ended."""
+    return StepUpdate(
+        id=end.step,
+        status=end.how,
+        seconds=end.seconds,
+        exit_code=end.exit_code,
+        signal=end.signal,
+        message=end.describe(),
     )
 
 

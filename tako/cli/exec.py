@@ -190,9 +190,10 @@ def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json:
 
     state_path = root_workspace(wiring.settings.home, request.run_id).state
     # A run whose checkout could not be made has none.
-    steps = read_state(state_path).steps if os.path.exists(state_path) else ()
+    state = read_state(state_path) if os.path.exists(state_path) else None
+    own = (state.steps, state.services) if state is not None else ((), ())
     say(failures(result))
-    show(json.dumps(result_data(result, request, steps), indent=2) + "\n" if as_json else summary(result, steps))
+    show(json.dumps(result_data(result, request, *own), indent=2) + "\n" if as_json else summary(result, *own))
     return _exit_code(result)
 
 

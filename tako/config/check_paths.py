@@ -42,7 +42,7 @@ def _paths(root: schema.Root) -> Iterator[tuple[Path, str]]:
 def _of_step(step: schema.AnyStep, path: Path) -> Iterator[tuple[Path, str]]:
     where = step.working_directory if isinstance(step.working_directory, str) else "."
     yield (*path, "working_directory"), where
-    if isinstance(step.cache_key_files, list):
+    if isinstance(step, schema.Step) and isinstance(step.cache_key_files, list):
         for index, pattern in enumerate(step.cache_key_files):
             yield (*path, "cache_key_files", index), pattern
     if isinstance(step.produces, schema.Produces):

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tako.config.model import StepSpec
     from tako.execution.event import Event
+    from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.step_caching import StepCaching
     from tako.steps.base import Capabilities, Step
@@ -46,6 +47,7 @@ class _Tried:
     failure: Failure | None = None
     produced: Produced = Produced()
     event: Event | None = None
+    service: Service | None = None
 
 
 class StepRunner:
@@ -91,6 +93,7 @@ class StepRunner:
                 announced=tried.produced.announced,
                 emitted=tried.event,
                 attempts=attempts,
+                service=tried.service,
                 tainted=tried.produced.tainted,
                 cached=tried.produced.cached,
             )
@@ -152,7 +155,7 @@ class StepRunner:
             produced = take(context, result)
             if caching is not None:
                 caching.keep(produced.outputs)
-            return _Tried(None, produced, result.event)
+            return _Tried(None, produced, result.event, result.service)
         except MachineError:
             raise
         except TakoError as error:

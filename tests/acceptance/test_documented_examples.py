@@ -59,6 +59,7 @@ EXPECTED: dict[str, Callable[[Result], None]] = {
     "fan-out": fan_out,
     "subscription": succeeded,
     "older": succeeded,
+    "poll": succeeded,
 }
 
 
