@@ -5,14 +5,18 @@ The examples in them are taken from docs/examples/, which the tests run, so an e
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tako.config import refusals
 from tako.config.describe import Described, describe
+from tako.config.refusals import REFUSED
 from tako.lint.syntax import Node, Sheet
 from tako.lint.walk import entries, items, resolved
 from tako.records import record
+from tako.steps.registry import known
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "tako-yml.md"
@@ -23,6 +27,15 @@ END = "<!-- Here the tables end. -->\n"
 STEP = "workflows.NAME.steps[]"
 HANDLER = f"{STEP}.on_failure[]"
 """A step again, with its own fields but those that a handler cannot have: it needs no tables of its own."""
+
+REFUSED_IN = {
+    "": refusals.TOP,
+    "workflows.NAME": refusals.WORKFLOW,
+    "workflows.NAME.resources": refusals.RESOURCES,
+    STEP: refusals.STEP,
+    HANDLER: refusals.STEP,
+    "artifacts.NAME": refusals.ARTIFACT,
+}
 
 _SHOWN = 70
 
@@ -63,7 +76,7 @@ def tables() -> str:
     """All tables, as Markdown. Raises ``LookupError`` if a field has no place, or is in no example."""
     sheets = {path.stem: Sheet(path.read_text(encoding="utf-8")) for path in sorted(EXAMPLES.glob("*.yml"))}
     rows: dict[str, list[Described]] = {}
-    for row in describe():
+    for row in filter(_is_supported, describe()):
         rows.setdefault(row.path.rpartition(".")[0], []).append(row)
     unplaced = [path for path in rows if path not in {place.path for place in PLACES} and not path.startswith(HANDLER)]
     if unplaced:
@@ -71,8 +84,20 @@ def tables() -> str:
     own = [row.path.rpartition(".")[2] for row in rows[HANDLER]]
     lacking = [name for row in rows[STEP] if (name := row.path.rpartition(".")[2]) not in own]
     note = f"A step of `on_failure` has all of them but {', '.join(f'`{name}`' for name in lacking)}.\n"
-    made = [_table(place, rows[place.path], sheets) + (f"\n{note}" if place.path == STEP else "") for place in PLACES]
+    made = [
+        _table(place, rows[place.path], sheets) + (f"\n{note}" if place.path == STEP else "")
+        for place in PLACES
+        if place.path in rows
+    ]
     return "\n".join(made)
+
+
+def _is_supported(row: Described) -> bool:
+    """Whether a field does what it says: it is not refused, and not a parameter of a step kind that there is not."""
+    owner, _, name = row.path.rpartition(".")
+    kind = re.search(r"\((.*?)\)", row.path)
+    refused = any(one.field == name and one.where == REFUSED_IN.get(owner) for one in REFUSED)
+    return not refused and (kind is None or kind[1] in known())
 
 
 def _table(place: Place, rows: list[Described], sheets: dict[str, Sheet]) -> str:

@@ -254,6 +254,12 @@ def copy_into(source: str, directory: str) -> str:
     return target
 
 
+def leads_out(path: str, directory: str) -> bool:
+    """Whether a path, all links followed, is neither a directory itself nor below it; neither need exist."""
+    root, real = os.path.realpath(directory), os.path.realpath(path)
+    return real != root and not real.startswith(os.path.join(root, ""))
+
+
 def file_checksum(path: str) -> str:
     """SHA-256 of a file's content, in hexadecimal."""
     from hashlib import sha256

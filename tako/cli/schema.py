@@ -11,9 +11,6 @@ from tako.stdio import show
 EPILOG = """\b
 Examples:
   tako schema > .tako-schema.json
-
-The YAML language server uses it where a file begins with
-  # yaml-language-server: $schema=.tako-schema.json
 """
 
 
@@ -21,7 +18,8 @@ The YAML language server uses it where a file begins with
 def schema() -> None:
     """Print the JSON Schema of tako.yml, for editors.
 
-    It knows every field with its description, and the older spellings.
+    It knows every field with its description, and the older spellings. The YAML language server uses it where a file
+    begins with `# yaml-language-server: $schema=.tako-schema.json`.
     """
     from tako.config.json_schema import json_schema
 

@@ -34,5 +34,5 @@ def _unknown(uses: str, path: Path, known: Collection[str]) -> Iterator[Problem]
         yield from fault(path, f"names version {quoted(version)} of {quoted(kind)}; there is {listed(versions)}")
         return
     hint = nearest(uses, sorted(known)) or f"; known are {listed(sorted(known))}"
-    own = "" if uses.startswith(_OWN) else ", or install the package that provides it"
+    own = "" if uses.startswith(_OWN) else "; else install the package that provides it"
     yield from fault(path, f"names an unknown kind of step, {quoted(uses)}{hint}{own}")

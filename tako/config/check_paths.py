@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from tako.config import schema
 from tako.config.labels import label
 from tako.config.names import is_template, path_fault
-from tako.config.problems import Path, Problem
+from tako.config.problems import Path, Problem, quoted
+from tako.files import leads_out
 
 _GLOB = frozenset("*?[")
 FROM_FILE = "from_file:"
@@ -19,14 +20,21 @@ def link_problems(root: schema.Root, directory: str) -> Iterator[Problem]:
 
     What a glob matches is only known when it is used, and looked at then.
     """
-    inside = os.path.realpath(directory)
     for path, name in _paths(root):
         # What is wrong by its text alone has been told, and may be anything.
         if is_template(name) or "\0" in name or path_fault(name):
             continue
-        real = os.path.realpath(os.path.join(inside, _before_glob(name)))
-        if real != inside and not real.startswith(os.path.join(inside, "")):
-            yield Problem(path, f"{label(path)} leads out of the repository through a link, to {real}")
+        place = os.path.join(directory, _before_glob(name))
+        if leads_out(place, directory):
+            what = f"leads out of the repository through a link, to {quoted(os.path.realpath(place))}"
+            yield Problem(path, f"{label(path)} {what}")
+
+
+def source_fault(path: str, working_directory: str) -> str:
+    """Of the file that an output comes from, by its text: it is relative to where the step runs."""
+    if is_template(working_directory):
+        return path_fault(path) if os.path.isabs(path) else ""
+    return path_fault(os.path.join(working_directory, path))
 
 
 def _paths(root: schema.Root) -> Iterator[tuple[Path, str]]:

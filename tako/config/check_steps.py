@@ -10,6 +10,7 @@ from tako.config import names, schema
 from tako.config.check_after_failure import after_failure_problems
 from tako.config.check_kinds import own_kind_problems
 from tako.config.check_limits import fan_out_limits, step_limits
+from tako.config.check_paths import FROM_FILE, source_fault
 from tako.config.check_services import poll_problems, service_problems
 from tako.config.labels import fault, label
 from tako.config.model import FAN_OUT, POLL
@@ -32,6 +33,7 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
         yield from step_limits(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
+            yield from _file_problems(step, step.produces, (*place, "produces", "outputs"))
         if isinstance(step.uses, str) and step.uses in _WITH:
             yield from _WITH[step.uses](step, place, artifacts)
     yield from after_failure_problems(steps, path)
@@ -72,6 +74,14 @@ def _produces_problems(produces: schema.Produces, path: Path, artifacts: set[str
         yield from fault((*path, "events", index, "type"), names.event_fault(event.type), event.type)
 
 
+def _file_problems(step: schema.AnyStep, produces: schema.Produces, path: Path) -> Iterator[Problem]:
+    where = step.working_directory if isinstance(step.working_directory, str) else ""
+    for name, source in produces.outputs.items():
+        file = source.removeprefix(FROM_FILE).strip()
+        if source.startswith(FROM_FILE) and file and not names.path_fault(where or "."):
+            yield from fault((*path, name), source_fault(file, where), file)
+
+
 def _fan_out_problems(step: schema.AnyStep, path: Path, artifacts: set[str]) -> Iterator[Problem]:
     """``params`` was checked against ``schema.FanOut``, but is plain data here."""
     event_type, artifact = step.params.get("event_type"), step.params.get("artifact")
@@ -101,8 +111,7 @@ def _source_fault(source: str) -> str:
         return ""
     kind, colon, rest = source.partition(":")
     if kind == "from_file" and colon:
-        wrong = names.path_fault(rest.strip()) if rest.strip() else "must name a file"
-        return f"{wrong} after 'from_file:'" if wrong else ""
+        return "" if rest.strip() else "must name a file after 'from_file:'"
     if kind == "from_env" and colon:
         wrong = names.env_fault(rest)
         return f"{wrong} after 'from_env:'" if wrong else ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -27,13 +28,11 @@ _SPELLINGS = {"env": "a mapping, or a list of NAME=value", "steps": "a mapping, 
 _ELSEWHERE = {"script": "run", "command": "run", "cwd": "working_directory", "workdir": "working_directory"}
 
 
-def explain(kind: type[msgspec.Struct], data: Any, base: Path) -> list[Problem]:
+def explain(kind: type[msgspec.Struct], data: Any, base: Path) -> Iterator[Problem]:
     """Every way in which data is not of the struct's shape; ``base`` is where the data is."""
     shape = shape_of(kind)
-    problems: list[Problem] = []
     for error in _validator(kind).iter_errors(data):
-        problems += _translate(error, shape, data, base)
-    return problems
+        yield from _translate(error, shape, data, base)
 
 
 @cache
@@ -41,12 +40,12 @@ def _validator(kind: type[msgspec.Struct]) -> jsonschema_rs.Validator:
     return jsonschema_rs.validator_for(msgspec.json.schema(kind))
 
 
-def _translate(error: jsonschema_rs.ValidationError, shape: Shape, data: Any, base: Path) -> list[Problem]:
+def _translate(error: jsonschema_rs.ValidationError, shape: Shape, data: Any, base: Path) -> Iterable[Problem]:
     local = tuple(error.instance_path)
     expected, path, found = shape_at(shape, data, local), (*base, *local), error.instance
     if isinstance(error.kind, Kind.AdditionalProperties):
         known = expected.of(found if isinstance(found, dict) else {})
-        return [_unknown(name, known, path) for name in error.kind.unexpected]
+        return (_unknown(name, known, path) for name in error.kind.unexpected)
     if isinstance(error.kind, Kind.Required):
         where = f"{inside(path)}" if path else "in the file"
         what = f"missing required field {quoted(str(error.kind.property))} {where}"

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import chain, islice
 
 from tako.config import build, dialects, reading, refusals, schema, source, validate
 from tako.config.checks import check
 from tako.config.model import RepoConfig
-from tako.config.problems import Path, Placed, Problem, refused
+from tako.config.problems import MAX_PROBLEMS, Path, Placed, Problem, refused
 from tako.config.tidy import tidy
 
 More = Callable[[schema.Root], Iterable[Problem]]
@@ -65,8 +66,8 @@ def _loads(data: bytes, path: str, more: tuple[More, ...]) -> RepoConfig:
     root, faults = validate.read(tidied)
     found += faults
     if root is not None:
-        for look in (check, *more):
-            found += _beside(look(root), faults)
+        beside = _beside(chain.from_iterable(look(root) for look in (check, *more)), faults)
+        found += islice(beside, MAX_PROBLEMS + 1)
     problems = [
         *document.problems,
         *_placed(normal.problems, document),
@@ -84,13 +85,14 @@ def _placed(problems: Iterable[Problem], document: source.Document) -> Iterable[
 
 def _beside(problems: Iterable[Problem], faults: list[Problem]) -> Iterable[Problem]:
     """The problems that do not merely follow from a part that was at fault and replaced."""
+    places = {fault.path for fault in faults}
+    owners = {path[:-1] for path in places}
     for problem in problems:
-        if not any(_follows(problem, fault.path) for fault in faults):
+        follows = problem.path in owners or _is_within(problem.path, places) or _is_within(problem.because, places)
+        if not places or not follows:
             yield problem
 
 
-def _follows(problem: Problem, fault: Path) -> bool:
-    """Whether a problem is at the place of a fault, within it or what directly holds it, or depends on it."""
-    if problem.because and problem.because[: len(fault)] == fault:
-        return True
-    return problem.path == fault[:-1] or problem.path[: len(fault)] == fault
+def _is_within(path: Path, places: Collection[Path]) -> bool:
+    """Whether a path is, or lies below, one of the places."""
+    return any(path[:size] in places for size in range(1, len(path) + 1))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import islice
 
 from tako.errors import ConfigError, Fault
@@ -13,6 +14,9 @@ Path = tuple[str | int, ...]
 
 Placed = tuple[int, int, str]
 """Line and column, both from 1, and what is wrong there."""
+
+MAX_PROBLEMS = 200
+"""How many problems of a file are told; who has more of them has another one."""
 
 _SHOWN = 60
 _COMPARED = 100
@@ -47,17 +51,25 @@ def listed(words: Iterable[object]) -> str:
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """``; did you mean …?`` for a word that is like one of the first known ones, else the empty text."""
+    # A file may hold thousands of names and as many misspellings of them.
+    close = _closest(word[:_SHOWN], tuple(islice(known, _COMPARED)))
+    return f"; did you mean {quoted(close)}?" if close else ""
+
+
+@lru_cache(maxsize=1024)
+def _closest(word: str, known: tuple[str, ...]) -> str:
     from difflib import get_close_matches
 
-    # A file may hold thousands of names and as many misspellings of them.
-    close = get_close_matches(word[:_SHOWN], list(islice(known, _COMPARED)), n=1)
-    return f"; did you mean {quoted(close[0])}?" if close else ""
+    return next(iter(get_close_matches(word, known, n=1)), "")
 
 
 def refused(path: str, problems: Iterable[Placed]) -> ConfigError:
     """The error that tells all problems of a file, in the order of their places."""
     ordered = sorted(set(problems))
     count = "1 problem" if len(ordered) == 1 else f"{len(ordered)} problems"
+    if len(ordered) > MAX_PROBLEMS:
+        count = f"more than {MAX_PROBLEMS} problems, of which these are the first"
+        del ordered[MAX_PROBLEMS:]
     return ConfigError(
         f"could not unmarshal config: {count}",
         where=path,

@@ -12,12 +12,12 @@ from typing import Any
 
 import yaml
 
-from tako.config.problems import Path, Placed, quoted, refused
+from tako.config.problems import MAX_PROBLEMS, Path, Placed, quoted, refused
 from tako.config.reading import byte_position
 from tako.config.scalars import meaning
 
 MAX_DEPTH = 64
-MAX_VALUES = 200_000
+MAX_VALUES = 40_000
 MAX_CHARACTERS = 4 * 1_048_576
 
 _LINE_ENDS = "\r\n\x85\u2028\u2029"
@@ -259,10 +259,12 @@ class _Reader:
         self._values += values
         self._characters += characters
         if self._values > MAX_VALUES or self._characters > MAX_CHARACTERS:
-            self._stop(event, f"more than {MAX_VALUES} values, or {MAX_CHARACTERS} characters, counting aliases")
+            self._stop(event, f"more than {MAX_VALUES:,} values, or {MAX_CHARACTERS:,} characters, counting aliases")
 
     def _note(self, event: Any, what: str) -> None:
         self.problems.append((*_position(event.start_mark, self._text), what))
+        if len(self.problems) > MAX_PROBLEMS:
+            raise _StopReading
 
     def _stop(self, event: Any, what: str) -> None:
         self._note(event, what)

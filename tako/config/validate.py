@@ -6,13 +6,14 @@ msgspec exports, because that lists all faults and their full paths.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from typing import Any
 
 import msgspec
 
 from tako.config import schema
-from tako.config.problems import Path, Problem
+from tako.config.problems import MAX_PROBLEMS, Path, Problem
 from tako.config.shapes import shape_of
 
 ROOT = shape_of(schema.Root)
@@ -23,9 +24,7 @@ def read(data: dict[str, Any]) -> tuple[schema.Root | None, list[Problem]]:
 
     The faulty parts of the data are then replaced, in place, by neutral ones. None where even that does not fit.
     """
-    faults = [*_faults(schema.Root, data, ())]
-    for path, kind, params in _params(data):
-        faults += _faults(kind, params, path)
+    faults = list(islice(_all_faults(data), MAX_PROBLEMS + 1))
     if not faults:
         return msgspec.convert(data, schema.Root), []
     from tako.config.explain import neutralise
@@ -39,14 +38,22 @@ def read(data: dict[str, Any]) -> tuple[schema.Root | None, list[Problem]]:
         return None, faults
 
 
-def _faults(kind: type[msgspec.Struct], data: Any, path: Path) -> list[Problem]:
+def _all_faults(data: dict[str, Any]) -> Iterator[Problem]:
+    yield from _faults(schema.Root, data, ())
+    for path, kind, params in _params(data):
+        yield from _faults(kind, params, path)
+
+
+def _faults(kind: type[msgspec.Struct], data: Any, path: Path) -> Iterable[Problem]:
     try:
         msgspec.convert(data, kind)
     except msgspec.ValidationError as error:
         from tako.config.explain import explain
 
-        return explain(kind, data, path) or [Problem(path, str(error))]
-    return []
+        explained = explain(kind, data, path)
+        first = next(explained, None)
+        return chain([first or Problem(path, str(error))], explained)
+    return ()
 
 
 def _params(data: dict[str, Any]) -> Iterator[tuple[Path, type[msgspec.Struct], dict[str, Any]]]:

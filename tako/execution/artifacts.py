@@ -7,7 +7,7 @@ import os
 from tako.config.model import DEFAULT_ARTIFACT
 from tako.errors import StepError
 from tako.execution.event import ArtifactRef
-from tako.files import copy_into, file_checksum, make_dirs, remove_tree
+from tako.files import copy_into, file_checksum, leads_out, make_dirs, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,9 +40,8 @@ def collect_artifact(
             why=f"looked in {repo_dir}",
             cure="let the step make it, or correct the artifact's path",
         )
-    root = os.path.realpath(repo_dir)
     for match in matches:
-        if not os.path.realpath(os.path.join(repo_dir, match)).startswith(root + os.sep):
+        if leads_out(os.path.join(repo_dir, match), repo_dir):
             raise StepError(f"artifact {name!r} leads out of the repository: {match}", where=where)
     target = os.path.join(store, *repo.split("/"), name)
     remove_tree(target)

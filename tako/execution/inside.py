@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from tako.files import leads_out
+
 
 def is_inside(repo_dir: str, path: str, *, start: str = "") -> bool:
     """Whether a relative path, from the directory ``start`` of a repository, leads to something within it.
@@ -15,6 +17,4 @@ def is_inside(repo_dir: str, path: str, *, start: str = "") -> bool:
         return False
     if os.path.normpath(os.path.join(start, path)).split(os.sep)[0] == os.pardir:
         return False
-    root = os.path.realpath(repo_dir)
-    full = os.path.realpath(os.path.join(repo_dir, start, path))
-    return full == root or full.startswith(root.rstrip(os.sep) + os.sep)
+    return not leads_out(os.path.join(repo_dir, start, path), repo_dir)

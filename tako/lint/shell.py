@@ -72,9 +72,7 @@ def is_safe(node: nodes.Node, inputs: Mapping[str, InputSpec]) -> bool:
     path = path_of(node)
     if len(path) == 2 and path[0] == "inputs":
         return path[1] in inputs and _is_harmless(inputs[path[1]])
-    return path in (("run", "id"), ("run", "root_id")) or (
-        len(path) == 3 and path[0] == "steps" and path[2] == "status"
-    )
+    return path in _SAFE_PATHS or (len(path) == 3 and path[0] == "steps" and path[2] == "status")
 
 
 def path_of(node: nodes.Node) -> tuple[str, ...]:

@@ -435,7 +435,11 @@ def test_validate(world: World, lib: Path) -> None:
     ran = world.tako("validate", "--json", cwd=lib)
     assert (ran.code, ran.err) == (2, "")
     assert not ran.json()["valid"]
-    assert ran.json()["problems"][0].startswith(place)
+    message = "unknown field 'stepps' in workflow 'quick'; did you mean 'steps'?"
+    assert ran.json()["problems"] == [{"file": "tako.yml", "line": 14, "column": 11, "message": message}]
+    ran = world.tako("exec", "quick", "--json", cwd=lib)
+    assert (ran.code, ran.json()["problems"][0]["message"]) == (1, message)
+    assert f"{place}: {message}" in ran.err
 
     ran = world.tako("validate", "--root", "nowhere", "--json")
     assert ran.code == 2

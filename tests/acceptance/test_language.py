@@ -62,8 +62,7 @@ def problems(world: World, directory: Path) -> list[str]:
     """Everything that ``tako validate`` has against a file, which it must refuse."""
     ran = world.tako("validate", "--json", cwd=directory)
     assert ran.code == 2, ran.text
-    found: list[str] = ran.json()["problems"]
-    return found
+    return ["{file}:{line}:{column}: {message}".format(**one) for one in ran.json()["problems"]]
 
 
 # Workflows: inputs, environment, steps
@@ -211,7 +210,8 @@ def test_conditions_decide_and_what_is_skipped_is_recorded(world: World) -> None
 
 def test_a_condition_that_cannot_be_evaluated_fails_the_step(world: World) -> None:
     directory = world.working(
-        "lib", yml("workflows: {go: {steps: [{id: a, if: steps.b.outputs.c == 'x', run: exit 9}]}}")
+        "lib",
+        yml("workflows: {go: {steps: [{id: b, run: 'true'}, {id: a, if: steps.b.outputs.c == 'x', run: exit 9}]}}"),
     )
     told = failing(world, directory, "go").err
     assert "execution failed: step 'a' failed" in told
@@ -824,13 +824,13 @@ def test_expressions_that_do_not_compile_are_refused_before_anything_runs(world:
     assert ran.code == 1
     assert "could not unmarshal config: 7 problems" in ran.err
     for wanted in (
-        "tako.yml:7: 'run' of step 'step-2' of workflow 'go': the template does not compile",
-        "tako.yml:8: 'run' of step 'step-3' of workflow 'go': the template does not compile",
-        "tako.yml:9: 'if' of step 'step-4' of workflow 'go': the condition does not compile",
-        "tako.yml:10: 'if' of step 'step-5' of workflow 'go': the condition `1 + 1` is neither true nor false",
-        "tako.yml:11: 'run' of step 'step-6' of workflow 'go': a template cannot read `secrets`; use `env` instead",
-        "tako.yml:13: filter 'payload.x ===' of subscription 1: the condition does not compile",
-        "tako.yml:13: 'schema_version' of subscription 1: ",
+        "tako.yml:7:14: 'run' of step 2 of workflow 'go': the template does not compile",
+        "tako.yml:8:14: 'run' of step 3 of workflow 'go': the template does not compile",
+        "tako.yml:9:14: 'if' of step 4 of workflow 'go': the condition does not compile",
+        "tako.yml:10:14: 'if' of step 5 of workflow 'go': the condition `1 + 1` is neither true nor false",
+        "tako.yml:11:15: 'run' of step 6 of workflow 'go': a template cannot read `secrets`; use `env` instead",
+        "tako.yml:13:60: filter 1 of subscription 1: the condition does not compile",
+        "tako.yml:13:94: 'schema_version' of subscription 1: ",
     ):
         assert wanted in ran.err
     assert not (directory / "ran").exists()
@@ -843,7 +843,7 @@ def test_a_template_that_fails_names_its_step_and_line_and_what_there_is(world: 
             """
             workflows:
               go:
-                inputs: {version: {default: "1"}}
+                inputs: {version: {default: "1"}, verson: {description: not given}}
                 steps:
                   - {id: first, run: "echo 1", produces: {outputs: {number: from_stdout}}}
                   - id: second

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tako.config import loader, model
+from tako.config.source import parse
 from tako.errors import ConfigError
 from tako.records import to_data
 
@@ -44,9 +47,42 @@ WORDS = [
     *("uses", "with", "if", "env", "inputs", "default", "validation", "enum", "min", "max", "pattern", "subscriptions"),
     *("artifact", "filters", "filter", "produces", "outputs", "schema_version", "timeout", "coalesce", "on", "id"),
     *("resources", "memory", "mem_limit", "retry", "attempts", "delay", "backoff", "concurrency_limit", "fail_fast"),
+    *("{{ inputs.i }}", "{{ .steps.b.x }}", "{{ outputs.", "{% for a in b %}", "inputs.i == 1", "steps.b.outputs.x"),
     *("exec", "event", "string", "30m", "512Mi", "number", "tako/fan-out@v1", "a/b@v1", "../x"),
 ]
 LINE = re.compile(r"p:(\d+):(\d+): \S")
+
+PLAIN = {
+    "version": "1",
+    "metadata": {"name": "a/b"},
+    "artifacts": {"lib": {"path": "x", "ecosystem": "go", "command": "make"}},
+    "events": {"built": {"schema_version": "1", "payload": {"v": {"type": "string", "min_length": 1}}}},
+    "workflows": {
+        "w": {
+            "on": "exec",
+            "inputs": {"i": {"type": "string", "required": False, "validation": {"pattern": "x"}}},
+            "env": {"A": "1"},
+            "timeout": "30m",
+            "resources": {"mem_limit": "1Gi"},
+            "steps": [
+                {"id": "a", "run": "x", "shell": "sh", "produces": {"outputs": {"o": "from_stdout"}}},
+                {"uses": "tako/fan-out@v1", "with": {"event_type": "e", "retry": {"attempts": 2, "delay": "1s"}}},
+            ],
+        }
+    },
+    "subscriptions": [{"artifact": "a/b", "events": ["e"], "workflow": "w", "enabled": True, "filters": ["true"]}],
+}
+"""A good file whose every scalar must be one; those that say what others are, are not to be replaced."""
+
+
+def scalar_places(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    if isinstance(value, dict | list):
+        pairs = value.items() if isinstance(value, dict) else enumerate(value)
+        return [place for key, item in pairs for place in scalar_places(item, (*path, key))]
+    return [] if path[-1] in ("type", "uses") else [path]
+
+
+PLACES = scalar_places(PLAIN)
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(WORDS) | st.text(max_size=5)
 keys = st.sampled_from(WORDS) | st.text(max_size=3)
@@ -60,14 +96,22 @@ data = st.recursive(scalars, nested, max_leaves=12)
 
 
 def answer(content: bytes) -> model.RepoConfig | None:
-    try:
-        config = loader.loads(content, "p")
-    except ConfigError as error:
-        told(error, content)
-        return None
-    for workflow in config.workflows:
+    plainly, config = heard(content, loader.loads)
+    thoroughly, _ = heard(content, lambda data, path: loader.loads_thoroughly(data, path, kinds=["a/b@v1"]))
+    assert set(plainly) <= set(thoroughly)
+    for workflow in config.workflows if config else ():
         assert model.workflow_from_data(json.loads(json.dumps(to_data(workflow)))) == workflow
     return config
+
+
+def heard(
+    content: bytes, load: Callable[[bytes, str], model.RepoConfig]
+) -> tuple[tuple[str, ...], model.RepoConfig | None]:
+    try:
+        return (), load(content, "p")
+    except ConfigError as error:
+        told(error, content)
+        return error.problems, None
 
 
 def told(error: ConfigError, content: bytes) -> None:
@@ -118,8 +162,6 @@ def test_random_data_of_the_words_of_the_language(value: Any) -> None:
 
 @given(st.sampled_from(WORDS), data, st.data())
 def test_a_good_file_with_one_part_replaced(key: str, value: Any, draw: st.DataObject) -> None:
-    from tako.config.source import parse
-
     tree: Any = json.loads(json.dumps(parse(GOOD.decode(), "p").data))
     owner = tree
     while isinstance(owner, dict | list) and owner:
@@ -131,3 +173,23 @@ def test_a_good_file_with_one_part_replaced(key: str, value: Any, draw: st.DataO
     else:
         tree[key] = value
     answer(json.dumps(tree, indent=1).encode())
+
+
+def test_the_file_whose_scalars_are_replaced_is_good() -> None:
+    assert answer(json.dumps(PLAIN).encode())
+    assert len(PLACES) > 20
+
+
+@given(st.sets(st.sampled_from(PLACES), min_size=1))
+def test_no_fault_hides_another(places: set[tuple[str | int, ...]]) -> None:
+    tree: Any = json.loads(json.dumps(PLAIN))
+    for place in places:
+        owner = tree
+        for key in place[:-1]:
+            owner = owner[key]
+        owner[place[-1]] = [[]]
+    text = json.dumps(tree, indent=1)
+    document = parse(text, "p")
+    with pytest.raises(ConfigError) as caught:
+        loader.loads(text.encode(), "p")
+    assert {(one.line, one.column) for one in caught.value.faults} == {document.position(place) for place in places}

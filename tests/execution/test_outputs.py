@@ -17,10 +17,10 @@ LINES = st.text(st.characters(blacklist_categories=("Cs", "Cc", "Zl", "Zp")), ma
 
 
 def gather(sources: Mapping[str, str], directory: Path | str = ".", **given_: object) -> dict[str, str]:
-    known: dict[str, object] = {"written": {}, "stdout": b"", "stderr": b"", "exported": None, **given_}
+    known: dict[str, object] = {"written": {}, "stdout": b"", "stderr": b"", "exported": None}
+    known |= {"repo_dir": str(directory), **given_}
     return collect(
         sources,
-        repo_dir=str(directory),
         directory=str(directory),
         render=lambda text, so_far: text.replace("{{ outputs.a }}", so_far.get("a", "?")),
         where="tako.yml:7",
@@ -108,6 +108,23 @@ def test_a_pattern_takes_its_group_from_the_first_line_that_matches() -> None:
 
 def test_a_template_sees_the_outputs_before_it() -> None:
     assert gather({"a": "from_stdout", "b": "v{{ outputs.a }}"}, stdout=b"1\n") == {"a": "1", "b": "v1"}
+
+
+@pytest.mark.parametrize("file", ["../secret", "/etc/passwd", "link", "up/secret"])
+def test_a_file_outside_the_repository_is_not_read(tmp_path: Path, file: str) -> None:
+    (tmp_path / "secret").write_text("s")
+    repo = tmp_path / "repo"
+    repo.mkdir()
+    (repo / "link").symlink_to("../secret")
+    (repo / "up").symlink_to("..")
+    with pytest.raises(StepError, match=r"output .v. was promised from the file .* leads out of the repository"):
+        gather({"v": f"from_file:{file}"}, repo)
+
+
+def test_a_file_beside_the_working_directory_is_read(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "version").write_text("1\n")
+    assert gather({"v": "from_file:../version"}, tmp_path / "sub", repo_dir=str(tmp_path)) == {"v": "1"}
 
 
 @pytest.mark.parametrize(

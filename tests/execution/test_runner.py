@@ -147,6 +147,15 @@ def test_an_artifact_that_leads_out_of_the_repository_is_refused(tmp_path: Path)
     assert "leads out of the repository" in failure.message
 
 
+@pytest.mark.parametrize("directory", ["link", "link/sub", "..", "/", "a/../../b"])
+def test_a_working_directory_that_leads_out_of_the_repository_is_refused(tmp_path: Path, directory: str) -> None:
+    (tmp_path / "elsewhere" / "sub").mkdir(parents=True)
+    make = StepSpec(id="make", run="ln -s ../elsewhere link")
+    failure = Bench(tmp_path, make, StepSpec(id="a", run="true", working_directory=directory)).run().failure
+    assert failure is not None
+    assert f"the working directory '{directory}' leads out of the repository" in failure.message
+
+
 def test_a_waiting_fan_out_suspends_and_the_answer_lets_the_next_step_run(tmp_path: Path) -> None:
     bench = Bench(tmp_path, StepSpec(id="a", run="echo a >> ran"), tell(), StepSpec(id="b", run="echo b >> ran"))
     waiting = bench.run()

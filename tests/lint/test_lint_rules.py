@@ -106,6 +106,7 @@ def test_a_value_that_the_shell_may_read_as_code_is_found(expression: str) -> No
         "'a' if inputs.x else 'b'",
         "steps.a.status",
         "run.id",
+        "error.exit_code",
         "inputs.level | upper",
     ],
 )
