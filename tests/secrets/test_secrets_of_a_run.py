@@ -109,7 +109,9 @@ def refusal(state: ExecutionState) -> str:
 
 def test_a_step_that_names_a_secret_has_it_and_no_other_does(tmp_path: Path) -> None:
     say = "printenv TOKEN > ../got || true; printenv GITHUB_TOKEN > ../inherited || true"
-    bench = Bench(tmp_path, StepSpec(id="named", run=say, env=NAMED), StepSpec(id="other", run="! env | grep GITHUB_TOKEN"))
+    bench = Bench(
+        tmp_path, StepSpec(id="named", run=say, env=NAMED), StepSpec(id="other", run="! env | grep GITHUB_TOKEN")
+    )
     assert bench.run().status == "success"
     assert (tmp_path / "got").read_text() == f"{VALUE}\n"
     assert (tmp_path / "inherited").read_text() == ""
