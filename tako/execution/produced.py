@@ -6,6 +6,7 @@ from tako.execution.artifacts import collect_artifact, declared_paths, produced_
 from tako.execution.confidential import keep_out, keep_outputs_public, refuse_artifact
 from tako.execution.outputs import collect, read_output_file
 from tako.execution.state import Announced
+from tako.execution.tainted import tainted_outputs
 from tako.expressions import templates
 from tako.records import record
 
@@ -24,6 +25,8 @@ class Produced:
     outputs: Mapping[str, str] = {}
     artifacts: tuple[ArtifactRef, ...] = ()
     announced: tuple[Announced, ...] = ()
+    tainted: tuple[str, ...] = ()
+    """The outputs among them that are made of what came with an event."""
 
 
 def take(context: StepContext, result: StepResult) -> Produced:
@@ -80,7 +83,8 @@ def take(context: StepContext, result: StepResult) -> Produced:
         for event in produces.events
     )
     keep_out(context, announced, "an event that it announces")
-    return Produced(outputs=outputs, artifacts=artifacts, announced=announced)
+    tainted = tainted_outputs(produces.outputs, context.tainted, where=where)
+    return Produced(outputs=outputs, artifacts=artifacts, announced=announced, tainted=tainted)
 
 
 def _render(context: StepContext, text: str, so_far: Mapping[str, str]) -> str:

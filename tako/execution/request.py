@@ -63,6 +63,8 @@ class RunRequest:
     event: Event | None = None
     heard: tuple[Event, ...] = ()
     """All events that started a run which waited for all of them, oldest first; else none."""
+    literal_inputs: tuple[str, ...] = ()
+    """Of a triggered run: the inputs that the subscription sets to a literal, so that no event has a say in them."""
     ancestors: tuple[Ancestor, ...] = ()
     """From the root down, this run not included."""
     idempotent: bool = False
@@ -101,6 +103,7 @@ def request_from_data(data: Mapping[str, Any]) -> RunRequest:
     fields["events"] = tuple(event_spec_from_data(item) for item in data["events"])
     fields["event"] = event_from_data(data["event"]) if data["event"] else None
     fields["heard"] = tuple(event_from_data(item) for item in data.get("heard", ()))
+    fields["literal_inputs"] = tuple(data.get("literal_inputs", ()))
     fields["ancestors"] = tuple(Ancestor(**item) for item in data["ancestors"])
     return RunRequest(**fields)
 

@@ -81,6 +81,8 @@ class StepRecord:
     announced: tuple[Announced, ...] = ()
     emitted: Event | None = None
     """The event that a fan-out step told the root."""
+    tainted: tuple[str, ...] = ()
+    """The names of outputs that are templates of what came with an event."""
     attempts: tuple[StepAttempt, ...] = ()
     """The tries before the last one."""
     handlers: tuple[StepRecord, ...] = ()
@@ -251,6 +253,7 @@ def _step_from_data(data: Mapping[str, Any]) -> StepRecord:
             "artifacts": tuple(ArtifactRef(**item) for item in data["artifacts"]),
             "announced": tuple(Announced(**item) for item in data["announced"]),
             "emitted": event_from_data(data["emitted"]) if data["emitted"] else None,
+            "tainted": tuple(data.get("tainted", ())),
             "attempts": tuple(attempt_from_data(item) for item in data.get("attempts", ())),
             "handlers": tuple(_step_from_data(item) for item in data.get("handlers", ())),
         }

@@ -83,6 +83,7 @@ class StepRunner:
                 announced=tried.produced.announced,
                 emitted=tried.event,
                 attempts=attempts,
+                tainted=tried.produced.tainted,
             )
 
         while True:

@@ -1,8 +1,8 @@
 """Conditions and filters: CEL, https://github.com/google/cel-spec, with functions for text and versions.
 
 What bounds an evaluation: the runtime allows 10,000 steps of comprehensions, 32 levels of nesting, and regular
-expressions that take linear time; the length of an expression is bounded here. Its memory is not: ``replace`` upon
-``replace`` can fill it, which is no more than any command in the same file can do.
+expressions that take linear time; the length of an expression is bounded here, and what it makes and looks at in
+``cel_cost``, where it has anything that can make much out of little.
 
 ``.inputs.x`` and ``.Inputs.x`` are ``inputs.x``, and ``steps.a.x`` is ``steps.a.outputs.x`` unless the step itself
 has an ``x``, such as ``status``.
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 MAX_LENGTH = 10_000
 """Characters of one expression."""
+
+_HEAVY = ("+", "replace", "join", "format", "map", "filter", "all", "exists", "split", "quote")
+"""What can make much out of little, or does one thing many times; what has none of it costs what it is long."""
 
 _CEL = "conditions are CEL, without {{ }}: `inputs.x == 'a' && has(event.payload.y)`"
 _SEMVER = "versions have semver.major(s), semver.minor(s), semver.patch(s) and semver.matches(s, range)"
@@ -41,8 +44,11 @@ def evaluate(text: str, scope: Mapping[str, Any], *, where: str) -> bool:
     from tako.expressions import cel_runtime
 
     program = _program(text, where)
+    variables = _variables(scope)
+    if any(word in text for word in _HEAVY):
+        _refuse_heavy(text, variables, where)
     try:
-        result = program.eval(data=_variables(scope))
+        result = program.eval(data=variables)
         kind, value = result.type(), result.plain_value()
     except (RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise _not_evaluated(str(error), text, scope, where) from None
@@ -73,6 +79,20 @@ def _program(text: str, where: str) -> Any:
     if kind not in (cel_runtime.BOOL, cel_runtime.DYN):
         raise _not_boolean(kind.name(), text, where)
     return program
+
+
+def _refuse_heavy(text: str, variables: Mapping[str, Any], where: str) -> None:
+    from tako.expressions import cel_cost, cel_runtime
+
+    made, read = cel_cost.work(cel_runtime.syntax(text), variables)
+    if made > cel_cost.MAX_MADE or read > cel_cost.MAX_READ:
+        what, most = ("make", cel_cost.MAX_MADE) if made > cel_cost.MAX_MADE else ("look at", cel_cost.MAX_READ)
+        raise ExpressionError(
+            f"the condition `{_short(text)}` could take too much",
+            where=where,
+            why=f"with these values it could {what} more than {most:,} characters and items",
+            cure="compute it in a step and compare the step's output",
+        )
 
 
 def _variables(scope: Mapping[str, Any]) -> dict[str, Any]:

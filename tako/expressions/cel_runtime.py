@@ -14,6 +14,10 @@ from tako.errors import ExpressionError
 from tako.expressions import versions
 from tako.expressions.names import ROOTS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.expressions.cel_cost import Expr
+
 BOOL = cel.Type.BOOL
 DYN = cel.Type.DYN
 ERROR = cel.Type.ERROR
@@ -58,6 +62,14 @@ _ENVIRONMENT = cel.NewEnv(
     extensions=[ext_strings.ExtStrings()],
     functions=_functions(),
 )
+
+
+@lru_cache(maxsize=256)
+def syntax(text: str) -> Expr:
+    """The syntax of an expression that compiles."""
+    from tako.expressions.cel_cost import parse
+
+    return parse(program(text).serialize())
 
 
 @lru_cache(maxsize=256)

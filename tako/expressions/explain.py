@@ -70,7 +70,8 @@ def not_rendered(error: Exception, text: str, scope: Mapping[str, Any], where: s
             cure="use the values of the scope and the filters; a template cannot reach Python behind them",
         )
     what = _at_line("the template cannot be rendered", line, text)
-    return ExpressionError(what, where=where, why=str(error) or type(error).__name__)
+    why = "it is nested too deeply" if isinstance(error, RecursionError) else str(error) or type(error).__name__
+    return ExpressionError(what, where=where, why=why)
 
 
 def _missing(

@@ -53,6 +53,11 @@ def nearest(name: str, known: Iterable[object]) -> str | None:
     return folded[matches[0]] if matches else None
 
 
+def variable_name(name: str) -> str:
+    """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
+    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
+
+
 def listing(known: Iterable[object]) -> str:
     """Names for a reader, the first dozen of them; ``nothing`` if there are none."""
     names = [f"`{name}`" for name in known]

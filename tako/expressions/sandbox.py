@@ -1,14 +1,13 @@
 """The Jinja2 environment: what a template may do, and how it is compiled and run.
 
-Loaded by ``templates`` with the first text that is a template. A template's memory and time are bounded only where
-one operator would be enough to exhaust them: who writes one may also write a command.
+Loaded by ``templates`` with the first text that is a template.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, TypeVar
 
 from jinja2 import Template, TemplateSyntaxError, meta, nodes, pass_context, pass_eval_context
 from jinja2.exceptions import UndefinedError
@@ -18,12 +17,16 @@ from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from tako.expressions import explain, filters, go_spellings, names
+from tako.expressions import amplifiers, calls, explain, filters, go_spellings, metering, names, scripts
+from tako.expressions.budget import CURRENT, MAX_OUTPUT, Budget, BudgetError, charged
+from tako.expressions.scripts import Script
+from tako.expressions.taint import Analysis
 
-MAX_OUTPUT = 1_000_000
-"""Characters that one template may yield."""
-_MAX_BITS = 4096
-"""Size of a number that ``**`` may yield."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.expressions.templates import Paths
+
+T = TypeVar("T")
 
 
 class _Undefined(StrictUndefined):
@@ -41,9 +44,11 @@ class _Undefined(StrictUndefined):
 
 
 class _Environment(ImmutableSandboxedEnvironment):
-    """Data before methods, and no operator that can fill the memory by itself."""
+    """Data before methods, and no operator or call that the budget does not see."""
 
-    intercepted_binops = frozenset(["*", "**"])
+    intercepted_binops = frozenset(["+", "*", "**", "%"])
+    functions: frozenset[int] = frozenset()
+    """The ids of the global functions."""
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, Mapping) and attribute in obj:
@@ -59,26 +64,25 @@ class _Environment(ImmutableSandboxedEnvironment):
         return super().getitem(obj, argument)
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
-        if operator == "**" and isinstance(left, int) and isinstance(right, int):
-            too_large = left.bit_length() * right > _MAX_BITS
-        else:
-            too_large = operator == "*" and _repeated_size(left, right) > MAX_OUTPUT
-        if too_large:
-            raise OverflowError(f"the result of `{operator}` would be too large")
-        return super().call_binop(context, operator, left, right)
+        amplifiers.binary(operator, left, right)
+        return CURRENT.get().weigh(super().call_binop(context, operator, left, right))
 
+    def wrap_str_format(self, value: Any) -> Any:
+        if super().wrap_str_format(value) is None:
+            return None
+        return calls.Format(self, str(value.__self__), takes_mapping=value.__name__ == "format_map")
 
-def _repeated_size(left: Any, right: Any) -> int:
-    for sequence, count in ((left, right), (right, left)):
-        if isinstance(sequence, str | list | tuple) and isinstance(count, int):
-            return len(sequence) * count
-    return 0
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: N805
+        args = calls.prepare(__obj, args, __self.functions)
+        return CURRENT.get().weigh(super().call(__context, __obj, *args, **kwargs))
 
 
 # With the context as an argument Jinja2 never calls it while compiling, so that a check runs nothing.
 @pass_context
 def _finalize(_context: Context, value: Any) -> str:
-    return filters.to_text(value)
+    text = filters.to_text(value)
+    CURRENT.get().spend(len(text) + 1)
+    return text
 
 
 @pass_eval_context
@@ -86,7 +90,10 @@ def _join(eval_context: EvalContext, value: Iterable[Any], d: Any = "", attribut
     """Jinja2's ``join``, but with the spelling of values that all templates have."""
     if attribute is not None:
         value = map(make_attrgetter(eval_context.environment, attribute), value)
-    return filters.to_text(d).join(filters.to_text(item) for item in value)
+    texts = [filters.to_text(item) for item in value]
+    between = filters.to_text(d)
+    amplifiers.joining(between, texts)
+    return between.join(texts)
 
 
 def _make_environment() -> _Environment:
@@ -97,8 +104,17 @@ def _make_environment() -> _Environment:
         keep_trailing_newline=True,
         optimized=False,
     )
-    environment.filters.update(filters.FILTERS, join=_join)
     del environment.globals["lipsum"]
+    environment.functions = frozenset(map(id, environment.globals.values()))
+    environment.filters.update(filters.FILTERS, join=_join)
+    tables: list[tuple[dict[str, Any], Mapping[str, Any]]] = [
+        (environment.filters, amplifiers.FILTERS),
+        (environment.tests, {}),
+    ]
+    for table, measured in tables:
+        table.update({name: charged(function, measured.get(name)) for name, function in table.items()})
+    environment.filters.update(scripts.FILTERS)
+    environment.filters.update({metering.TURNS: metering.turns, metering.WEIGHED: metering.weighed})
     return environment
 
 
@@ -115,42 +131,68 @@ def parse(text: str) -> nodes.Template:
     return _ENVIRONMENT.parse(go_spellings.rewrite(tokens(text)))
 
 
-@lru_cache(maxsize=256)
-def _compile(text: str) -> Template:
+def _parse_allowed(text: str) -> nodes.Template:
     tree = parse(text)
     if "secrets" in text.lower() and "secrets" in meta.find_undeclared_variables(tree):
         raise explain.SecretsError
-    for joined in tree.find_all(nodes.Concat):
-        # `~` would call Python's str, which spells `True`.
-        joined.nodes = [_as_text(operand) for operand in joined.nodes]
-    return _ENVIRONMENT.from_string(tree)
+    return tree
 
 
-def _as_text(operand: nodes.Expr) -> nodes.Expr:
-    return nodes.Filter(operand, "string", [], [], None, None, lineno=operand.lineno, environment=_ENVIRONMENT)
+@lru_cache(maxsize=256)
+def _compile(text: str, tainted: Paths | None = None) -> Template:
+    """The template; one that becomes a script has ``tainted`` paths, and gives marks for what comes from them."""
+    tree = _parse_allowed(text)
+    if tainted is not None:
+        scripts.mark(tree, Analysis(tree, tainted), _ENVIRONMENT)
+    return _ENVIRONMENT.from_string(metering.Metering(_ENVIRONMENT).visit(tree))
+
+
+@lru_cache(maxsize=256)
+def _can_print(text: str, tainted: Paths) -> bool:
+    tree = _parse_allowed(text)
+    return Analysis(tree, tainted).can_print(tree)
 
 
 def check(text: str, where: str) -> None:
     """Raise ``ExpressionError`` if the text does not compile; nothing in it is run."""
-    _compiled(text, where)
+    _explained(text, where, lambda: _compile(text))
 
 
-def _compiled(text: str, where: str) -> Template:
+def can_print(text: str, tainted: Paths, where: str) -> bool:
+    """Whether something from tainted paths can be in what the text yields; raises ``ExpressionError``."""
+    return _explained(text, where, lambda: _can_print(text, tainted))
+
+
+def _explained(text: str, where: str, compile_it: Callable[[], T]) -> T:
     try:
-        return _compile(text)
+        return compile_it()
     except explain.SecretsError:
         raise explain.no_secrets(where) from None
     # Beside its own errors Jinja2 lets through what Python says of too deep a nesting, which differs by version.
     except Exception as error:  # noqa: BLE001
-        known = (*_ENVIRONMENT.filters, *_ENVIRONMENT.tests)
+        known = [name for name in (*_ENVIRONMENT.filters, *_ENVIRONMENT.tests) if " " not in name]
         line = error.lineno if isinstance(error, TemplateSyntaxError) else None
         raise explain.not_compiled(error, line, text, known, where) from None
 
 
 def render(text: str, scope: Mapping[str, Any], where: str) -> str:
     """The text with its templates filled in; raises ``ExpressionError``."""
-    template = _compiled(text, where)
+    template = _explained(text, where, lambda: _compile(text))
+    return _rendered(template, text, scope, where)
+
+
+def render_script(text: str, scope: Mapping[str, Any], tainted: Paths, where: str) -> str:
+    """The same for a script; raises ``ExpressionError`` too if something from tainted paths could become code."""
+    template = _explained(text, where, lambda: _compile(text, tainted))
+    script = Script()
+    with script.collecting():
+        rendered = _rendered(template, text, scope, where)
+    return script.judged(rendered, where)
+
+
+def _rendered(template: Template, text: str, scope: Mapping[str, Any], where: str) -> str:
     variables = dict(scope)
+    token = CURRENT.set(Budget(len(text)))
     try:
         if "steps" in scope:
             variables[go_spellings.STEPS] = names.flat_steps(scope, outputs_win=True)
@@ -158,6 +200,8 @@ def render(text: str, scope: Mapping[str, Any], where: str) -> str:
     # A template is its author's code: any operator, method or filter in it may raise anything.
     except Exception as error:  # noqa: BLE001
         raise explain.not_rendered(error, text, variables, where) from None
+    finally:
+        CURRENT.reset(token)
 
 
 def _bounded(pieces: Iterable[str]) -> str:
@@ -166,6 +210,6 @@ def _bounded(pieces: Iterable[str]) -> str:
     for piece in pieces:
         length += len(piece)
         if length > MAX_OUTPUT:
-            raise OverflowError(f"it yields more than {MAX_OUTPUT:,} characters")
+            raise BudgetError(f"it yields more than {MAX_OUTPUT:,} characters")
         out.append(piece)
     return "".join(out)

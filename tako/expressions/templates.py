@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
+    Paths = frozenset[tuple[str, ...]]
+    """Names from a root of the scope on, as ``("inputs", "name")``: what is there, and all below it."""
+
 
 def is_template(text: str) -> bool:
     """Whether the text holds ``{{``, ``{%`` or ``{#``; the length of a shell variable, ``${#name}``, is none."""
@@ -28,6 +31,29 @@ def render(text: str, scope: Mapping[str, Any], *, where: str) -> str:
     from tako.expressions import sandbox
 
     return sandbox.render(text, scope, where)
+
+
+def render_script(text: str, scope: Mapping[str, Any], tainted: Paths, *, where: str) -> str:
+    """The text, which is a shell script, with its templates filled in from the scope.
+
+    ``tainted`` is what in the scope came from outside. Raises ``ExpressionError``, also if that could become code: if
+    it holds anything that a shell gives a meaning, and has not gone through ``shell_quote``, or stands where the shell
+    does not read a quoted word.
+    """
+    if not tainted or not is_template(text):
+        return render(text, scope, where=where)
+    from tako.expressions import sandbox
+
+    return sandbox.render_script(text, scope, tainted, where)
+
+
+def can_print(text: str, tainted: Paths, *, where: str) -> bool:
+    """Whether something from tainted paths can be in what the text yields; raises ``ExpressionError``."""
+    if not tainted or not is_template(text):
+        return False
+    from tako.expressions import sandbox
+
+    return sandbox.can_print(text, tainted, where)
 
 
 def render_value(value: Any, scope: Mapping[str, Any], *, where: str) -> Any:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
-    from tako.config.model import WorkflowSpec
+    from tako.config.model import Subscription, WorkflowSpec
     from tako.execution.event import Event
     from tako.execution.request import Ancestor
     from tako.fanout.discovery import Candidate, Discovery, DiscoveryManager
@@ -99,7 +99,13 @@ class Orchestrator:
         except TakoError as error:
             failure = Failure(kind=INPUTS_INVALID, message=str(error))
         if earlier is not None:
-            joined = replace(earlier, event=with_artifacts_of(event, earlier.event), heard=heard, inputs=inputs)
+            joined = replace(
+                earlier,
+                event=with_artifacts_of(event, earlier.event),
+                heard=heard,
+                inputs=inputs,
+                literal_inputs=_literal(subscription),
+            )
             return PlannedRun(joined, candidate.verdict.why, failure, held=True, joins=True)
         run_id = child_run_id(emitter.root_id, event.id, repository.identity, workflow.name, self._given_ids)
         self._given_ids.add(run_id)
@@ -120,6 +126,7 @@ class Orchestrator:
             events=config.events,
             event=event,
             heard=heard,
+            literal_inputs=_literal(subscription),
             ancestors=path,
         )
         return PlannedRun(request, candidate.verdict.why, failure, held=subscription.coalesce)
@@ -140,6 +147,11 @@ class Orchestrator:
         }
         mapped = templates.render_value(candidate.subscription.inputs, scope, where=where)
         return self._bind_inputs(workflow, mapped, where)
+
+
+def _literal(subscription: Subscription) -> tuple[str, ...]:
+    """The inputs that a subscription does not make of the event."""
+    return tuple(name for name, value in subscription.inputs.items() if not templates.is_template(str(value)))
 
 
 def with_artifacts_of(event: Event, earlier: Event | None) -> Event:

@@ -11,7 +11,9 @@ from tako.errors import StepError, UsageError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.execution.inside import is_inside
+from tako.execution.tainted import tainted_paths
 from tako.expressions import templates
+from tako.expressions.names import variable_name
 from tako.process import NO_STOPS
 from tako.quantities import parse_size
 from tako.records import record
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from tako.execution.request import RunRequest
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
+    from tako.expressions.templates import Paths
     from tako.process import Processes
     from tako.secrets.run import RunSecrets
     from tako.signals import Stops
@@ -208,6 +211,18 @@ class StepContext:
         self.capabilities.secrets.refuse(rendered, "what a template yields", where=self.where)
         return rendered
 
+    def render_script(self, text: str) -> str:
+        """A template's text as a shell script. Raises ``ExpressionError``, also if what came with an event, and is in
+        it, could become code."""
+        if not templates.is_template(text):
+            return text
+        return templates.render_script(text, self.scope(), self.tainted, where=self.where)
+
+    @property
+    def tainted(self) -> Paths:
+        """What in ``scope()`` came with an event. Raises ``ExpressionError``."""
+        return tainted_paths(self.request, self.state, self.spec, where=self.where)
+
     def environment(self) -> dict[str, str]:
         """What the step's processes find in their environment. Raises ``ExpressionError`` or ``StepError``."""
         return {**self.public_environment(), **self.secret_variables()}
@@ -270,11 +285,6 @@ def error_scope(failure: Failure) -> dict[str, Any]:
         "exit_code": failure.exit_code,
         "signal": failure.signal,
     }
-
-
-def variable_name(name: str) -> str:
-    """A name as part of an environment variable: upper case, everything but letters and digits as ``_``."""
-    return "".join(char if char.isascii() and char.isalnum() else "_" for char in name).upper()
 
 
 OWN_VARIABLES = frozenset(

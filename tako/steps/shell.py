@@ -32,7 +32,7 @@ class ShellStep:
 
     def run(self, context: StepContext) -> StepResult:
         spec = context.spec
-        script = context.render(spec.run or "")
+        script = context.render_script(spec.run or "")
         directory = context.directory
         if not os.path.isdir(directory):
             raise StepError(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.errors import ExpressionError
-from tako.expressions import sandbox, templates
+from tako.expressions import budget, sandbox, templates
 
 SCOPE: dict[str, Any] = {
     "inputs": {"name": "a b", "flag": True, "off": False, "none": None, "count": 3, "ratio": 2.5},
@@ -230,7 +230,7 @@ def test_output_and_single_operators_are_bounded(text: str, why: str) -> None:
 
 
 def test_output_up_to_the_bound_is_given() -> None:
-    assert len(render("{{ inputs.big }}", {"inputs": {"big": "x" * sandbox.MAX_OUTPUT}})) == sandbox.MAX_OUTPUT
+    assert len(render("{{ inputs.big }}", {"inputs": {"big": "x" * budget.MAX_OUTPUT}})) == budget.MAX_OUTPUT
 
 
 @pytest.mark.parametrize("text", ["{{ 9 ** 9999999999 }}", "{{ 'x' | to_int }}", "{{ nope.nope }}", "{{ 1 / 0 }}"])
