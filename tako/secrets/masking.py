@@ -15,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    MaskedPair = tuple[Callable[[bytes], object], Callable[[bytes], object], Callable[[], object]]
+
 MASKED = b"***"
 
 _HEAD = 8
@@ -138,9 +140,7 @@ class MaskedStream:
         return MASKED.join(between)
 
 
-def masked_pair(
-    mask: Mask, write: Callable[[bytes], object]
-) -> tuple[Callable[[bytes], object], Callable[[bytes], object], Callable[[], object]]:
+def masked_pair(mask: Mask, write: Callable[[bytes], object]) -> MaskedPair:
     """Two streams that are written as one: what takes the bytes of each, and what is to be called at the end of both.
 
     Each is masked by itself, since a secret comes through one of them. A secret of which one part comes through the
