@@ -207,16 +207,16 @@ class StepContext:
         """A template's text. Raises ``ExpressionError``, or ``StepError`` if there is a secret in it."""
         if not templates.is_template(text):
             return text
-        return self._without_secret(templates.render(text, self.scope(), where=self.where))
+        rendered = templates.render(text, self.scope(), where=self.where)
+        self.capabilities.secrets.refuse(rendered, "what a template yields", where=self.where)
+        return rendered
 
     def render_script(self, text: str) -> str:
-        """A template's text as a shell script. Raises as ``render``, and ``ExpressionError`` also if what came with an
-        event, and is in it, could become code."""
+        """A template's text as a shell script; else as ``render``. Raises ``ExpressionError``, too, if what came with
+        an event could become code."""
         if not templates.is_template(text):
             return text
-        return self._without_secret(templates.render_script(text, self.scope(), self.tainted, where=self.where))
-
-    def _without_secret(self, rendered: str) -> str:
+        rendered = templates.render_script(text, self.scope(), self.tainted, where=self.where)
         self.capabilities.secrets.refuse(rendered, "what a template yields", where=self.where)
         return rendered
 
