@@ -256,13 +256,12 @@ class StepContext:
         """The step's environment without its secrets. Raises ``ExpressionError`` or ``StepError``."""
         if self._environment is None:
             secret = self.secret_variables()
-            self._environment = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
+            inherited = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
+            self._environment = {name: value for name, value in inherited.items() if name not in secret}
             for declared in (self.request.workflow.env, self.spec.env):
                 rendered = {name: self.render(value) for name, value in declared.items() if name not in secret}
                 self._environment.update(rendered)
             self._environment.update(self._own_variables())
-            for name in secret:
-                self._environment.pop(name, None)
         return self._environment
 
     def _own_variables(self) -> dict[str, str]:
