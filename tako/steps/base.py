@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from tako.clock import Clock
     from tako.config.model import StepSpec
-    from tako.execution.event import Event
+    from tako.execution.event import ArtifactRef, Event
     from tako.execution.request import RunRequest
+    from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
     from tako.expressions.templates import Paths
@@ -68,6 +69,10 @@ class StepResult:
     """The step's environment at its end, where an output needs it."""
     event: Event | None = None
     """For the root: an event to plan and run the subscribers of. If it is a waiting one, the run is suspended."""
+    artifacts: tuple[ArtifactRef, ...] = ()
+    """What the step itself put into the run's artifacts, beside what ``produces`` takes from it."""
+    service: Service | None = None
+    """What the step has left running."""
 
 
 class RunInterruptedError(Exception):
@@ -112,6 +117,8 @@ class Capabilities:
     """What tells when the run must end."""
     attempt: int = 1
     """Which try at the run this is: more than 1 after a crash."""
+    lifeline: int | None = None
+    """What ends when the root of the tree does, where that is another process; for what is left running."""
     log_limit: int | None = None
     """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None
@@ -249,13 +256,12 @@ class StepContext:
         """The step's environment without its secrets. Raises ``ExpressionError`` or ``StepError``."""
         if self._environment is None:
             secret = self.secret_variables()
-            self._environment = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
+            inherited = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
+            self._environment = {name: value for name, value in inherited.items() if name not in secret}
             for declared in (self.request.workflow.env, self.spec.env):
                 rendered = {name: self.render(value) for name, value in declared.items() if name not in secret}
                 self._environment.update(rendered)
             self._environment.update(self._own_variables())
-            for name in secret:
-                self._environment.pop(name, None)
         return self._environment
 
     def _own_variables(self) -> dict[str, str]:
