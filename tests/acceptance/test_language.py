@@ -447,7 +447,7 @@ LISTENER = yml(
     workflows:
       hear:
         steps:
-          - echo {{ event.type }} {{ event.schema_version }} {{ event.artifact }} {{ payload | tojson | shell_quote }}
+          - echo '{{ event.type }} {{ event.schema_version }} {{ event.artifact }}' {{ payload | tojson | shell_quote }}
     subscriptions:
       - {artifact: "org/lib:anything", events: [built, told], workflow: hear}
     """
