@@ -316,7 +316,10 @@ def test_a_plain_word_does_not_end_a_here_document() -> None:
 def test_a_plain_word_does_not_choose_a_variable() -> None:
     assert "would name a variable behind a `$`" in refused("echo ${{ payload.x }}", "GITHUB_TOKEN").what
     assert "would name a variable behind a `$`" in refused('echo "${{ payload.x }}"', "GITHUB_TOKEN").what
+    assert "would name a variable behind a `$`" in refused("cat <<E\n${{ payload.x }}\nE\n", "GITHUB_TOKEN").what
     assert script("echo \\${{ payload.x }} '${{ payload.x }}'", "a") == "echo \\$a '$a'"
+    assert script("cat <<'E'\n${{ payload.x }}\nE\n", "a") == "cat <<'E'\n$a\nE\n"
+    assert script("cat <<E\n\\${{ payload.x }}\nE\n", "a") == "cat <<E\n\\$a\nE\n"
 
 
 @pytest.mark.parametrize("mark", ["\ufdd1", "\ufdd1a:0\ufdd2", "\ufdd1" + "0" * 16 + ":0\ufdd2"])
