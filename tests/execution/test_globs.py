@@ -24,7 +24,7 @@ TREE = (
     "dir[1]/x",
     "empty/",
 )
-PARTS = st.sampled_from("a b.go dir sub * ** ? *.go .* [ab]* dir[1] .hidden d*".split())
+PARTS = st.sampled_from(["a", "b.go", "dir", "sub", "*", "**", "?", "*.go", ".*", "[ab]*", "dir[1]", ".hidden", "d*"])
 
 
 @pytest.fixture(scope="module")
