@@ -66,7 +66,7 @@ class StepUpdate:
 
     id: str
     status: str
-    """``running``, ``retrying``, or a step record's status."""
+    """``running``, ``retrying``, a step record's status; of one that was left running also how that ended."""
     seconds: float = 0.0
     exit_code: int | None = None
     signal: int | None = None

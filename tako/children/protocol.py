@@ -25,6 +25,7 @@ from tako.children.base import StepUpdate
 from tako.errors import ProtocolError
 from tako.execution.event import Event, event_from_data
 from tako.execution.failure import Failure, failure_from_data
+from tako.execution.service import EXITED, LOST, STOPPED
 from tako.records import record, to_data
 
 TYPE_CHECKING = False
@@ -44,7 +45,7 @@ MAX_NOTE = 1000
 MAX_SECONDS = 1e12
 """Duration of a step: no clock goes further, and infinity is not a duration."""
 
-STEP_STATUSES = ("running", "retrying", "success", "failed", "skipped", "suspended")
+STEP_STATUSES = ("running", "retrying", "success", "failed", "skipped", "suspended", STOPPED, EXITED, LOST)
 RESULT_STATUSES = ("success", "failed", "suspended")
 
 

@@ -18,7 +18,7 @@ _DESCRIPTION = "For people; Tako only shows it."
 _ENUM = "The allowed values."
 _MIN = "The least allowed number."
 _MAX = "The largest allowed number."
-_PATTERN = "A regular expression (Python's) that is found in every allowed text."
+_PATTERN = "A regular expression (RE2's) that is found in every allowed text."
 
 DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
     schema.Root: {
@@ -217,7 +217,7 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "path": ("The file or directory that must be there, inside the repository. A template.", "run/db.pid"),
         "url": ("The address that must answer with success. A template.", "'http://localhost:8080/health'"),
         "timeout": ("How long it waits at most.", "5m"),
-        "interval": ("How long it waits between two looks.", "1s"),
+        "interval": ("How long it waits between two looks at a file or an address.", "1s"),
         "success_on_exit_code": ("The exit codes of the step that are a success; one alone need not be a list.", "[0]"),
     },
     schema.Subscription: {

@@ -1,7 +1,7 @@
 """The JSON Schema of a ``tako.yml``, for editors: https://json-schema.org/draft/2020-12/schema.
 
 It takes what the loader takes: ``tidy``'s scalars for text and nulls for what is absent, the older spellings of
-``dialects``, the harmless values of ``refusals``. What only a program can tell (names that must exist, patterns that
+``dialects``, what ``refusals`` takes out. What only a program can tell (names that must exist, patterns that
 must compile) it leaves to the loader.
 """
 
@@ -72,7 +72,7 @@ class _Maker:
     def _struct(self, kind: type[msgspec.Struct]) -> Node:
         shape = shape_of(kind)
         fields = {name: self._field(kind, name, field) for name, field in shape.fields.items()}
-        fields |= {row.field: _refused(row) for row in refusals.REFUSED if row.where == _OWNERS.get(kind) and row.field}
+        fields |= {row.field: _REFUSED for row in refusals.REFUSED if row.where == _OWNERS.get(kind)}
         node: Node = {"type": "object", "properties": fields, "additionalProperties": False}
         if shape.required:
             node["required"] = sorted(shape.required)
@@ -184,9 +184,10 @@ _OTHER_FORMS: dict[tuple[type[msgspec.Struct], str], tuple[Node, ...]] = {
 }
 
 
-def _refused(row: refusals.Refusal) -> Node:
-    what = "Part of the language, but not supported by this version of Tako."
-    return {"enum": [None, *row.harmless], "description": what}
+_REFUSED: Node = {
+    "type": "null",
+    "description": "Part of the language, but not supported by this version of Tako.",
+}
 
 
 def _either(*nodes: Node) -> Node:

@@ -20,18 +20,16 @@ WORKFLOW, RESOURCES, STEP = (
 
 @record
 class Refusal:
-    """A field that is refused, unless it has a value that asks for nothing."""
+    """A field that is refused, unless it is null."""
 
     where: str
     field: str
-    harmless: tuple[Any, ...] = ()
 
 
 REFUSED = (
     Refusal(WORKFLOW, "image"),
     Refusal(RESOURCES, "cpu_limit"),
     Refusal(RESOURCES, "disk_limit"),
-    Refusal(STEP, "long_running", (False,)),
     Refusal(STEP, "image"),
     Refusal(STEP, "network"),
     Refusal(STEP, "capabilities"),
@@ -49,7 +47,7 @@ def take_out(data: dict[str, Any]) -> list[Problem]:
             if refusal.field not in owner:
                 continue
             value = owner.pop(refusal.field)
-            if value is not None and not _is_harmless(value, refusal):
+            if value is not None:
                 what = (
                     f"{quoted(refusal.field)} {where} is part of the language but not supported by this version of Tako"
                 )
@@ -58,10 +56,6 @@ def take_out(data: dict[str, Any]) -> list[Problem]:
 
 
 _BY_PLACE = {where: [refusal for refusal in REFUSED if refusal.where == where] for where in (WORKFLOW, RESOURCES, STEP)}
-
-
-def _is_harmless(value: Any, refusal: Refusal) -> bool:
-    return any(type(value) is type(harmless) and value == harmless for harmless in refusal.harmless)
 
 
 def _owners(data: dict[str, Any]) -> Iterator[tuple[str, Path, dict[str, Any]]]:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tako.config.model import StepSpec
     from tako.execution.event import Event
+    from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.step_caching import StepCaching
     from tako.steps.base import Capabilities, Step
@@ -46,6 +47,7 @@ class _Tried:
     failure: Failure | None = None
     produced: Produced = Produced()
     event: Event | None = None
+    service: Service | None = None
 
 
 class StepRunner:
@@ -91,6 +93,7 @@ class StepRunner:
                 announced=tried.produced.announced,
                 emitted=tried.event,
                 attempts=attempts,
+                service=tried.service,
                 tainted=tried.produced.tainted,
                 cached=tried.produced.cached,
             )
@@ -135,7 +138,7 @@ class StepRunner:
     def _attempt(self, context: StepContext, *, asked_again: bool) -> _Tried | None:
         spec = context.spec
         try:
-            if context.step_attempt == 1 and not _wanted(context):
+            if context.step_attempt == 1 and not self._is_to_run(context):
                 return None
             if context.time_left is not None and context.time_left <= 0:
                 return _Tried(workflow_overtime(context.request))
@@ -152,7 +155,7 @@ class StepRunner:
             produced = take(context, result)
             if caching is not None:
                 caching.keep(produced.outputs)
-            return _Tried(None, produced, result.event)
+            return _Tried(None, produced, result.event, result.service)
         except MachineError:
             raise
         except TakoError as error:
@@ -164,6 +167,10 @@ class StepRunner:
         from tako.execution.step_caching import caching_of
 
         return caching_of(context, asked_again=asked_again)
+
+    def _is_to_run(self, context: StepContext) -> bool:
+        wanted, gate = _wanted(context), self._capabilities.gate
+        return wanted if gate is None else gate.is_to_run(context, wanted=wanted)
 
     def _keep_log(self, context: StepContext) -> None:
         """Let the log of a try stay when the next one writes its own."""

@@ -9,6 +9,7 @@
     logs/<step>.log       what a step printed; logs/child.stderr what the child process itself said
     logs/<step>.attempt-<n>.log   what a try at it printed that was followed by another
     attempt-<n>/          the logs of tries that crashed, when the run was tried again
+    services/<step>.json  how a step ended that was left running
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to
     locks/run.lock        held while the run is at work
@@ -85,6 +86,14 @@ class Workspace:
     def answer(self, step_id: str) -> str:
         """Where the root says how the fan-out of a step ended."""
         return os.path.join(self.path, "answers", f"{step_id}.json")
+
+    def service(self, step_id: str) -> str:
+        """Where the keeper of a step that was left running says how it ended."""
+        return os.path.join(self.services, f"{step_id}.json")
+
+    @property
+    def services(self) -> str:
+        return os.path.join(self.path, "services")
 
     def child(self, run_id: str) -> Workspace:
         """The workspace of a run that this one triggered."""

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tako.execution.request import RunRequest
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import StepRecord
     from tako.fanout.result import ChildOutcome, TreeResult
 
 
-def result_data(result: TreeResult, request: RunRequest, steps: Sequence[StepRecord]) -> dict[str, Any]:
-    """A finished run."""
+def result_data(
+    result: TreeResult, request: RunRequest, steps: Sequence[StepRecord], services: Sequence[ServiceEnd] = ()
+) -> dict[str, Any]:
+    """A finished run; ``steps`` and ``services`` are the root's own."""
     return {
         "run_id": result.root.run_id,
         "repository": request.repo,
@@ -28,6 +31,7 @@ def result_data(result: TreeResult, request: RunRequest, steps: Sequence[StepRec
         "interrupted_by": result.interrupted_by,
         "failure": to_data(result.root.failure),
         "steps": [step_data(step) for step in steps],
+        "services": [service_data(end) for end in services],
         "runs": [outcome_data(run) for run in result.runs],
         "fan_outs": [
             {
@@ -42,6 +46,17 @@ def result_data(result: TreeResult, request: RunRequest, steps: Sequence[StepRec
             for fan_out in result.fan_outs
         ],
         "warnings": list(result.warnings),
+    }
+
+
+def service_data(end: ServiceEnd) -> dict[str, Any]:
+    """How a step that was left running has ended."""
+    return {
+        "step": end.step,
+        "how": end.how,
+        "exit_code": end.exit_code,
+        "signal": end.signal,
+        "duration_seconds": round(end.seconds, 3),
     }
 
 

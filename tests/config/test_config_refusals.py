@@ -45,22 +45,11 @@ def test_a_refused_field_without_a_value_asks_for_nothing(row: Refusal) -> None:
     assert load(row, "") == ()
 
 
-HARMLESS = {
-    "long_running": "false",
-}
-
-
-@pytest.mark.parametrize("row", REFUSED, ids=IDS)
-def test_only_the_value_that_is_the_default_passes(row: Refusal) -> None:
-    passing = [value for value in ("false", "[]", "0", "''", "{}") if load(row, value) == ()]
-    assert passing == [HARMLESS[row.field]] if row.field in HARMLESS else passing == []
-
-
 def test_the_table_is_what_the_language_lacks() -> None:
     assert {(row.where, row.field) for row in REFUSED} == {
         *((refusals.WORKFLOW, name) for name in ["image"]),
         *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
-        *((refusals.STEP, name) for name in ["long_running", "image", "network"]),
+        *((refusals.STEP, name) for name in ["image", "network"]),
         *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),
     }
 

@@ -16,6 +16,7 @@ from tako.execution.event import ArtifactRef
 from tako.execution.request import RunRequest
 from tako.execution.retry import StepAttempt
 from tako.execution.runner import Runner
+from tako.execution.service import ServiceEnd
 from tako.execution.state import ExecutionState, StepRecord, read_state
 from tako.execution.step_cache import StepCache
 from tako.execution.workspace import Workspace
@@ -92,6 +93,8 @@ class Stage:
     def step_started(self, spec: StepSpec) -> None: ...
 
     def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None: ...
+
+    def service_ended(self, end: ServiceEnd) -> None: ...
 
     def step_ended(self, step: StepRecord) -> None: ...
 
