@@ -19,6 +19,7 @@ RULES = {
     "unused-secret": "no step is given a secret that the workflow declares",
     "secret-not-given": "a command reads a secret that its step is not given",
     "literal-secret": "something looks like a password or a key",
+    "unmatched-key-files": "a glob of `cache_key_files` matches no file",
     "unknown-rule": "a `# tako-lint: ignore[…]` names a rule that there is not",
 }
 """Every rule, and what it is about."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -264,7 +265,25 @@ def test_what_an_alias_or_a_merge_repeats_is_found_once_at_its_place() -> None:
     assert places(text) == [(4, 20, "older-spelling")]
 
 
-def test_every_rule_has_a_test_here() -> None:
-    from pathlib import Path
+def test_a_glob_of_key_files_that_matches_nothing_is_found(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a.go").write_text("")
+    text = """\
+version: 1
+workflows:
+  w:
+    steps:
+      - {run: make, cache_key_files: "src/**/*.go"}
+      - {run: make, cache_key_files: "src/*.c"}
+      - {run: make, cache_key_files: [src, "*.go"]}
+"""
+    path = str(tmp_path / "tako.yml")
+    findings = lint(text.encode(), loads(text.encode(), path))
+    assert [(one.line, one.column, one.rule) for one in findings] == [
+        (6, 38, "unmatched-key-files"),
+        (7, 44, "unmatched-key-files"),
+    ]
 
+
+def test_every_rule_has_a_test_here() -> None:
     assert [rule for rule in RULES if rule not in Path(__file__).read_text(encoding="utf-8")] == []
