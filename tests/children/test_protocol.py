@@ -47,12 +47,14 @@ STEPS = st.builds(
     seconds=SECONDS,
     exit_code=st.none() | st.integers(0, 255),
     signal=st.none() | st.integers(1, 64),
+    cached=st.booleans(),
     outputs=OUTPUTS,
 )
 RESULTS = st.builds(
     Result,
     status=st.sampled_from(RESULT_STATUSES),
     failure=st.none() | FAILURES,
+    cached=st.lists(TEXT, max_size=3).map(tuple),
     outputs=st.none() | st.dictionaries(TEXT, OUTPUTS, max_size=3),
 )
 NOTES = st.builds(Note, text=st.text(max_size=MAX_NOTE).filter(str.isprintable))
@@ -243,6 +245,8 @@ def test_a_line_that_is_no_frame_is_refused(said: bytes) -> None:
         line(DONE, seconds=10**400),
         line(DONE, exit_code="1"),
         line(DONE, signal=[9]),
+        line(DONE, cached=1),
+        line(DONE, cached=None),
         line(DONE, outputs=None),
         line(DONE, outputs=[]),
         line(DONE, outputs={"a": 1}),
@@ -270,6 +274,9 @@ def test_a_line_that_is_no_frame_is_refused(said: bytes) -> None:
         event_line(more=1),
         line(SUCCESS, status="done"),
         line(SUCCESS, status=["success"]),
+        line(SUCCESS, cached="build"),
+        line(SUCCESS, cached=[1]),
+        line(SUCCESS, cached=None),
         line(SUCCESS, outputs=[]),
         line(SUCCESS, outputs={"build": "1"}),
         line(SUCCESS, outputs={"build": {"version": 1}}),
