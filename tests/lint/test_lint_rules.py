@@ -219,7 +219,9 @@ def test_secrets_that_do_not_reach_a_command_are_found() -> None:
     workflows:
       w:
         secrets: [A, B, C, UNUSED]
+        env: {UNUSED: of its own}
         steps:
+          - echo $AB $UNUSED
           - {run: 'echo $HOME $A', env: {A: A}}
           - {run: 'echo $HOME "${A}" $AB', env: ["B=B", X=Y]}
           - run: make
@@ -229,8 +231,8 @@ def test_secrets_that_do_not_reach_a_command_are_found() -> None:
     """
     assert places(text) == [
         (4, 24, "unused-secret"),
-        (7, 28, "secret-not-given"),
-        (11, 18, "secret-not-given"),
+        (9, 28, "secret-not-given"),
+        (13, 18, "secret-not-given"),
     ]
 
 
