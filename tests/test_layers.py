@@ -33,6 +33,7 @@ FLOORS = {
     "tako.limits": 1,
     "tako.patience": 1,
     "tako.process": 1,
+    "tako.service_keeper": 1,
     "tako.shortage": 1,
     "tako.signals": 1,
     "tako.watch": 1,

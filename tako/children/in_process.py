@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tako.config.model import StepSpec
     from tako.execution.event import Event
     from tako.execution.retry import StepAttempt
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import ExecutionState, StepRecord
     from tako.process import Processes
     from tako.secrets.run import RunSecrets
@@ -154,6 +155,9 @@ class RelayedRun:
     def step_ended(self, step: StepRecord) -> None:
         self._listener.child_step(self._run_id, step_update(step))
 
+    def service_ended(self, end: ServiceEnd) -> None:
+        self._listener.child_step(self._run_id, service_update(end))
+
     def event(self, event: Event) -> None:
         if not event.waiting:
             self._listener.child_event(self._run_id, event)
@@ -176,9 +180,22 @@ def step_update(step: StepRecord) -> StepUpdate:
         exit_code=failure.exit_code if failure else None,
         signal=failure.signal if failure else None,
         outputs=step.outputs,
+        cached=step.cached,
         message=failure.headline if failure else "",
         attempt=len(step.attempts) + 1,
         tolerated=step.tolerated,
+    )
+
+
+def service_update(end: ServiceEnd) -> StepUpdate:
+    """What is reported of a step that was left running, when that has ended."""
+    return StepUpdate(
+        id=end.step,
+        status=end.how,
+        seconds=end.seconds,
+        exit_code=end.exit_code,
+        signal=end.signal,
+        message=end.describe(),
     )
 
 
@@ -202,5 +219,10 @@ def result_of(state: ExecutionState, seconds: float) -> ChildResult:
         raise StateError(f"the run {state.run_id} returned while it was running")
     waiting = state.steps[-1].emitted if state.status == SUSPENDED else None
     return ChildResult(
-        status=state.status, seconds=seconds, failure=state.failure, event=waiting, outputs=state.outputs
+        status=state.status,
+        seconds=seconds,
+        failure=state.failure,
+        event=waiting,
+        outputs=state.outputs,
+        cached=state.cached,
     )

@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from tako.clock import Clock
     from tako.config.model import StepSpec
-    from tako.execution.event import Event
+    from tako.execution.event import ArtifactRef, Event
     from tako.execution.request import RunRequest
+    from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
     from tako.expressions.templates import Paths
@@ -59,6 +60,10 @@ class StepResult:
     """The step's environment at its end, where an output needs it."""
     event: Event | None = None
     """For the root: an event to plan and run the subscribers of. If it is a waiting one, the run is suspended."""
+    artifacts: tuple[ArtifactRef, ...] = ()
+    """What the step itself put into the run's artifacts, beside what ``produces`` takes from it."""
+    service: Service | None = None
+    """What the step has left running."""
 
 
 class RunInterruptedError(Exception):
@@ -103,6 +108,8 @@ class Capabilities:
     """What tells when the run must end."""
     attempt: int = 1
     """Which try at the run this is: more than 1 after a crash."""
+    lifeline: int | None = None
+    """What ends when the root of the tree does, where that is another process; for what is left running."""
     log_limit: int | None = None
     """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None
@@ -216,7 +223,9 @@ class StepContext:
         it, could become code."""
         if not templates.is_template(text):
             return text
-        return templates.render_script(text, self.scope(), self.tainted, where=self.where)
+        rendered = templates.render_script(text, self.scope(), self.tainted, where=self.where)
+        self.capabilities.secrets.refuse(rendered, "what a template yields", where=self.where)
+        return rendered
 
     @property
     def tainted(self) -> Paths:

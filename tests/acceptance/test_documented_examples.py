@@ -25,6 +25,8 @@ def steps(result: Result) -> dict[str, Any]:
 
 def repository(result: Result) -> None:
     assert statuses(result) == ["success", "success"]
+    (child,) = result["runs"]
+    assert (child["repository"], child["workflow"], child["status"]) == ("my-org/app", "smoke", "success")
 
 
 def workflow(result: Result) -> None:
@@ -57,6 +59,7 @@ EXPECTED: dict[str, Callable[[Result], None]] = {
     "fan-out": fan_out,
     "subscription": succeeded,
     "older": succeeded,
+    "poll": succeeded,
 }
 
 
