@@ -97,7 +97,7 @@ def _is_harmless(spec: InputSpec) -> bool:
 
 
 def _finding(sheet: Sheet, owner: Node, command: Node, offset: int, segment: str, expression: nodes.Expr) -> Finding:
-    line, column = sheet.position(sheet.place(command, "{{", command.value.count("{{", 0, offset)))
+    line, column = sheet.position(sheet.place(command, "{{", offset))
     text = " ".join(segment.strip("{}").strip("-+").split())
     quoted = f"{text} | shell_quote" if isinstance(expression, _ATOMS) else f"({text}) | shell_quote"
     cure = f"write {{{{ {quoted} }}}} without quotes around it"
