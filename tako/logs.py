@@ -57,14 +57,28 @@ def _structured(name: str, *, as_json: bool) -> Logger:
     )
     made: Logger = structlog.wrap_logger(
         structlog.PrintLogger(sys.stderr),
-        processors=[structlog.processors.TimeStamper(fmt="iso"), structlog.processors.add_log_level, renderer, _masked],
+        processors=[
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.add_log_level,
+            _masked,
+            renderer,
+        ],
     ).bind(subject=name, pid=os.getpid())
     return made
 
 
-def _masked(_logger: object, _method: str, line: Any) -> str:
-    """The last processor: what it gets is the line as it would be written."""
-    text = str(line)
+def _masked(_logger: object, _method: str, fields: Any) -> Any:
+    """A processor: the fields as they are to be written, before a renderer spells them in its own way."""
     for hide in _mask:
-        text = hide(text)
-    return text
+        fields = _hidden(fields, hide)
+    return fields
+
+
+def _hidden(value: Any, hide: Callable[[str], str]) -> Any:
+    if isinstance(value, str):
+        return hide(value)
+    if isinstance(value, dict):
+        return {_hidden(key, hide): _hidden(item, hide) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_hidden(item, hide) for item in value]
+    return value if value is None or isinstance(value, int | float) else hide(repr(value))

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from tako.fanout.result import TreeResult
     from tako.repos.cache import RepoCache
     from tako.signals import Stops
+    from tako.steps.base import Gate
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -134,6 +135,8 @@ class Wiring:
         self.settings = settings
         self.clock = SystemClock()
         self.processes = Processes(self.clock, adopts=True)
+        self.gate: Gate | None = None
+        """Whom to ask before each of a root's own steps."""
         self.secrets = SecretStore(settings.secrets, self.processes)
         self.git = Git(self.processes, hidden=self.secrets.hidden)
 
@@ -317,6 +320,7 @@ class Wiring:
             on_step=self._faults(),
             rerun_from=rerun_from,
             secrets=self.secrets.of_run,
+            gate=self.gate,
         )
 
     def run_alone(

@@ -28,6 +28,7 @@ FLOORS = {
     "tako.log_file": 1,
     "tako.identity": 1,
     "tako.family": 1,
+    "tako.foreground": 1,
     "tako.household": 1,
     "tako.keeper": 1,
     "tako.limits": 1,

@@ -237,3 +237,38 @@ def test_no_file_costs_no_yaml(tmp_path: Path) -> None:
     ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
 
     assert set(ran.stdout.split()).isdisjoint({"yaml", "tako.config.source", "tako.config.reading"})
+
+
+def test_the_users_own_file_has_commands_for_secrets(tmp_path: Path) -> None:
+    project = write(tmp_path / "work/.tako/config.yml", "strict: true\n")
+    user = write(tmp_path / "home/config.yml", 'secrets:\n  A: {command: "pass show a"}\n  B: {command: exit 1}\n')
+    assert choose({}, [project, user]).secret_commands == {"A": "pass show a", "B": "exit 1"}
+    assert choose({}, [project, str(tmp_path / "missing")]).secret_commands == {}
+    assert choose({}, []).secret_commands == {}
+
+
+def test_a_projects_file_has_none_since_a_clone_must_not_run_commands(tmp_path: Path) -> None:
+    project = write(tmp_path / "work/.tako/config.yml", "strict: true\nsecrets: {A: {command: touch ran}}\n")
+    user = write(tmp_path / "home/config.yml", "strict: true\n")
+    with pytest.raises(ConfigError) as caught:
+        choose({}, [project, user])
+    assert caught.value.problems == (
+        f"{project}:2:1: 'secrets' runs commands: it can only be set in your own config.yml, in Tako's home",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("secrets: [A]", ":1:10: 'secrets' must be a mapping, like GITHUB_TOKEN: {command: \"pass show gh\"}"),
+        ("secrets: {A: pass show a}", ":1:14: secrets.A must be like GITHUB_TOKEN"),
+        ("secrets: {A: {}}", ":1:14: secrets.A must be like GITHUB_TOKEN"),
+        ("secrets: {A: {command: ''}}", ":1:14: secrets.A must be like GITHUB_TOKEN"),
+        ("secrets: {A: {command: x, value: y}}", ":1:14: secrets.A must be like GITHUB_TOKEN"),
+        ("secrets: {A-B: {command: x}}", ":1:11: the name of a secret must be letters, digits and '_'"),
+        ("secret: {}", ":1:1: there is no setting 'secret'; did you mean 'secrets'?"),
+    ],
+)
+def test_what_is_no_command_for_a_secret_is_told_at_its_place(tmp_path: Path, text: str, problem: str) -> None:
+    (found,) = problems(write(tmp_path / "config.yml", text))
+    assert found.startswith(problem)

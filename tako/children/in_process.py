@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tako.execution.state import ExecutionState, StepRecord
     from tako.process import Processes
     from tako.secrets.run import RunSecrets
-    from tako.steps.base import Step
+    from tako.steps.base import Gate, Step
 
 
 class InProcessRunner:
@@ -53,10 +53,12 @@ class InProcessRunner:
         on_step: Callable[[str], object] | None = None,
         rerun_from: str | None = None,
         secrets: Callable[[tuple[str, ...]], RunSecrets] = lambda _names: NO_SECRETS,
+        gate: Gate | None = None,
     ) -> None:
         """``on_step`` is called with the id of each step that begins. ``rerun_from`` is the first step to run again.
 
         ``secrets`` finds those that a workflow declares, by their names; it may raise ``SecretError``.
+        ``gate`` is asked before each step.
         """
         self._step_kind = step_kind
         self._checkout = checkout
@@ -67,6 +69,7 @@ class InProcessRunner:
         self._echo = echo
         self._on_step = on_step
         self._rerun_from = rerun_from
+        self._gate = gate
         self._secrets = secrets
         self._stop = StopSignal()
         self._force = StopSignal()
@@ -114,6 +117,7 @@ class InProcessRunner:
                 attempt=request.attempt,
                 log_limit=self._log_limit,
                 echo=self._echo,
+                gate=self._gate,
                 secrets=secrets,
             ),
             step_kind=self._step_kind,

@@ -49,6 +49,7 @@ Examples:
   tako exec release --no-cache
   tako exec release --strict-env CI,LC_ALL
   tako exec release --secrets-file ~/.secrets.env
+  tako exec release --debug
   tako exec release --chaos kill-child@test,0.2
 """
 
@@ -95,6 +96,10 @@ CHAOS_HELP = (
 @click.option("--failed-only", is_flag=True, help="With --resume: leave a run that failed after it triggered others.")
 @click.option("--accept-drift", is_flag=True, help="With --resume: go on though workflows or commits have changed.")
 @click.option("--rerun-from", metavar="STEP", help="With --resume: run your own workflow again from this step on.")
+@click.option(
+    "--debug", is_flag=True,
+    help="At a terminal: show each step of WORKFLOW before it runs, and ask: run, skip, shell, continue or quit.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print what would run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the steps print, and the steps of children.")
@@ -118,6 +123,7 @@ def exec_(
     failed_only: bool,
     accept_drift: bool,
     rerun_from: str | None,
+    debug: bool,
     dry_run: bool,
     as_json: bool,
     verbose: bool,
@@ -139,6 +145,11 @@ def exec_(
         working_in=root or ".",
     )
     wiring.secrets.open()
+    if debug:
+        from tako.cli.debug import Debugger, require_terminal
+
+        require_terminal(as_json=as_json, dry_run=dry_run)
+        wiring.gate, verbose = Debugger(wiring.processes), True
     if run_id is not None:
         _refuse_with_resume(
             workflow=workflow,

@@ -138,7 +138,7 @@ class StepRunner:
     def _attempt(self, context: StepContext, *, asked_again: bool) -> _Tried | None:
         spec = context.spec
         try:
-            if context.step_attempt == 1 and not _wanted(context):
+            if context.step_attempt == 1 and not self._is_to_run(context):
                 return None
             if context.time_left is not None and context.time_left <= 0:
                 return _Tried(workflow_overtime(context.request))
@@ -167,6 +167,10 @@ class StepRunner:
         from tako.execution.step_caching import caching_of
 
         return caching_of(context, asked_again=asked_again)
+
+    def _is_to_run(self, context: StepContext) -> bool:
+        wanted, gate = _wanted(context), self._capabilities.gate
+        return wanted if gate is None else gate.is_to_run(context, wanted=wanted)
 
     def _keep_log(self, context: StepContext) -> None:
         """Let the log of a try stay when the next one writes its own."""

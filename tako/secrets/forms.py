@@ -61,8 +61,9 @@ def _in_json(text: str) -> Iterator[str]:
             yield escaped
             yield escaped.replace("/", "\\/")
             yield _upper_digits(escaped)
-    # JSON within JSON.
-    yield json.dumps(json.dumps(text)[1:-1])[1:-1]
+        # As a text that holds JSON is shown: within JSON, and by Python.
+        yield json.dumps(plain)[1:-1]
+        yield repr(plain)[1:-1]
 
 
 def _in_go(text: str) -> str:

@@ -13,7 +13,9 @@ from tako.secrets.forms import forms, is_public
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+
+    MaskedPair = tuple[Callable[[bytes], object], Callable[[bytes], object], Callable[[], object]]
 
 MASKED = b"***"
 
@@ -50,7 +52,8 @@ class Mask:
 
     def find_in(self, data: bytes) -> str | None:
         """The same of bytes."""
-        return next((self._owners[form] for _, form in self._found(data) if not is_public(form)), None)
+        forms_found = (data[start:end] for start, end in self.spans(data))
+        return next((self._owners[form] for form in forms_found if not is_public(form)), None)
 
     def hide(self, text: str) -> str:
         """The text with ``***`` for every secret in it."""
@@ -61,9 +64,22 @@ class Mask:
         stream = MaskedStream(self)
         return stream.feed(data) + stream.end()
 
-    def spans(self, data: bytes) -> list[tuple[int, int]]:
-        """Where secrets are, as start and end, those that overlap each for itself, by their starts."""
-        return sorted((start, start + len(form)) for start, form in self._found(data))
+    def spans(self, data: bytes, *, likely: bool = False) -> list[tuple[int, int]]:
+        """Where secrets are, as start and end, those that overlap each for itself, by their starts.
+
+        It is found faster if it was right whether there are ``likely`` some.
+        """
+        found: list[tuple[int, int]] = []
+        if not likely and not self._any.find_matches_as_indexes(data):
+            return found
+        for number, start, _ in self._every.find_matches_as_indexes(data, overlapping=True):
+            for form in self._with_head[number]:
+                if data.startswith(form, start):
+                    # The longest that begins here; those that are its beginning are within it.
+                    found.append((start, start + len(form)))
+                    break
+        found.sort()
+        return found
 
     def open_end(self, data: bytes) -> int:
         """How many bytes at the end could be the beginning of a secret: the most that are, less than a whole one."""
@@ -77,15 +93,6 @@ class Mask:
                 return size
         return 0
 
-    def _found(self, data: bytes) -> Iterator[tuple[int, bytes]]:
-        """The longest secret at each place where one is, with that place."""
-        if self._any.find_matches_as_indexes(data):
-            for number, start, _ in self._every.find_matches_as_indexes(data, overlapping=True):
-                for form in self._with_head[number]:
-                    if data.startswith(form, start):
-                        yield start, form
-                        break
-
 
 class MaskedStream:
     """Hides secrets in bytes that come in pieces, however they are cut: the same comes out as of all at once.
@@ -96,6 +103,7 @@ class MaskedStream:
 
     def __init__(self, mask: Mask) -> None:
         self._mask = mask
+        self._had_some = False
         self._held = b""
         self._hidden = 0
         """How many of the bytes held are behind a ``***`` that is out already."""
@@ -114,24 +122,25 @@ class MaskedStream:
 
         A secret that begins among the first is all there, else its beginning would be held.
         """
-        spans = self._mask.spans(data)
-        shown: list[bytes] = []
+        between: list[bytes] = []
         done = self._hidden
+        spans = self._mask.spans(data, likely=self._had_some)
+        self._had_some = bool(spans)
         for start, end in spans:
             if start >= size:
                 break
             if start >= done:
-                shown += (data[done:start], MASKED)
-            done = max(done, end)
-        shown.append(data[done:size])
+                between.append(data[done:start])
+                done = end
+            elif end > done:
+                done = end
+        between.append(data[done:size])
         self._held = data[size:]
         self._hidden = max(0, done - size)
-        return shown[0] if len(shown) == 1 else b"".join(shown)
+        return MASKED.join(between)
 
 
-def masked_pair(
-    mask: Mask, write: Callable[[bytes], object]
-) -> tuple[Callable[[bytes], object], Callable[[bytes], object], Callable[[], object]]:
+def masked_pair(mask: Mask, write: Callable[[bytes], object]) -> MaskedPair:
     """Two streams that are written as one: what takes the bytes of each, and what is to be called at the end of both.
 
     Each is masked by itself, since a secret comes through one of them. A secret of which one part comes through the

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from typing import Any
 
-    from tako.secrets.masking import Mask
+    from tako.secrets.masking import Mask, MaskedPair
 
 CURE = "hand it on as a file in a place of your own, or let whoever needs it name the secret in its own `env`"
 
@@ -94,13 +94,24 @@ def is_kept_from(scope: object, name: object) -> bool:
 def masked_sinks(
     secrets: RunSecrets, write: Callable[[bytes], object]
 ) -> tuple[Callable[[bytes], object], Callable[[bytes], object], Callable[[], object]]:
-    """What takes stdout, what takes stderr, and what to call at the end of both, so that what is written is masked."""
-    mask = secrets.mask
-    if mask is None:
-        return write, write, lambda: None
-    from tako.secrets.masking import masked_pair
+    """What takes stdout, what takes stderr, and what to call at the end of both, so that what is written is masked.
 
-    return masked_pair(mask, write)
+    The mask is made when there is something to write: most processes of Tako itself say nothing.
+    """
+    if not secrets:
+        return write, write, lambda: None
+    made: list[MaskedPair] = []
+
+    def pair() -> MaskedPair:
+        if not made:
+            from tako.secrets.masking import masked_pair
+
+            mask = secrets.mask
+            assert mask is not None, "there are secrets"
+            made.append(masked_pair(mask, write))
+        return made[0]
+
+    return lambda data: pair()[0](data), lambda data: pair()[1](data), lambda: made and made[0][2]()
 
 
 def _texts(value: Any) -> Iterator[str]:

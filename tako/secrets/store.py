@@ -45,6 +45,7 @@ class SecretStore:
         self._lock = threading.Lock()
         self._file: Mapping[str, str] | None = None
         self._found: dict[str, str] = {}
+        self._runs: dict[tuple[str, ...], RunSecrets] = {}
         self._all = NO_SECRETS
         mask_with(self._hide)
 
@@ -78,7 +79,9 @@ class SecretStore:
         """The secrets of a run whose workflow declares these names; else as ``values``."""
         wanted = tuple(names)
         self.hide(wanted)
-        return RunSecrets(self.values(wanted, stops=stops), hidden=self.hidden)
+        if wanted not in self._runs:
+            self._runs[wanted] = RunSecrets(self.values(wanted, stops=stops), hidden=self.hidden)
+        return self._runs[wanted]
 
     def _hide(self, text: str) -> str:
         """The text without any secret that was found so far."""

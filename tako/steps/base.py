@@ -45,6 +45,15 @@ if TYPE_CHECKING:
 
         def run(self, context: StepContext) -> StepResult: ...
 
+    class Gate(Protocol):
+        """Is asked before each step, once for all tries at it."""
+
+        def is_to_run(self, context: StepContext, *, wanted: bool) -> bool:
+            """Whether the step runs; else it is skipped. ``wanted`` is what its condition says.
+
+            Raises ``RunInterruptedError`` when a stop was asked for.
+            """
+
 
 @record
 class StepResult:
@@ -114,6 +123,8 @@ class Capabilities:
     """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None
     """Called with the step's id and what it prints, for a reader who wants to see it now."""
+    gate: Gate | None = None
+    """Whom to ask before each step."""
     secrets: RunSecrets = NO_SECRETS
     """Of the run; ``StepContext.environment`` has those that the step names."""
 
@@ -219,8 +230,8 @@ class StepContext:
         return rendered
 
     def render_script(self, text: str) -> str:
-        """A template's text as a shell script. Raises ``ExpressionError``, also if what came with an event, and is in
-        it, could become code."""
+        """A template's text as a shell script; else as ``render``. Raises ``ExpressionError``, too, if what came with
+        an event could become code."""
         if not templates.is_template(text):
             return text
         rendered = templates.render_script(text, self.scope(), self.tainted, where=self.where)
@@ -245,13 +256,12 @@ class StepContext:
         """The step's environment without its secrets. Raises ``ExpressionError`` or ``StepError``."""
         if self._environment is None:
             secret = self.secret_variables()
-            self._environment = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
+            inherited = self.capabilities.secrets.without_hidden(self.capabilities.base_env)
+            self._environment = {name: value for name, value in inherited.items() if name not in secret}
             for declared in (self.request.workflow.env, self.spec.env):
                 rendered = {name: self.render(value) for name, value in declared.items() if name not in secret}
                 self._environment.update(rendered)
             self._environment.update(self._own_variables())
-            for name in secret:
-                self._environment.pop(name, None)
         return self._environment
 
     def _own_variables(self) -> dict[str, str]:

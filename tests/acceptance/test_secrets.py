@@ -149,8 +149,13 @@ def test_who_is_killed_leaves_no_secret_behind(world: World, secrets_file: Path,
 
 def test_a_secret_that_is_nowhere_ends_a_run_before_it_begins_and_a_child_by_itself(world: World) -> None:
     world.cached(PLAIN, config(PLAIN, step("look", "true"), hears=ROOT))
-    world.cached(TELLING, config(TELLING, step("tell", "true"), hears=ROOT, secrets=["NOWHERE"]))
-    root = world.working("root", config(ROOT, step("a", f"touch {world.root}/ran"), fan_out(), secrets=["MISSING"]))
+    # Both go on behind a fan-out: the child in another process, which needs its secret again.
+    goes_on = step("again", 'test "$T" = "a value, now"', env={"T": "NOWHERE"})
+    telling = [step("tell", "true"), fan_out(), goes_on]
+    world.cached(TELLING, config(TELLING, *telling, hears=ROOT, secrets=["NOWHERE"]))
+    again = step("again", 'test "$T" = "a value"', env={"T": "MISSING"})
+    steps = [step("a", f"touch {world.root}/ran"), fan_out(), again]
+    root = world.working("root", config(ROOT, *steps, secrets=["MISSING"]))
 
     refused = world.tako("exec", WORKFLOW, cwd=root)
     assert (refused.code, refused.out) == (2, "")
@@ -170,7 +175,10 @@ def test_a_secret_that_is_nowhere_ends_a_run_before_it_begins_and_a_child_by_its
     assert f"--child {run_named(ran.json(), TELLING)['run_id']}" in ran.err
 
     world.env["NOWHERE"] = "a value, now"
-    assert world.tako("exec", "--resume", "@latest", cwd=root).code == 0
+    resumed = world.tako("exec", "--resume", "@latest", "--json", cwd=root)
+    assert resumed.code == 0, resumed.text
+    assert [one["status"] for one in resumed.json()["steps"]] == ["success", "success", "success"]
+    assert run_named(resumed.json(), TELLING)["status"] == "success"
 
 
 def test_a_replay_and_a_child_by_hand_take_them_from_where_a_person_has_them(world: World, secrets_file: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 
 from tako.clock import SystemClock
 from tako.config.model import ArtifactSpec, EventTemplate, Produces, StepSpec
+from tako.errors import StepError
 from tako.execution.event import Event
 from tako.execution.failure import STEP_ERROR, STEP_FAILED, Failure
 from tako.execution.retry import StepAttempt
@@ -21,7 +22,7 @@ from tako.execution.workspace import Workspace
 from tako.process import Processes
 from tako.secrets.forms import forms
 from tako.secrets.run import RunSecrets
-from tako.steps.base import Capabilities
+from tako.steps.base import Capabilities, StepContext, StepResult
 from tako.steps.registry import step_kind
 from tests.builders import make_request, make_workflow
 
@@ -38,6 +39,7 @@ class Bench:
         *steps: StepSpec,
         values: Mapping[str, str] | None = None,
         env: Mapping[str, str] | None = None,
+        kind: Callable[[StepSpec], Any] = step_kind,
         **more: Any,
     ) -> None:
         """``env`` is that of the workflow, ``more`` are fields of the request."""
@@ -58,11 +60,11 @@ class Bench:
                 repo_dir=str(self.repo),
                 processes=Processes(),
                 clock=SystemClock(),
-                base_env={"PATH": os.environ["PATH"], **values},
+                base_env={"PATH": os.environ["PATH"], "TOKEN": "the user's own", **values},
                 echo=self.echo,
                 secrets=RunSecrets(values),
             ),
-            step_kind=step_kind,
+            step_kind=kind,
             observer=self,
         )
 
@@ -111,7 +113,9 @@ def refusal(state: ExecutionState) -> str:
 
 def test_a_step_that_names_a_secret_has_it_and_no_other_does(tmp_path: Path) -> None:
     say = "printenv TOKEN > ../got || true; printenv GITHUB_TOKEN > ../inherited || true"
-    bench = Bench(tmp_path, StepSpec(id="named", run=say, env=NAMED), StepSpec(id="other", run="! env | grep TOKEN"))
+    bench = Bench(
+        tmp_path, StepSpec(id="named", run=say, env=NAMED), StepSpec(id="other", run="! env | grep GITHUB_TOKEN")
+    )
     assert bench.run().status == "success"
     assert (tmp_path / "got").read_text() == f"{VALUE}\n"
     assert (tmp_path / "inherited").read_text() == ""
@@ -186,6 +190,32 @@ def test_what_is_written_to_tako_output_is_refused_too_and_does_not_stay(
     said = refusal(bench.run())
     assert f"{what} holds the value of the secret" in said
     assert os.listdir(bench.workspace.temporary) == []
+
+
+def test_a_template_over_an_output_is_refused_before_its_error_shows_a_part_of_it(tmp_path: Path) -> None:
+    produces = Produces(outputs={"o": "from_stdout", "p": "{{ outputs.o | to_int }}"})
+    bench = Bench(tmp_path, StepSpec(id="a", run='echo "$TOKEN"', env=NAMED, produces=produces))
+    assert "output 'o' holds the value of the secret 'GITHUB_TOKEN'" in refusal(bench.run())
+
+
+def test_a_secret_is_not_even_in_the_file_that_tells_the_environment_at_the_end(tmp_path: Path) -> None:
+    produces = Produces(outputs={"o": "from_env:TOKEN"})
+    bench = Bench(tmp_path, StepSpec(id="a", run="true", env=NAMED, produces=produces))
+    assert "output 'o' was promised from the variable TOKEN, which the step did not" in refusal(bench.run())
+
+
+class Careless:
+    """A kind of step that tells what it was given in its error."""
+
+    def run(self, context: StepContext) -> StepResult:
+        raise StepError(f"cannot log in with {context.environment()['TOKEN']}", cure=f"not with {VALUE!r} again")
+
+
+def test_what_a_kind_of_step_says_in_an_error_is_masked(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, StepSpec(id="a", uses="acme/login@v1", env=NAMED), kind=lambda _spec: Careless())
+    said = refusal(bench.run())
+    assert said.startswith("cannot log in with ***\n")
+    assert "not with " in said
 
 
 def test_the_environment_at_a_failed_steps_end_does_not_stay(tmp_path: Path) -> None:
