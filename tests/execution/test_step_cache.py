@@ -119,7 +119,7 @@ def test_writers_readers_and_removers_do_not_harm_each_other(
     cache: StepCache, tmp_path: Path, start_python: Callable[..., Process], wait_until: Callable[..., None]
 ) -> None:
     home = str(tmp_path / "home")
-    acts = {"write": 60, "read": 100, "remove": 200}
+    acts = {"write": 15, "read": 30, "remove": 60}
     players = [
         start_python(PLAYER, home, tmp_path / f"{act}-{number}", act, times)
         for act, times in acts.items()
