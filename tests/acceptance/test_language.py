@@ -921,6 +921,7 @@ def test_every_variable_that_a_step_is_promised(world: World) -> None:
         "TAKO_EVENT_ID": "",
         "TAKO_IDEMPOTENCY_KEY": f"{result['run_id']}:org/lib:go:make",
         "TAKO_ATTEMPT": "1",
+        "TAKO_STEP_ATTEMPT": "1",
     }
     event = result["fan_outs"][0]["event_id"]
     (made,) = result["steps"][0]["artifacts"]
@@ -935,6 +936,7 @@ def test_every_variable_that_a_step_is_promised(world: World) -> None:
         "TAKO_EVENT_ID": event,
         "TAKO_IDEMPOTENCY_KEY": f"{event}:org/app:hear:env",
         "TAKO_ATTEMPT": "1",
+        "TAKO_STEP_ATTEMPT": "1",
         "TAKO_ARTIFACT_MY_WHEEL_PATH": made["path"],
         "TAKO_INPUT_MY_VERSION": "1 2",
         "TAKO_INPUT_YES": "true",

@@ -49,6 +49,10 @@ STEPS = st.builds(
     signal=st.none() | st.integers(1, 64),
     cached=st.booleans(),
     outputs=OUTPUTS,
+    message=TEXT,
+    attempt=st.integers(1, 9),
+    delay=SECONDS,
+    tolerated=st.booleans(),
 )
 RESULTS = st.builds(
     Result,
@@ -239,6 +243,11 @@ def test_a_line_that_is_no_frame_is_refused(said: bytes) -> None:
         line(DONE, status="great"),
         line(DONE, status=["success"]),
         line(DONE, seconds="1"),
+        line(DONE, delay=-1),
+        line(DONE, message=3),
+        line(DONE, attempt="1"),
+        line(DONE, attempt=True),
+        line(DONE, tolerated=1),
         line(DONE, seconds=-1),
         line(DONE, seconds=float("nan")),
         line(DONE, seconds=float("inf")),
