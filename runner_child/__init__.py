@@ -6,3 +6,5 @@ ENTRY = __file__.replace("__init__.py", "quick.py")
 """What a launcher on this machine starts instead of ``-m runner_child``: the same, sooner."""
 KEEPER = ENTRY.removesuffix("quick.py") + "keep.py"
 """The file that runs one command below a keeper."""
+SERVER = ENTRY.removesuffix("quick.py") + "serve.py"
+"""The file that keeps a step that was left running. A process is known for a keeper of one by this, in its command."""

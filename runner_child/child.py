@@ -12,7 +12,7 @@ import sys
 from runner_child.frames import Frames
 from runner_child.lifeline import end_with_parent, take_lifeline
 from tako.children.base import StepUpdate
-from tako.children.in_process import checkout_failure, retry_update, step_update
+from tako.children.in_process import checkout_failure, retry_update, service_update, step_update
 from tako.children.protocol import Hello
 from tako.clock import SystemClock
 from tako.errors import CheckoutError, LockTimeoutError, MachineError, TakoError, UsageError
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from tako.execution.event import Event
     from tako.execution.request import RunRequest
     from tako.execution.retry import StepAttempt
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import StepRecord
     from tako.secrets.run import RunSecrets
 
@@ -76,6 +77,8 @@ if TYPE_CHECKING:
         def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None: ...
 
         def step_ended(self, step: StepRecord) -> None: ...
+
+        def service_ended(self, end: ServiceEnd) -> None: ...
 
         def ended(self, request: RunRequest, state: ExecutionState, workspace: Workspace) -> None: ...
 
@@ -123,6 +126,11 @@ class _Observer:
         self._frames.step(step_update(step))
         if self._reader:
             self._reader.step_ended(step)
+
+    def service_ended(self, end: ServiceEnd) -> None:
+        self._frames.send(service_update(end))
+        if self._reader:
+            self._reader.service_ended(end)
 
     def event(self, event: Event) -> None:
         self._frames.send(event)
@@ -201,6 +209,8 @@ def _run(
             clock=stoppable,
             base_env=base_environment(os.environ),
             stops=stops,
+            # Run by hand, it is the root itself, and nobody goes on with it.
+            lifeline=stops.lost[0] if "TAKO_LIFELINE" in os.environ else None,
             attempt=attempt,
             log_limit=log_limit_from(os.environ),
             secrets=secrets,

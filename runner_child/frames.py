@@ -54,7 +54,7 @@ class Frames:
 
     def result(self, state: ExecutionState) -> None:
         """The last frame; outputs that do not fit are left to ``state.json``."""
-        result = Result(status=state.status, failure=state.failure, outputs=state.outputs)
+        result = Result(status=state.status, failure=state.failure, outputs=state.outputs, cached=state.cached)
         try:
             self.send(result)
         except ProtocolError:

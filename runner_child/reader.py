@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tako.config.model import StepSpec
     from tako.execution.request import RunRequest
     from tako.execution.retry import StepAttempt
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import ExecutionState, StepRecord
     from tako.execution.workspace import Workspace
 
@@ -34,6 +35,9 @@ class TerminalReader:
     def step_ended(self, step: StepRecord) -> None:
         if step.status != "suspended":
             self._line(f"  {MARKS.get(step.status, '·')} {step.id} ({took(step)})")
+
+    def service_ended(self, end: ServiceEnd) -> None:
+        self._line(f"  ■ {end.step} {end.describe()}")
 
     def ended(self, request: RunRequest, state: ExecutionState, workspace: Workspace) -> None:
         self._line(f"{state.status}: {request.label}, {duration(state.seconds)}; logs in {workspace.path}/logs")

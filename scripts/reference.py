@@ -29,12 +29,10 @@ HANDLER = f"{STEP}.on_failure[]"
 """A step again, with its own fields but those that a handler cannot have: it needs no tables of its own."""
 
 REFUSED_IN = {
-    "": refusals.TOP,
     "workflows.NAME": refusals.WORKFLOW,
     "workflows.NAME.resources": refusals.RESOURCES,
     STEP: refusals.STEP,
     HANDLER: refusals.STEP,
-    "artifacts.NAME": refusals.ARTIFACT,
 }
 
 _SHOWN = 70
@@ -68,6 +66,7 @@ PLACES = (
     Place("The `with` of `tako/fan-out@v1`", f"{STEP}.with(tako/fan-out@v1)", "fan-out"),
     Place("The `retry` of a fan-out", f"{STEP}.with(tako/fan-out@v1).retry", "fan-out"),
     Place("The `with` of `tako/poll@v1`", f"{STEP}.with(tako/poll@v1)", "poll"),
+    Place("A dependent", "dependents[]", "repository"),
     Place("A subscription", "subscriptions[]", "subscription"),
 )
 

@@ -6,20 +6,22 @@ gateway by a library; or it is an orphan that was adopted (``tako.family``): wha
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 
 # Not threading's: importing that would take every child 10 ms.
 from _thread import allocate_lock
 
+from runner_child import SERVER
 from tako import family
+from tako.family import Relative
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tako.clock import Clock
-    from tako.family import Relative
 
 LEFTOVER_GRACE_SECONDS = 0.5
 """Between asking what was left running to end (SIGTERM) and forcing it (SIGKILL)."""
@@ -40,6 +42,7 @@ class Household:
         self._lock = allocate_lock()
         self._started: set[int] = set()
         self._strangers: frozenset[int] | None = None
+        self._spares_services = False
 
     def open(self) -> None:
         """Children that are there at first are somebody else's, as after ``exec`` in a shell with jobs."""
@@ -75,7 +78,32 @@ class Household:
             return []
         group = os.getpgrp()
         spared |= {pid for pid in children if pid not in spared and family.group_of(pid) == group}
+        if self._spares_services:
+            spared |= {pid for pid in children if pid not in spared and _serves(pid)}
         return family.reap(children, spared)
+
+    def spare_services(self) -> None:
+        """From now on, there may be keepers of services among the orphans, which are none.
+
+        Not before it is said: to look at each takes time in which one that forks again and again is another.
+        """
+        self._spares_services = True
+
+    def services(self) -> dict[int, str]:
+        """The children that keep a step that was left running, adopted or not: pids to the files of their records.
+
+        They are no orphans: what started them may end before they do.
+        """
+        return {pid: record for pid in family.own_children() if (record := _serves(pid))}
+
+
+def _serves(pid: int) -> str:
+    """Of a keeper of a service, the file of its record; empty for any other process, and for one that has ended."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
+        words = file.read().split(b"\0")
+        if os.fsencode(SERVER) in words:
+            return os.fsdecode(words[words.index(os.fsencode(SERVER)) + 1])
+    return ""
 
 
 household = Household()
@@ -171,4 +199,4 @@ def thaw() -> None:
 
 
 def _all_below() -> list[Relative]:
-    return family.descendants([*household.at_work(), *household.orphans()])
+    return family.descendants([*household.at_work(), *household.orphans(), *household.services()])

@@ -24,8 +24,9 @@ def host_and_port(url: str) -> tuple[str, str]:
     for end in "/?#":
         rest = rest.partition(end)[0]
     if rest.startswith("["):
-        host, _, after = rest[1:].partition("]")
-        return host, after.removeprefix(":") if after else "80"
+        host, closed, after = rest[1:].partition("]")
+        port = after.removeprefix(":") if after.startswith(":") else "" if after else "80"
+        return host, port if closed else ""
     # What stands before an at sign is a user's name, which would hide the real host from a reader.
     host, colon, port = rest.partition(":")
     return host, port if colon else "80"

@@ -128,6 +128,7 @@ class Processes:
         self._clock = clock or SystemClock()
         self._adopts = adopts and family.adopt_orphans()
         self._reap_at = 0.0
+        self._lifeline: int | None = None
         if self._adopts:
             household.open()
         _keep_inherited_descriptors()
@@ -351,6 +352,31 @@ class Processes:
             looks = 1 if in_order else _LOOKS
             return end_all(adopted, self._clock, force=force, none_left=is_alone, looks=looks)
         return end_all(lambda: _members(process), self._clock, force=force)
+
+    def lifeline(self) -> int:
+        """A descriptor that becomes readable, for whoever has it as its stdin, when this process has ended."""
+        if self._lifeline is None:
+            # The other end stays open as long as this process is there, however it ends.
+            self._lifeline = self.pipe("a lifeline")[0]
+        return self._lifeline
+
+    def reap(self, pid: int) -> None:
+        """Take note of the end of a process that was started here, or adopted, and that nobody waits for."""
+        with contextlib.suppress(ChildProcessError):
+            if os.waitpid(pid, os.WNOHANG)[0]:
+                household.left(pid)
+
+    def spare_services(self) -> None:
+        """Take no keeper of a service for an orphan, from now on: one of a child may be left running."""
+        household.spare_services()
+
+    def services(self) -> dict[int, str]:
+        """The keepers of services that are children of this process: pids to the files of their records."""
+        return household.services()
+
+    def end_orphans(self) -> int:
+        """End at once what nobody waits for below this process; returns how many processes that were."""
+        return end_all(adopted, self._clock, force=True) if self._adopts else 0
 
     def kill_all(self) -> None:
         """Kill everything below this process: for one that is about to end itself."""

@@ -41,6 +41,8 @@ class Chosen:
     strict: bool = False
     idempotency_retention: float | None = None
     """In seconds."""
+    cache_limit: int | None = None
+    """In bytes."""
     secret_commands: Mapping[str, str] = {}
     """What prints the values of secrets, by their names; only the user's own file can say so."""
     retention: Retention = Retention()
@@ -98,6 +100,7 @@ KEYS = (
     Key("max_crashes", "TAKO_MAX_CRASHES", _count, "5"),
     Key("strict", "TAKO_STRICT", as_boolean, "true"),
     Key("idempotency_retention", "TAKO_IDEMPOTENCY_RETENTION", _duration, "24h"),
+    Key("cache_limit", "TAKO_CACHE_LIMIT", _size, "5Gi"),
     Key("retention.older_than", "TAKO_RETENTION_OLDER_THAN", parse_age, "7d"),
     Key("retention.keep_failed", "TAKO_RETENTION_KEEP_FAILED", as_boolean, "true"),
     Key("retention.automatic", "TAKO_RETENTION_AUTOMATIC", as_boolean, "true"),

@@ -10,6 +10,7 @@ import os
 import signal
 
 from tako.clock import SystemClock
+from tako.execution.cache_limit import DEFAULT_LIMIT
 from tako.execution.retention import Retention
 from tako.execution.workspace import root_workspace
 from tako.process import Processes
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from tako.fanout.result import TreeResult
     from tako.repos.cache import RepoCache
     from tako.signals import Stops
+    from tako.steps.base import Gate
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -71,6 +73,8 @@ class Settings:
     """Where the values of secrets come from."""
     idempotency_retention: float | None = None
     """How many seconds an outcome answers for its idempotency key; None for the default."""
+    cache_limit: int = DEFAULT_LIMIT
+    """Bytes of the step cache that `tako cache prune` leaves."""
 
 
 def settings_from(
@@ -108,6 +112,7 @@ def settings_from(
         max_crashes=chosen.max_crashes if max_crashes is None else max_crashes,
         retention=chosen.retention,
         idempotency_retention=chosen.idempotency_retention,
+        cache_limit=DEFAULT_LIMIT if chosen.cache_limit is None else chosen.cache_limit,
         secrets=Sources(
             file=secrets_file or environment.get(FILE_VARIABLE) or None,
             environment=environment,
@@ -130,6 +135,8 @@ class Wiring:
         self.settings = settings
         self.clock = SystemClock()
         self.processes = Processes(self.clock, adopts=True)
+        self.gate: Gate | None = None
+        """Whom to ask before each of a root's own steps."""
         self.secrets = SecretStore(settings.secrets, self.processes)
         self.git = Git(self.processes, hidden=self.secrets.hidden)
 
@@ -233,7 +240,7 @@ class Wiring:
         deliveries = Deliveries(self.settings.home, lambda: self.ledger(say), say=say)
         try:
             executor = self._make_executor(journal, deliveries, observer, echo, rerun_from)
-            with self._signals(executor):
+            with self._signals(executor), self._services_end(workspace, say):
                 yield executor
         finally:
             deliveries.close()
@@ -250,9 +257,11 @@ class Wiring:
         from tako.children.executor import ChildWorkflowExecutor
         from tako.children.factory import ChildRunnerFactory
         from tako.children.launchers.local import LocalLauncher
+        from tako.execution.services import ServicesOfChildren
         from tako.fanout.breaker import Breaker
         from tako.fanout.executor import FanOutExecutor
 
+        services = ServicesOfChildren(self.processes, self.clock)
         settings = self.settings
         env = settings.environment
         chaos = {"TAKO_CHAOS": settings.chaos} if settings.chaos else {}
@@ -265,6 +274,7 @@ class Wiring:
                 clock=self.clock,
                 log_limit=settings.log_limit,
                 secrets=self.secrets,
+                services=services,
             ),
             cap=settings.cap,
             journal=journal,
@@ -272,6 +282,7 @@ class Wiring:
             observer=observer,
             breaker=Breaker() if settings.max_crashes is None else Breaker(settings.max_crashes),
             deliveries=deliveries,
+            abandon=services.ask_to_end,
             on_plan=self._hide_secrets,
         )
 
@@ -279,6 +290,19 @@ class Wiring:
         """Keep what the workflows of a plan declare from all that does not name it."""
         for planned in plan.runs:
             self.secrets.hide(planned.request.workflow.secrets)
+
+    @contextlib.contextmanager
+    def _services_end(self, workspace: Workspace, say: Callable[[str], object]) -> Iterator[None]:
+        """Let no service of a tree outlive it: those of runs that waited when it ended are still there."""
+        from tako.execution.services import ServicesOfChildren
+
+        try:
+            yield
+        finally:
+            for record in ServicesOfChildren(self.processes, self.clock).end(workspace):
+                step_id = os.path.basename(record).removesuffix(".json")
+                run_id = os.path.basename(os.path.dirname(os.path.dirname(record)))
+                say(f"■ step '{step_id}' of {run_id} was still running and was stopped")
 
     def _root_runner(self, echo: Callable[[str, bytes], object] | None, *, rerun_from: str | None) -> InProcessRunner:
         from tako.children.in_process import InProcessRunner
@@ -296,6 +320,7 @@ class Wiring:
             on_step=self._faults(),
             rerun_from=rerun_from,
             secrets=self.secrets.of_run,
+            gate=self.gate,
         )
 
     def run_alone(
@@ -312,7 +337,7 @@ class Wiring:
         with self.owning(workspace), contextlib.closing(Journal(workspace.journal, self.clock)) as journal:
             runner = self._root_runner(echo, rerun_from=None)
             executor = AloneExecutor(runner=runner, journal=journal, clock=self.clock, observer=observer)
-            with self._signals(executor):
+            with self._signals(executor), self._services_end(workspace, observer.told):
                 return executor.run(request, workspace)
 
     def _faults(self) -> Callable[[str], object] | None:

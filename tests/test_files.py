@@ -42,12 +42,6 @@ def test_a_written_file_replaces_the_old_one_and_leaves_nothing_beside_it(tmp_pa
 
 
 @pytest.mark.parametrize("durable", [True, False])
-def test_a_written_file_has_the_permissions_that_were_asked_for(tmp_path: Path) -> None:
-    path = tmp_path / "file"
-    files.atomic_write(str(path), b"x", mode=0o751)
-    assert path.stat().st_mode & 0o777 == 0o751
-
-
 def test_a_file_in_the_current_directory_can_be_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
 ) -> None:
@@ -98,6 +92,12 @@ def test_a_full_disk_leaves_the_old_file_and_says_what_to_do(tmp_path: Path, mon
     assert "free some space" in caught.value.cure
     assert target.read_bytes() == b"old"
     assert names(tmp_path) == ["file"]
+
+
+def test_a_written_file_has_the_permissions_that_were_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    files.atomic_write(str(path), b"x", mode=0o751)
+    assert path.stat().st_mode & 0o777 == 0o751
 
 
 def test_a_short_write_is_completed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ SAID: Mapping[str, tuple[str, Any]] = {
     "max_crashes": ("7", 7),
     "strict": ("true", True),
     "idempotency_retention": ("2d", 2 * DAY),
+    "cache_limit": ("2Gi", 2 * 1024**3),
     "retention.older_than": ("2d", 2 * DAY),
     "retention.keep_failed": ("true", True),
     "retention.automatic": ("true", True),

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.benchmarks.crash import bench_crash
+from scripts.benchmarks.load import bench_load
 from scripts.benchmarks.mask import bench_mask
 from scripts.benchmarks.resume import bench_resume
 from scripts.benchmarks.runs import bench_child, bench_memory, bench_scale
@@ -66,6 +67,12 @@ def _of_runs(command: Callable[[str, str, Act], Callable[..., object]]) -> None:
         "resume",
         "until the one child of 1,001 that had failed starts again",
         lambda scratch, given: bench_resume(scratch, given.rounds),
+    )
+    option("-r", dest="rounds", type=int, default=5)
+    option = command(
+        "load",
+        "a tako.yml of 1,000 lines, and 1,000 small ones",
+        lambda scratch, given: bench_load(scratch, given.rounds),
     )
     option("-r", dest="rounds", type=int, default=5)
     command(

@@ -16,6 +16,7 @@ from tako.clock import SystemClock
 from tako.config.model import StepSpec, WorkflowSpec
 from tako.execution.request import RunRequest
 from tako.execution.runner import Runner
+from tako.execution.service import ServiceEnd
 from tako.execution.state import SUCCESS
 from tako.execution.workspace import Workspace
 from tako.process import Processes
@@ -144,6 +145,8 @@ class _Nobody:
     def step_retrying(self, spec: object, attempt: object, delay: float) -> None: ...
 
     def step_ended(self, step: object) -> None: ...
+
+    def service_ended(self, end: ServiceEnd) -> None: ...
 
     def event(self, event: object) -> None: ...
 

@@ -20,6 +20,7 @@ from tako.execution.failure import STEP_FAILED, Failure
 from tako.execution.request import Ancestor, RunRequest, write_request
 from tako.execution.retry import StepAttempt
 from tako.execution.runner import Runner
+from tako.execution.service import ServiceEnd
 from tako.execution.state import SUCCESS, ExecutionState, StepRecord, write_state
 from tako.execution.workspace import Workspace, root_workspace
 from tako.fanout.history import read_history
@@ -70,6 +71,9 @@ class _Nobody:
         pass
 
     def step_ended(self, step: StepRecord) -> None:
+        pass
+
+    def service_ended(self, end: ServiceEnd) -> None:
         pass
 
     def event(self, event: Event) -> None:

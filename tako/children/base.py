@@ -66,7 +66,7 @@ class StepUpdate:
 
     id: str
     status: str
-    """``running``, ``retrying``, or a step record's status."""
+    """``running``, ``retrying``, a step record's status; of one that was left running also how that ended."""
     seconds: float = 0.0
     exit_code: int | None = None
     signal: int | None = None
@@ -79,6 +79,8 @@ class StepUpdate:
     """Of one that is tried again: the seconds until then."""
     tolerated: bool = False
     """Whether the run goes on though it has failed."""
+    cached: bool = False
+    """Whether it was not run: what it came to was in the step cache."""
 
 
 @record
@@ -96,3 +98,5 @@ class ChildResult:
     """By step id."""
     delivered_by: str | None = None
     """The run that did the work, if it was another one, with the same idempotency key."""
+    cached: tuple[str, ...] = ()
+    """The ids of the steps that came from the step cache."""

@@ -12,7 +12,7 @@ from tako.children.judge import Evidence, judge
 from tako.errors import MachineError, SecretError, SpawnError, StateError
 from tako.execution.failure import NOT_STARTED, PROTOCOL, SECRET_MISSING, Failure, failure_of_machine
 from tako.execution.memory import kills_for_memory
-from tako.execution.state import read_state
+from tako.execution.state import SUSPENDED, read_state
 from tako.execution.workspace import discard_checkout
 from tako.log_file import DEFAULT_LOG_LIMIT, LazyLog
 from tako.records import replace
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tako.children.factory import ChildRunnerFactory
     from tako.children.launchers.base import Launcher
     from tako.clock import Clock
+    from tako.execution.services import ServicesOfChildren
     from tako.process import Outcome
     from tako.secrets.run import RunSecrets
     from tako.secrets.store import SecretStore
@@ -37,7 +38,7 @@ class ChildWorkflowExecutor:
     """A ``WorkflowRunner`` whose children are processes that a launcher starts.
 
     ``log_limit`` is the most bytes that what a child's own process says has on the disk. ``secrets`` has the values of
-    those that children's workflows declare.
+    those that children's workflows declare. ``services`` knows of what they leave running.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class ChildWorkflowExecutor:
         factory: ChildRunnerFactory,
         clock: Clock,
         log_limit: int | None = None,
+        services: ServicesOfChildren | None = None,
         secrets: SecretStore | None = None,
     ) -> None:
         self._secrets = secrets
@@ -54,6 +56,7 @@ class ChildWorkflowExecutor:
         self._factory = factory
         self._clock = clock
         self._log_limit = log_limit
+        self._services = services
         self._stop = StopSignal()
         self._force = StopSignal()
         self._cancels: dict[str, StopSignal] = {}
@@ -79,6 +82,9 @@ class ChildWorkflowExecutor:
         """Run a child until it has ended or waits; see ``WorkflowRunner``."""
         began = self._clock.monotonic()
         hearing = Hearing(request, listener, self._clock)
+        serves = any(step.long_running for step in request.run.workflow.steps)
+        if serves and self._services is not None:
+            self._services.expect()
         try:
             directory = patiently(lambda: self._factory.prepare(request), self._clock)
             secrets = self._secrets_of(request)
@@ -108,7 +114,11 @@ class ChildWorkflowExecutor:
         if secrets and result.status == "failed":
             # What a step was writing to when the child was killed.
             request.workspace.forget_outputs()
-        return self._complete(request, hearing, result)
+        result = self._complete(request, hearing, result)
+        if serves and self._services is not None and result.status != SUSPENDED:
+            # One that ended in good order has done that itself.
+            self._services.end(request.workspace)
+        return result
 
     def _never_started(self, began: float, failure: Failure) -> ChildResult:
         return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)

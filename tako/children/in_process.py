@@ -25,10 +25,11 @@ if TYPE_CHECKING:
     from tako.config.model import StepSpec
     from tako.execution.event import Event
     from tako.execution.retry import StepAttempt
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import ExecutionState, StepRecord
     from tako.process import Processes
     from tako.secrets.run import RunSecrets
-    from tako.steps.base import Step
+    from tako.steps.base import Gate, Step
 
 
 class InProcessRunner:
@@ -52,10 +53,12 @@ class InProcessRunner:
         on_step: Callable[[str], object] | None = None,
         rerun_from: str | None = None,
         secrets: Callable[[tuple[str, ...]], RunSecrets] = lambda _names: NO_SECRETS,
+        gate: Gate | None = None,
     ) -> None:
         """``on_step`` is called with the id of each step that begins. ``rerun_from`` is the first step to run again.
 
         ``secrets`` finds those that a workflow declares, by their names; it may raise ``SecretError``.
+        ``gate`` is asked before each step.
         """
         self._step_kind = step_kind
         self._checkout = checkout
@@ -66,6 +69,7 @@ class InProcessRunner:
         self._echo = echo
         self._on_step = on_step
         self._rerun_from = rerun_from
+        self._gate = gate
         self._secrets = secrets
         self._stop = StopSignal()
         self._force = StopSignal()
@@ -113,6 +117,7 @@ class InProcessRunner:
                 attempt=request.attempt,
                 log_limit=self._log_limit,
                 echo=self._echo,
+                gate=self._gate,
                 secrets=secrets,
             ),
             step_kind=self._step_kind,
@@ -154,6 +159,9 @@ class RelayedRun:
     def step_ended(self, step: StepRecord) -> None:
         self._listener.child_step(self._run_id, step_update(step))
 
+    def service_ended(self, end: ServiceEnd) -> None:
+        self._listener.child_step(self._run_id, service_update(end))
+
     def event(self, event: Event) -> None:
         if not event.waiting:
             self._listener.child_event(self._run_id, event)
@@ -176,9 +184,22 @@ def step_update(step: StepRecord) -> StepUpdate:
         exit_code=failure.exit_code if failure else None,
         signal=failure.signal if failure else None,
         outputs=step.outputs,
+        cached=step.cached,
         message=failure.headline if failure else "",
         attempt=len(step.attempts) + 1,
         tolerated=step.tolerated,
+    )
+
+
+def service_update(end: ServiceEnd) -> StepUpdate:
+    """What is reported of a step that was left running, when that has ended."""
+    return StepUpdate(
+        id=end.step,
+        status=end.how,
+        seconds=end.seconds,
+        exit_code=end.exit_code,
+        signal=end.signal,
+        message=end.describe(),
     )
 
 
@@ -202,5 +223,10 @@ def result_of(state: ExecutionState, seconds: float) -> ChildResult:
         raise StateError(f"the run {state.run_id} returned while it was running")
     waiting = state.steps[-1].emitted if state.status == SUSPENDED else None
     return ChildResult(
-        status=state.status, seconds=seconds, failure=state.failure, event=waiting, outputs=state.outputs
+        status=state.status,
+        seconds=seconds,
+        failure=state.failure,
+        event=waiting,
+        outputs=state.outputs,
+        cached=state.cached,
     )

@@ -66,6 +66,7 @@ def judge(conversation: Conversation, evidence: Evidence, *, seconds: float) -> 
             failure=failed,
             event=conversation.waiting,
             outputs=result.outputs or {},
+            cached=result.cached,
         )
     failure = evidence.overdue or _crash(evidence)
     if not evidence.directory_is_there:

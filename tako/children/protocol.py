@@ -5,11 +5,12 @@ frame  when                         fields
 ====== ============================ ===========================================================================
 hello  first                        ``protocol``, ``run_id``, ``pid``
 step   a step starts, is tried      ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``,
-       again or ends                ``message``, ``attempt``, ``delay``, ``tolerated``
+       again or ends                ``message``, ``attempt``, ``delay``, ``tolerated``, ``cached``
 event  a fan-out step emitted       ``event``, which says whether the emitter waits
 note   a reader should know it      ``text``, a line: what the child waits for, and who holds that
 result last, exactly once           ``status`` (success, failed, suspended), ``failure``, ``outputs``: by step, or
-                                    null if they are too many for a frame and are in ``state.json`` only
+                                    null if they are too many for a frame and are in ``state.json`` only; ``cached``,
+                                    the ids of the steps that came from the step cache
 ====== ============================ ===========================================================================
 
 A frame has at most 1 MiB, an event's payload at most 100 levels. Whatever breaks these rules is a ``ProtocolError``:
@@ -24,6 +25,7 @@ from tako.children.base import StepUpdate
 from tako.errors import ProtocolError
 from tako.execution.event import Event, event_from_data
 from tako.execution.failure import Failure, failure_from_data
+from tako.execution.service import EXITED, LOST, STOPPED
 from tako.records import record, to_data
 
 TYPE_CHECKING = False
@@ -43,7 +45,7 @@ MAX_NOTE = 1000
 MAX_SECONDS = 1e12
 """Duration of a step: no clock goes further, and infinity is not a duration."""
 
-STEP_STATUSES = ("running", "retrying", "success", "failed", "skipped", "suspended")
+STEP_STATUSES = ("running", "retrying", "success", "failed", "skipped", "suspended", STOPPED, EXITED, LOST)
 RESULT_STATUSES = ("success", "failed", "suspended")
 
 
@@ -59,6 +61,7 @@ class Result:
     status: str
     failure: Failure | None = None
     outputs: Mapping[str, Mapping[str, str]] | None = None
+    cached: tuple[str, ...] = ()
 
 
 @record
@@ -190,8 +193,9 @@ def _step(body: dict[str, Any]) -> StepUpdate:
         raise ValueError("exit_code or signal is not a number")
     if not isinstance(body.get("message", ""), str) or type(body.get("attempt", 1)) is not int:
         raise ValueError("message is not text, or attempt is not a number")
-    if not isinstance(body.get("tolerated", False), bool):
-        raise ValueError("tolerated is neither true nor false")
+    for flag in ("tolerated", "cached"):
+        if not isinstance(body.get(flag, False), bool):
+            raise ValueError(f"{flag} is neither true nor false")
     return StepUpdate(**{**body, "outputs": _texts(body["outputs"])})
 
 
@@ -229,7 +233,11 @@ def _result(body: dict[str, Any]) -> Result:
     outputs = body["outputs"]
     if outputs is not None:
         outputs = {step: _texts(values) for step, values in outputs.items()}
-    return Result(**{**body, "failure": failure_from_data(body["failure"]), "outputs": outputs})
+    cached = body.get("cached", [])
+    if not isinstance(cached, list) or not all(isinstance(step, str) for step in cached):
+        raise ValueError("cached is no list of steps")
+    failure = failure_from_data(body["failure"])
+    return Result(**{**body, "failure": failure, "outputs": outputs, "cached": tuple(cached)})
 
 
 def _texts(values: Any) -> dict[str, str]:

@@ -134,7 +134,14 @@ def redeliver(
     wiring = make_wiring(cache_dir=cache_dir, cap=cap, secrets_file=secrets_file, working_in=".")
     wiring.secrets.open()
     event = _find(wiring, event_id).event
-    request = request_of(event, run_id=new_run_id(wiring.clock), directory=wiring.settings.home, subscriber=subscriber)
+    cached = wiring.discovery().repositories()
+    request = request_of(
+        event,
+        run_id=new_run_id(wiring.clock),
+        directory=wiring.settings.home,
+        subscriber=subscriber,
+        source=next((each.config for each in cached if each.identity == event.source), None),
+    )
     # The question that the run itself will ask; asked now too, since a run that reaches nobody is not what is wanted.
     trial = replace(event, run_id=request.run_id, step_id=request.workflow.steps[0].id)
     if not wiring.orchestrator().plan(trial, request).runs:

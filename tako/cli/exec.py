@@ -46,8 +46,10 @@ Examples:
   tako exec release --dry-run
   tako exec release --json > result.json
   tako exec --resume @latest
+  tako exec release --no-cache
   tako exec release --strict-env CI,LC_ALL
   tako exec release --secrets-file ~/.secrets.env
+  tako exec release --debug
   tako exec release --chaos kill-child@test,0.2
 """
 
@@ -85,6 +87,7 @@ CHAOS_HELP = (
     "--idempotent", is_flag=True,
     help="Give every event without an idempotency key one, made of what it says: the same is delivered once in 24h.",
 )  # fmt: skip
+@click.option("--no-cache", is_flag=True, help="Run every step, whatever the step cache knows, and put nothing there.")
 @click.option("--chaos", "faults", multiple=True, metavar="KIND@STEP[,P]", help=CHAOS_HELP)
 @click.option(
     "--resume", "run_id", metavar="RUN_ID", shell_complete=complete_runs,
@@ -93,6 +96,10 @@ CHAOS_HELP = (
 @click.option("--failed-only", is_flag=True, help="With --resume: leave a run that failed after it triggered others.")
 @click.option("--accept-drift", is_flag=True, help="With --resume: go on though workflows or commits have changed.")
 @click.option("--rerun-from", metavar="STEP", help="With --resume: run your own workflow again from this step on.")
+@click.option(
+    "--debug", is_flag=True,
+    help="At a terminal: show each step of WORKFLOW before it runs, and ask: run, skip, shell, continue or quit.",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print what would run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show what the steps print, and the steps of children.")
@@ -110,11 +117,13 @@ def exec_(
     secrets_file: str | None,
     max_crashes: int | None,
     idempotent: bool,
+    no_cache: bool,
     faults: tuple[str, ...],
     run_id: str | None,
     failed_only: bool,
     accept_drift: bool,
     rerun_from: str | None,
+    debug: bool,
     dry_run: bool,
     as_json: bool,
     verbose: bool,
@@ -136,9 +145,20 @@ def exec_(
         working_in=root or ".",
     )
     wiring.secrets.open()
+    if debug:
+        from tako.cli.debug import Debugger, require_terminal
+
+        require_terminal(as_json=as_json, dry_run=dry_run)
+        wiring.gate, verbose = Debugger(wiring.processes), True
     if run_id is not None:
         _refuse_with_resume(
-            workflow=workflow, root=root, repo=repo, inputs=given, idempotent=idempotent, dry_run=dry_run
+            workflow=workflow,
+            root=root,
+            repo=repo,
+            inputs=given,
+            idempotent=idempotent,
+            no_cache=no_cache,
+            dry_run=dry_run,
         )
         wanted = Wanted(failed_only=failed_only, accept_drift=accept_drift, rerun_from=rerun_from)
         return _resume(wiring, run_id, wanted, as_json=as_json, verbose=verbose)
@@ -159,7 +179,7 @@ def exec_(
         return _dry_run(wiring, target, spec, inputs, as_json=as_json)
     require_secrets(wiring, spec, inputs)
     wiring.end_left_behind(lambda text: say(f"{text}\n"))
-    request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent)
+    request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent, no_cache=no_cache)
     say(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None))
     return run_request(wiring, request, as_json=as_json, verbose=verbose)
 
@@ -181,9 +201,10 @@ def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json:
 
     state_path = root_workspace(wiring.settings.home, request.run_id).state
     # A run whose checkout could not be made has none.
-    steps = read_state(state_path).steps if os.path.exists(state_path) else ()
+    state = read_state(state_path) if os.path.exists(state_path) else None
+    own = (state.steps, state.services) if state is not None else ((), ())
     say(failures(result))
-    show(json.dumps(result_data(result, request, steps), indent=2) + "\n" if as_json else summary(result, steps))
+    show(json.dumps(result_data(result, request, *own), indent=2) + "\n" if as_json else summary(result, *own))
     return _exit_code(result)
 
 
@@ -224,9 +245,9 @@ def _refuse_with_resume(**given: Any) -> None:
     """What a resumed run has already. Raises ``UsageError``."""
     wrong = [name for name, value in given.items() if value]
     if wrong:
-        names = {"workflow": "the workflow's name", "dry_run": "--dry-run", "inputs": "inputs"}
+        names = {"workflow": "the workflow's name", "inputs": "inputs"}
         raise UsageError(
-            f"--resume does not go with {names.get(wrong[0], f'--{wrong[0]}')}",
+            f"--resume does not go with {names.get(wrong[0], '--' + wrong[0].replace('_', '-'))}",
             cure="a run goes on with what it was started with; `tako exec --resume RUN_ID` is enough",
         )
 

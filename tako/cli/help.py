@@ -11,7 +11,8 @@ Usage: tako [OPTIONS] COMMAND [ARGS]...
   every repository that subscribed to its event runs as a child.
 
 Commands:
-  artifacts   Build the artifacts that a repository declares.
+  artifacts   Build what a repository makes; install it in another one.
+  cache       Show and remove what cached steps came to.
   cancel      Stop a run that is alive, or one of the runs that it triggered.
   completion  Print the completion script for a shell.
   events      Show what was delivered to whom; deliver it once more.

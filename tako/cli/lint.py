@@ -18,16 +18,18 @@ from tako.steps.registry import known
 
 CONFIG_FILE = "tako.yml"
 
-EPILOG = """\b
+EPILOG = (
+    "\b\nRules, each silenced by a comment `# tako-lint: ignore[rule]` on its line:\n"
+    + "".join(f"  {rule:<24}{meaning}\n" for rule, meaning in RULES.items())
+    + """
+\b
 Examples:
   tako lint
   tako lint --strict ../go-lib ../py-lib/tako.yml
   tako lint --diff
   tako lint --fix
-
-\b
-Rules, each silenced by a comment `# tako-lint: ignore[rule]` on its line:
-""" + "".join(f"  {rule:<24}{meaning}\n" for rule, meaning in RULES.items())
+"""
+)
 
 
 @click.command(epilog=EPILOG)

@@ -13,6 +13,7 @@ from tako.stdio import say, show, silence
 
 COMMANDS = {
     "artifacts": "tako.cli.artifacts:artifacts",
+    "cache": "tako.cli.cache:cache",
     "cancel": "tako.cli.cancel:cancel",
     "completion": "tako.cli.completion:completion",
     "events": "tako.cli.events:events",

@@ -144,11 +144,16 @@ class Usage:
 
 def step_at(steps: Sequence[StepSpec], state: ExecutionState) -> str | None:
     """The step that a run is at, or waits at; None if it is between its last one and its end."""
-    if state.steps and state.steps[-1].status == SUSPENDED:
-        return state.steps[-1].id
-    if state.status != RUNNING or len(state.steps) >= len(steps):
+    last = state.steps[-1] if state.steps else None
+    if last is not None and last.status == SUSPENDED:
+        return last.id
+    if state.status != RUNNING:
         return None
-    return steps[len(state.steps)].id
+    if last is not None and not last.is_done:
+        # It has failed, and what is to run then does.
+        handlers = next((step.on_failure for step in steps if step.id == last.id), ())
+        return handlers[len(last.handlers)].id if len(last.handlers) < len(handlers) else None
+    return steps[len(state.steps)].id if len(state.steps) < len(steps) else None
 
 
 def children_told(outcomes: Iterable[ChildOutcome]) -> str:

@@ -144,5 +144,12 @@ def _renewed(run: RestoredRun, now: tuple[RepoConfig | None, str | None]) -> Res
             where=request.source,
             cure="bring it back, or start a new run",
         )
-    renewed = replace(request, workflow=workflow, commit=commit, artifacts=config.artifacts, events=config.events)
+    renewed = replace(
+        request,
+        workflow=workflow,
+        commit=commit,
+        artifacts=config.artifacts,
+        events=config.events,
+        dependents=config.dependents,
+    )
     return replace(run, request=renewed, fresh=request.private, waits_for=None if request.private else run.waits_for)

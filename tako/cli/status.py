@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 
@@ -11,18 +12,21 @@ from tako.cli.runs import NEVER_BEGUN, complete_runs, find_begun, root_runs
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import StateError
-from tako.execution.state import RUNNING, SUSPENDED
+from tako.execution.state import RUNNING, SUSPENDED, read_state
 from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
 from tako.fanout.history import RETRYING, WAITING, History, read_history
 from tako.locks import is_held
 from tako.records import replace
-from tako.report.data import outcome_data
+from tako.report.data import outcome_data, service_data, step_data
+from tako.report.steps import noteworthy_lines, service_lines, step_lines
+from tako.report.summary import MAX_DETAILED
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import failure_title
 from tako.stdio import say, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tako.execution.state import ExecutionState
     from tako.fanout.result import ChildOutcome
 
 EPILOG = """\b
@@ -50,6 +54,7 @@ def status(run_id: str | None, as_json: bool) -> int:
     history = read_history(workspace)
     state = outcome_word(history, workspace)
     history = replace(history, outcomes=tuple(as_of_now(run, state, wiring.clock.now()) for run in history.outcomes))
+    own = _state_of(workspace)
     if as_json:
         data = {
             "run_id": run_id,
@@ -57,6 +62,8 @@ def status(run_id: str | None, as_json: bool) -> int:
             "repository": history.request.repo,
             "workflow": history.request.workflow.name,
             "duration_seconds": history.seconds,
+            "steps": [step_data(step) for step in own.steps] if own else [],
+            "services": [service_data(end) for end in own.services] if own else [],
             "runs": [outcome_data(outcome) for outcome in history.outcomes],
         }
         show(json.dumps(data, indent=2) + "\n")
@@ -121,11 +128,35 @@ def _list(home: str, *, as_json: bool) -> int:
     return 0
 
 
+def _state_of(workspace: Workspace) -> ExecutionState | None:
+    """How far a run came; None if it has not begun, or nothing readable tells."""
+    if not os.path.exists(workspace.state):
+        return None
+    with contextlib.suppress(StateError):
+        return read_state(workspace.state)
+    return None
+
+
+def _steps(history: History) -> list[str]:
+    """The root's steps, and of the runs that it triggered those steps of which there is more to tell."""
+    root, *others = history.outcomes
+    state = _state_of(Workspace(root.workspace))
+    lines = [] if state is None else [*(line for step in state.steps for line in step_lines(step))]
+    lines += [] if state is None else service_lines(state.services)
+    for outcome in others[:MAX_DETAILED]:
+        state = _state_of(Workspace(outcome.workspace))
+        told = noteworthy_lines(state) if state is not None else []
+        if told:
+            lines += [f"{outcome.repo}:{outcome.workflow}:", *told]
+    return lines
+
+
 def _tree_text(run_id: str, history: History, state: str) -> list[str]:
     took = f", {duration(history.seconds)}" if history.seconds is not None else ""
     totals = ", ".join(f"{count} {word}" for word, count in sorted(count_by_status(history.outcomes[1:]).items()))
     lines = [f"{run_id}: {state}{took}" + (f"; triggered: {totals}" if totals else "")]
     lines += [f"  {line}" for line in render_tree(history.outcomes, history.causes)]
+    lines += _steps(history)
     for outcome in history.outcomes:
         label = f"{outcome.repo}:{outcome.workflow}"
         lines += [f"{label}: try {each.number}: {failure_title(each.failure)}" for each in outcome.attempts]

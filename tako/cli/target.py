@@ -122,6 +122,7 @@ def root_request(wiring: Wiring, target: Target, workflow: WorkflowSpec, inputs:
         config_path=target.config.path,
         artifacts=target.config.artifacts,
         events=target.config.events,
+        dependents=target.config.dependents,
     )
 
 

@@ -32,6 +32,7 @@ def config(root: schema.Root, path: str, line: Line) -> model.RepoConfig:
         subscriptions=tuple(
             _subscription(index, subscription, line) for index, subscription in enumerate(root.subscriptions)
         ),
+        dependents=tuple(_dependent(index, dependent, line) for index, dependent in enumerate(root.dependents)),
     )
 
 
@@ -113,6 +114,7 @@ def _step(index: int, step: schema.Step, path: Path, line: Line) -> model.StepSp
         _any_step(id_, step, line(path)),
         continue_on_error=step.continue_on_error,
         long_running=step.long_running,
+        cache_key_files=() if isinstance(step.cache_key_files, UnsetType) else tuple(step.cache_key_files),
         on_failure=tuple(
             _any_step(handler_id(handler, id_, place), handler, line((*path, "on_failure", place)))
             for place, handler in enumerate(step.on_failure)
@@ -213,6 +215,8 @@ def _artifacts(root: schema.Root, workflows: tuple[model.WorkflowSpec, ...]) -> 
             ecosystem=artifact.ecosystem,
             description=artifact.description,
             command=_or_none(artifact.command),
+            install_command=_or_none(artifact.install_command),
+            verify_command=_or_none(artifact.verify_command),
         )
         for name, artifact in root.artifacts.items()
     )
@@ -242,6 +246,17 @@ def _subscription(index: int, given: schema.Subscription, line: Line) -> model.S
         coalesce=given.coalesce,
         index=index,
         line=line(("subscriptions", index)),
+    )
+
+
+def _dependent(index: int, given: schema.Dependent, line: Line) -> model.Dependent:
+    repo, colon, ref = given.repo.partition(":")
+    return model.Dependent(
+        repo=repo,
+        ref=ref if colon else None,
+        artifacts=tuple(given.artifacts),
+        workflows=tuple(given.workflows),
+        line=line(("dependents", index)),
     )
 
 

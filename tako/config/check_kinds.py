@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from tako.config import schema
 from tako.config.labels import fault
 from tako.config.problems import Path, Problem, listed, nearest, quoted
+from tako.config.step_ids import named_steps
 
 _OWN = "tako/"
 
@@ -20,9 +21,9 @@ def own_kind_problems(uses: str, path: Path) -> Iterator[Problem]:
 def kind_problems(root: schema.Root, known: Collection[str]) -> Iterator[Problem]:
     """Of the other names, whether a package that provides them is installed; ``known`` are all that are."""
     for name, workflow in root.workflows.items():
-        for index, step in enumerate(workflow.steps):
+        for _, path, step in named_steps(workflow.steps, ("workflows", name, "steps")):
             if isinstance(step.uses, str) and not step.uses.startswith(_OWN):
-                yield from _unknown(step.uses, ("workflows", name, "steps", index, "uses"), known)
+                yield from _unknown(step.uses, (*path, "uses"), known)
 
 
 def _unknown(uses: str, path: Path, known: Collection[str]) -> Iterator[Problem]:

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from tako.config import schema
 from tako.config.labels import label
-from tako.config.names import is_template, path_fault
+from tako.config.names import FROM_FILE, is_template, path_fault
 from tako.config.problems import Path, Problem, quoted
+from tako.config.step_ids import named_steps
 from tako.files import leads_out
 
 _GLOB = frozenset("*?[")
-FROM_FILE = "from_file:"
 
 
 def link_problems(root: schema.Root, directory: str) -> Iterator[Problem]:
@@ -30,25 +30,21 @@ def link_problems(root: schema.Root, directory: str) -> Iterator[Problem]:
             yield Problem(path, f"{label(path)} {what}")
 
 
-def source_fault(path: str, working_directory: str) -> str:
-    """Of the file that an output comes from, by its text: it is relative to where the step runs."""
-    if is_template(working_directory):
-        return path_fault(path) if os.path.isabs(path) else ""
-    return path_fault(os.path.join(working_directory, path))
-
-
 def _paths(root: schema.Root) -> Iterator[tuple[Path, str]]:
     """Every path in the file, as it is from the top of the repository."""
     for name, artifact in root.artifacts.items():
         yield ("artifacts", name, "path"), artifact.path
     for name, workflow in root.workflows.items():
-        for index, step in enumerate(workflow.steps):
-            yield from _of_step(step, ("workflows", name, "steps", index))
+        for _, path, step in named_steps(workflow.steps, ("workflows", name, "steps")):
+            yield from _of_step(step, path)
 
 
-def _of_step(step: schema.Step, path: Path) -> Iterator[tuple[Path, str]]:
+def _of_step(step: schema.AnyStep, path: Path) -> Iterator[tuple[Path, str]]:
     where = step.working_directory if isinstance(step.working_directory, str) else "."
     yield (*path, "working_directory"), where
+    if isinstance(step, schema.Step) and isinstance(step.cache_key_files, list):
+        for index, pattern in enumerate(step.cache_key_files):
+            yield (*path, "cache_key_files", index), pattern
     if isinstance(step.produces, schema.Produces):
         for index, artifact in enumerate(step.produces.artifacts):
             yield (*path, "produces", "artifacts", index, "path"), artifact.path

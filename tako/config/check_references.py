@@ -33,7 +33,7 @@ class Scope:
     inputs: tuple[str, ...] = ()
     """Those that the workflow declares."""
     steps: tuple[str, ...] = ()
-    """The ids of all steps of the workflow, in their order."""
+    """The ids of all steps of the workflow, in their order, what runs when one has failed right behind it."""
     done: int = 0
     """How many of them have ended."""
     secret: tuple[str, ...] = ()

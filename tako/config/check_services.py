@@ -34,6 +34,9 @@ def poll_problems(step: schema.AnyStep, path: Path, _artifacts: set[str]) -> Ite
     if given.target != "step" and isinstance(given.success_on_exit_code, list):
         what = f"is for the target 'step', not {quoted(given.target)}"
         yield from fault((*place, "success_on_exit_code"), what, on_key=True)
+    if given.target == "step" and "interval" in step.params:
+        what = "is for a file or an address; the end of a step is seen at once"
+        yield from fault((*place, "interval"), what, on_key=True)
     if isinstance(given.path, str) and not is_template(given.path):
         yield from fault((*place, "path"), path_fault(given.path), given.path)
     if isinstance(given.url, str) and not is_template(given.url):

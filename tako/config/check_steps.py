@@ -8,9 +8,9 @@ from msgspec import UnsetType
 
 from tako.config import names, schema
 from tako.config.check_after_failure import after_failure_problems
+from tako.config.check_caching import caching_problems
 from tako.config.check_kinds import own_kind_problems
 from tako.config.check_limits import fan_out_limits, step_limits
-from tako.config.check_paths import FROM_FILE, source_fault
 from tako.config.check_services import poll_problems, service_problems
 from tako.config.labels import fault, label
 from tako.config.model import FAN_OUT, POLL
@@ -31,6 +31,7 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
             yield from fault((*place, "id"), names.id_fault(step.id), step.id)
         yield from _step_problems(step, place)
         yield from step_limits(step, place)
+        yield from caching_problems(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
             yield from _file_problems(step, step.produces, (*place, "produces", "outputs"))
@@ -77,9 +78,10 @@ def _produces_problems(produces: schema.Produces, path: Path, artifacts: set[str
 def _file_problems(step: schema.AnyStep, produces: schema.Produces, path: Path) -> Iterator[Problem]:
     where = step.working_directory if isinstance(step.working_directory, str) else ""
     for name, source in produces.outputs.items():
-        file = source.removeprefix(FROM_FILE).strip()
-        if source.startswith(FROM_FILE) and file and not names.path_fault(where or "."):
-            yield from fault((*path, name), source_fault(file, where), file)
+        file = source.removeprefix(names.FROM_FILE).strip()
+        if source.startswith(names.FROM_FILE) and file and not names.path_fault(where or "."):
+            wrong = names.file_fault(file, where)
+            yield from fault((*path, name), f"{wrong} after 'from_file:'" if wrong else "", file)
 
 
 def _fan_out_problems(step: schema.AnyStep, path: Path, artifacts: set[str]) -> Iterator[Problem]:

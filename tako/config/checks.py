@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from msgspec import UnsetType
 
 from tako.config import names, schema
+from tako.config.check_dependents import dependent_problems
 from tako.config.check_limits import workflow_limits
 from tako.config.check_secrets import secret_problems
 from tako.config.check_steps import step_problems
@@ -34,6 +35,8 @@ def check(root: schema.Root) -> Iterator[Problem]:
         yield from _workflow_problems(name, workflow, artifacts)
     for index, subscription in enumerate(root.subscriptions):
         yield from subscription_problems(subscription, ("subscriptions", index), root)
+    for index, dependent in enumerate(root.dependents):
+        yield from dependent_problems(dependent, ("dependents", index), artifacts)
 
 
 def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]) -> Iterator[Problem]:

@@ -18,7 +18,7 @@ _DESCRIPTION = "For people; Tako only shows it."
 _ENUM = "The allowed values."
 _MIN = "The least allowed number."
 _MAX = "The largest allowed number."
-_PATTERN = "A regular expression (Python's) that is found in every allowed text."
+_PATTERN = "A regular expression (RE2's) that is found in every allowed text."
 
 DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
     schema.Root: {
@@ -33,6 +33,13 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
                 "an event and names a given workflow wins."
             ),
             "[{artifact: 'my-org/core:lib', events: [built], workflow: test}]",
+        ),
+        "dependents": (
+            (
+                "Who depends on this repository, the inverse of a subscription: workflows there that run when this "
+                "repository emits an event."
+            ),
+            "[{repo: my-org/client, workflows: [test]}]",
         ),
         "repos": ("The repositories that this one has to do with. For people; Tako does not use it.", "[my-org/core]"),
     },
@@ -51,6 +58,14 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "ecosystem": ("What kind of package it is.", "python"),
         "description": (_DESCRIPTION, "The library"),
         "command": ("The command that builds it; `tako artifacts build NAME` runs it.", "make dist"),
+        "install_command": (
+            "The command by which `tako artifacts install` installs $TAKO_ARTIFACT_PATH in a dependent.",
+            'pip install "$TAKO_ARTIFACT_PATH"',
+        ),
+        "verify_command": (
+            "The command that then fails if the dependent does not work with it; what had changed is put back.",
+            "pytest -q tests/integration",
+        ),
     },
     schema.Event: {
         "schema_version": (_SHAPE_VERSION, '"1.2.0"'),
@@ -133,6 +148,10 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "continue_on_error": ("Whether the run goes on, and can succeed, when it has failed.", "true"),
         "long_running": ("Whether it is left running when the next step starts, until the end of the run.", "true"),
         "on_failure": ("Steps that run when it has failed; one alone need not be a list.", "[{run: ./rollback.sh}]"),
+        "cache_key_files": (
+            "Files or globs; while they and the step itself are the same, its result comes from the step cache.",
+            "[src/**, go.sum]",
+        ),
     },
     schema.Produces: {
         "artifact": (
@@ -198,7 +217,7 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "path": ("The file or directory that must be there, inside the repository. A template.", "run/db.pid"),
         "url": ("The address that must answer with success. A template.", "'http://localhost:8080/health'"),
         "timeout": ("How long it waits at most.", "5m"),
-        "interval": ("How long it waits between two looks.", "1s"),
+        "interval": ("How long it waits between two looks at a file or an address.", "1s"),
         "success_on_exit_code": ("The exit codes of the step that are a success; one alone need not be a list.", "[0]"),
     },
     schema.Subscription: {
@@ -210,5 +229,10 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "inputs": ("The inputs of the workflow. Templates.", "{version: '{{ event.payload.version }}'}"),
         "enabled": ("Whether it hears anything.", "false"),
         "coalesce": ("Whether all events of a run start the workflow once.", "true"),
+    },
+    schema.Dependent: {
+        "repo": ("The repository in the cache, owner/name or owner/name:branch.", "'my-org/client:main'"),
+        "workflows": ("Its workflows that run.", "[test]"),
+        "artifacts": ("The artifacts of this repository that it depends on; all if none is named.", "[go-lib]"),
     },
 }

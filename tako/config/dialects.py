@@ -86,11 +86,18 @@ class _Normaliser:
             made = self._with_env(step, new, old)
             self._exit_codes(made, new, old)
             self._on_failure(made, new, old)
+            self._key_files(made, new, old)
             return made
         if step is None or isinstance(step, list):
             return step
         self.moves[(*new, "run")] = old
         return {"run": step}
+
+    def _key_files(self, made: dict[str, Any], new: Path, old: Path) -> None:
+        """One glob is a list of one."""
+        if isinstance(one := made.get("cache_key_files"), str):
+            made["cache_key_files"] = [one]
+            self.moves[(*new, "cache_key_files", 0)] = (*old, "cache_key_files")
 
     def _on_failure(self, made: dict[str, Any], new: Path, old: Path) -> None:
         """One step alone is a list of one."""

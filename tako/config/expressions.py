@@ -16,7 +16,7 @@ from tako.config.check_secrets import secret_variables
 from tako.config.labels import label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
-from tako.config.step_ids import step_id
+from tako.config.step_ids import named_steps
 from tako.errors import ExpressionError
 from tako.expressions import cel, names, templates, versions
 
@@ -34,20 +34,17 @@ def expression_problems(root: schema.Root) -> Iterator[Problem]:
 
 
 def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
+    named = list(named_steps(workflow.steps, (*path, "steps")))
     scope = Scope(
         roots=STEP_ROOTS,
         workflow=str(path[-1]),
         inputs=tuple(workflow.inputs),
-        steps=tuple(step_id(step, index) for index, step in enumerate(workflow.steps)),
+        steps=tuple(name for name, _, _ in named),
     )
     yield from _templates(workflow.env, (*path, "env"), scope)
-    for index, step in enumerate(workflow.steps):
-        place: Path = (*path, "steps", index)
-        before = scope.after(index)
-        yield from _of_step(step, place, before.without(secret_variables(workflow, step)))
-        for number, each in enumerate(step.on_failure):
-            failed = before.with_roots("error").without(secret_variables(workflow, each))
-            yield from _of_step(each, (*place, "on_failure", number), failed)
+    for position, (_, place, step) in enumerate(named):
+        within = scope.after(position).without(secret_variables(workflow, step))
+        yield from _of_step(step, place, within.with_roots("error") if isinstance(step, schema.Handler) else within)
 
 
 def _of_step(step: schema.AnyStep, path: Path, scope: Scope) -> Iterator[Problem]:

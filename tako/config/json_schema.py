@@ -1,7 +1,7 @@
 """The JSON Schema of a ``tako.yml``, for editors: https://json-schema.org/draft/2020-12/schema.
 
 It takes what the loader takes: ``tidy``'s scalars for text and nulls for what is absent, the older spellings of
-``dialects``, the harmless values of ``refusals``. What only a program can tell (names that must exist, patterns that
+``dialects``, what ``refusals`` takes out. What only a program can tell (names that must exist, patterns that
 must compile) it leaves to the loader.
 """
 
@@ -22,11 +22,9 @@ Node = dict[str, Any]
 _SCALAR: Node = {"type": ["string", "number", "boolean"]}
 _NULL: Node = {"type": "null"}
 _OWNERS: dict[type[msgspec.Struct], str] = {
-    schema.Root: refusals.TOP,
     schema.Workflow: refusals.WORKFLOW,
     schema.Resources: refusals.RESOURCES,
     schema.Step: refusals.STEP,
-    schema.Artifact: refusals.ARTIFACT,
 }
 _ENV_LIST: Node = {"type": "array", "items": {"type": "string", "pattern": "="}}
 _TYPED_EVENT: Node = {
@@ -74,7 +72,7 @@ class _Maker:
     def _struct(self, kind: type[msgspec.Struct]) -> Node:
         shape = shape_of(kind)
         fields = {name: self._field(kind, name, field) for name, field in shape.fields.items()}
-        fields |= {row.field: _refused(row) for row in refusals.REFUSED if row.where == _OWNERS.get(kind) and row.field}
+        fields |= {row.field: _REFUSED for row in refusals.REFUSED if row.where == _OWNERS.get(kind)}
         node: Node = {"type": "object", "properties": fields, "additionalProperties": False}
         if shape.required:
             node["required"] = sorted(shape.required)
@@ -178,6 +176,7 @@ _SPECIAL = {
 _OTHER_FORMS: dict[tuple[type[msgspec.Struct], str], tuple[Node, ...]] = {
     (schema.Workflow, "env"): (_ENV_LIST,),
     (schema.Step, "env"): (_ENV_LIST,),
+    (schema.Step, "cache_key_files"): ({"type": "string"},),
     (schema.Step, "on_failure"): ({"$ref": f"#/$defs/{schema.Handler.__name__}"}, {"type": "string"}),
     (schema.Handler, "env"): (_ENV_LIST,),
     (schema.StepRetry, "on_exit_codes"): ({"type": "number"},),
@@ -185,9 +184,10 @@ _OTHER_FORMS: dict[tuple[type[msgspec.Struct], str], tuple[Node, ...]] = {
 }
 
 
-def _refused(row: refusals.Refusal) -> Node:
-    what = "Part of the language, but not supported by this version of Tako."
-    return {"enum": [None, *row.harmless], "description": what}
+_REFUSED: Node = {
+    "type": "null",
+    "description": "Part of the language, but not supported by this version of Tako.",
+}
 
 
 def _either(*nodes: Node) -> Node:

@@ -13,6 +13,7 @@ _NOUNS = {
     "inputs": "input",
     "steps": "step",
     "subscriptions": "subscription",
+    "dependents": "dependent",
     "payload": "field",
     "outputs": "output",
     "env": "variable",

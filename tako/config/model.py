@@ -100,6 +100,8 @@ class StepSpec:
     """Whether the step is left running when the next one starts."""
     on_failure: tuple[StepSpec, ...] = ()
     """What runs when the step has failed; these have no ``on_failure`` of their own."""
+    cache_key_files: tuple[str, ...] = ()
+    """Files or globs in the repository; the step's result is cached if there is one."""
 
 
 @record
@@ -136,6 +138,11 @@ class ArtifactSpec:
     ecosystem: str = "generic"
     description: str = ""
     command: str | None = None
+    """Builds it."""
+    install_command: str | None = None
+    """Installs it in a repository that depends on it."""
+    verify_command: str | None = None
+    """Fails if that repository does not work with it."""
 
 
 @record
@@ -186,6 +193,20 @@ class Subscription:
 
 
 @record
+class Dependent:
+    """A repository that depends on this one, and which of its workflows then run."""
+
+    repo: str
+    """``owner/name``."""
+    ref: str | None = None
+    """The branch or tag in the cache; None for the one that stands for the repository."""
+    artifacts: tuple[str, ...] = ()
+    """What it depends on; all if none is named."""
+    workflows: tuple[str, ...] = ()
+    line: int = 0
+
+
+@record
 class RepoConfig:
     """A whole ``tako.yml``."""
 
@@ -196,6 +217,7 @@ class RepoConfig:
     events: tuple[EventSpec, ...] = ()
     workflows: tuple[WorkflowSpec, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    dependents: tuple[Dependent, ...] = ()
 
     def workflow(self, name: str) -> WorkflowSpec | None:
         """The workflow of that name, or None."""
@@ -220,6 +242,11 @@ def event_spec_from_data(data: Mapping[str, Any]) -> EventSpec:
     )
 
 
+def dependent_from_data(data: Mapping[str, Any]) -> Dependent:
+    """A dependent out of its plain data."""
+    return Dependent(**{**data, "artifacts": tuple(data["artifacts"]), "workflows": tuple(data["workflows"])})
+
+
 def _step_from_data(data: Mapping[str, Any]) -> StepSpec:
     produces = data["produces"]
     if produces is not None:
@@ -233,7 +260,8 @@ def _step_from_data(data: Mapping[str, Any]) -> StepSpec:
     if retry is not None:
         retry = RetrySpec(**{**retry, "on_exit_codes": tuple(retry["on_exit_codes"])})
     handlers = tuple(_step_from_data(item) for item in data.get("on_failure", ()))
-    return StepSpec(**{**data, "produces": produces, "retry": retry, "on_failure": handlers})
+    made = {"produces": produces, "retry": retry, "on_failure": handlers}
+    return StepSpec(**{**data, **made, "cache_key_files": tuple(data.get("cache_key_files", ()))})
 
 
 def _with_enum(kind: Any, data: Mapping[str, Any]) -> Any:

@@ -15,6 +15,9 @@ _USES = re.compile(r"[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+@v[0-9]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _MAX_NAME = 200
 
+FROM_FILE = "from_file:"
+"""How an output's source begins that is a file."""
+
 NO_TEMPLATE = "it must be a literal, not a template"
 
 
@@ -58,6 +61,13 @@ def path_fault(path: str) -> str:
     if posixpath.normpath(path).split("/")[0] == "..":
         return "must not lead out of the repository"
     return ""
+
+
+def file_fault(path: str, working_directory: str) -> str:
+    """Of a path that is relative to a step's working directory, and must stay in the repository."""
+    if is_template(working_directory) or is_template(path):
+        return path_fault(path) if path.startswith("/") else ""
+    return path_fault(posixpath.join(working_directory, path))
 
 
 def repository_fault(name: str) -> str:

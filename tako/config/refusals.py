@@ -11,39 +11,31 @@ from typing import Any
 from tako.config.problems import Path, Problem, quoted
 from tako.records import record
 
-TOP, WORKFLOW, RESOURCES, STEP, ARTIFACT = (
-    "at the top level",
+WORKFLOW, RESOURCES, STEP = (
     "of a workflow",
     "in 'resources' of a workflow",
     "of a step",
-    "of an artifact",
 )
 
 
 @record
 class Refusal:
-    """A field that is refused, unless it has a value that asks for nothing."""
+    """A field that is refused, unless it is null."""
 
     where: str
     field: str
-    harmless: tuple[Any, ...] = ()
 
 
 REFUSED = (
-    Refusal(TOP, "dependents", ([],)),
     Refusal(WORKFLOW, "image"),
     Refusal(RESOURCES, "cpu_limit"),
     Refusal(RESOURCES, "disk_limit"),
-    Refusal(STEP, "long_running", (False,)),
-    Refusal(STEP, "cache_key_files"),
     Refusal(STEP, "image"),
     Refusal(STEP, "network"),
     Refusal(STEP, "capabilities"),
     Refusal(STEP, "volumes"),
     Refusal(STEP, "security_profile"),
     Refusal(STEP, "resources"),
-    Refusal(ARTIFACT, "install_command"),
-    Refusal(ARTIFACT, "verify_command"),
 )
 
 
@@ -55,7 +47,7 @@ def take_out(data: dict[str, Any]) -> list[Problem]:
             if refusal.field not in owner:
                 continue
             value = owner.pop(refusal.field)
-            if value is not None and not _is_harmless(value, refusal):
+            if value is not None:
                 what = (
                     f"{quoted(refusal.field)} {where} is part of the language but not supported by this version of Tako"
                 )
@@ -63,20 +55,10 @@ def take_out(data: dict[str, Any]) -> list[Problem]:
     return problems
 
 
-_BY_PLACE = {
-    where: [refusal for refusal in REFUSED if refusal.where == where]
-    for where in (TOP, WORKFLOW, RESOURCES, STEP, ARTIFACT)
-}
-
-
-def _is_harmless(value: Any, refusal: Refusal) -> bool:
-    return any(type(value) is type(harmless) and value == harmless for harmless in refusal.harmless)
+_BY_PLACE = {where: [refusal for refusal in REFUSED if refusal.where == where] for where in (WORKFLOW, RESOURCES, STEP)}
 
 
 def _owners(data: dict[str, Any]) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-    yield TOP, (), data
-    for path, artifact in _items(data, (), "artifacts"):
-        yield ARTIFACT, path, artifact
     for path, workflow in _items(data, (), "workflows"):
         yield WORKFLOW, path, workflow
         if isinstance(workflow.get("resources"), dict):

@@ -34,6 +34,8 @@ class Artifact(Struct, forbid_unknown_fields=True):
     ecosystem: Literal["go", "npm", "python", "maven", "cargo", "generic"] = "generic"
     description: str = ""
     command: str | UnsetType = UNSET
+    install_command: str | UnsetType = UNSET
+    verify_command: str | UnsetType = UNSET
 
 
 class PayloadField(Struct, forbid_unknown_fields=True):
@@ -144,6 +146,7 @@ class Step(Struct, forbid_unknown_fields=True):
     continue_on_error: bool = False
     long_running: bool = False
     on_failure: list[Handler] = []
+    cache_key_files: list[str] | UnsetType = UNSET
 
 
 AnyStep = Step | Handler
@@ -223,6 +226,14 @@ class Subscription(Struct, forbid_unknown_fields=True):
     coalesce: bool = False
 
 
+class Dependent(Struct, forbid_unknown_fields=True):
+    """One of the ``dependents``."""
+
+    repo: str
+    workflows: list[str]
+    artifacts: list[str] = []
+
+
 class Root(Struct, forbid_unknown_fields=True):
     """The whole file."""
 
@@ -232,4 +243,5 @@ class Root(Struct, forbid_unknown_fields=True):
     events: dict[str, Event] = {}
     workflows: dict[str, Workflow] = {}
     subscriptions: list[Subscription] = []
+    dependents: list[Dependent] = []
     repos: list[str] = []

@@ -22,7 +22,6 @@ MANIFESTS = {
 """What tells of an ecosystem, the first that is there before the others."""
 
 _PLAIN = re.compile(r"[A-Za-z](?:[ -~]*[!-~])?")
-_UNCLEAR = re.compile(r": | #|:$")
 _WORDS = ("true", "false", "null", "yes", "no", "on", "off")
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -197,5 +196,5 @@ def starter(ecosystem: str, repository: str, *, named: bool, package: str | None
 
 def _scalar(text: str) -> str:
     """Text as YAML that means that text, outside of brackets."""
-    plain = _PLAIN.fullmatch(text) and not _UNCLEAR.search(text) and text.lower() not in _WORDS
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
     return text if plain else json.dumps(text)

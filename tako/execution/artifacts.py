@@ -7,13 +7,14 @@ import os
 from tako.config.model import DEFAULT_ARTIFACT
 from tako.errors import StepError
 from tako.execution.event import ArtifactRef
-from tako.files import copy_into, file_checksum, leads_out, make_dirs, remove_tree
+from tako.files import copy_into, leads_out, make_dirs, remove_tree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tako.config.model import ArtifactSpec, Produces
+    from tako.steps.base import StepContext
 
 
 def declared_paths(produces: Produces, artifacts: Iterable[ArtifactSpec]) -> tuple[str, ...]:
@@ -32,6 +33,8 @@ def collect_artifact(
     Raises ``StepError`` if nothing matches or a match leads out of the repository, ``MachineError`` if copying
     fails.
     """
+    from tako.execution.checksums import path_checksum
+
     matches = find(patterns, repo_dir)
     if not matches:
         raise StepError(
@@ -40,22 +43,43 @@ def collect_artifact(
             why=f"looked in {repo_dir}",
             cure="let the step make it, or correct the artifact's path",
         )
-    for match in matches:
-        if leads_out(os.path.join(repo_dir, match), repo_dir):
-            raise StepError(f"artifact {name!r} leads out of the repository: {match}", where=where)
+    for each in matches:
+        if leads_out(os.path.join(repo_dir, each), repo_dir):
+            raise StepError(f"artifact {name!r} leads out of the repository: {each}", where=where)
     target = os.path.join(store, *repo.split("/"), name)
     remove_tree(target)
     make_dirs(target)
-    copies = [copy_into(os.path.join(repo_dir, match), target) for match in matches]
+    copies = [copy_into(os.path.join(repo_dir, each), target) for each in matches]
     path = copies[0] if len(copies) == 1 else target
-    return ArtifactRef(repo=repo, name=name, path=path, sha256=file_checksum(path) if os.path.isfile(path) else None)
+    return ArtifactRef(repo=repo, name=name, path=path, sha256=path_checksum(path))
+
+
+def found_artifact(name: str, context: StepContext) -> ArtifactRef | None:
+    """A declared artifact that no step of the run produced by name, but whose file is there; copied as if one had.
+
+    None if it is not declared, has been produced, or has no file. Raises as ``collect_artifact`` does.
+    """
+    request, capabilities = context.request, context.capabilities
+    if any(each.name == name for each in context.state.artifacts):
+        return None
+    patterns = tuple(each.path for each in request.artifacts if each.name == name and each.path)
+    if not find(patterns, capabilities.repo_dir):
+        return None
+    return collect_artifact(
+        name,
+        patterns,
+        repo=request.repo,
+        repo_dir=capabilities.repo_dir,
+        store=capabilities.workspace.artifacts,
+        where=context.where,
+    )
 
 
 def find(patterns: Sequence[str], repo_dir: str) -> list[str]:
     """What the patterns match, relative to the repository, sorted, each once."""
-    from glob import glob
+    from tako.execution.globs import match
 
-    return sorted({match for pattern in patterns for match in glob(pattern, root_dir=repo_dir, recursive=True)})
+    return sorted({found for pattern in patterns for found in match(pattern, repo_dir)})
 
 
 def produced_name(produces: Produces) -> str:

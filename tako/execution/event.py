@@ -23,7 +23,7 @@ class ArtifactRef:
     path: str
     """Absolute."""
     sha256: str | None = None
-    """Of a file's content; None for a directory."""
+    """Of a file's content, or of a directory's files (see ``tako.execution.checksums``); None from an older Tako."""
 
 
 @record

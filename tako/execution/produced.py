@@ -27,6 +27,8 @@ class Produced:
     announced: tuple[Announced, ...] = ()
     tainted: tuple[str, ...] = ()
     """The outputs among them that are made of what came with an event."""
+    cached: bool = False
+    """Whether it comes from the step cache, and the step was not run."""
 
 
 def take(context: StepContext, result: StepResult) -> Produced:
@@ -45,7 +47,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
     written = {**result.outputs, **said}
     keep_outputs_public(context, written)
     if produces is None:
-        return Produced(outputs=written)
+        return Produced(outputs=written, artifacts=result.artifacts)
     outputs = collect(
         produces.outputs,
         written=written,
@@ -54,7 +56,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
         exported=result.exported,
         repo_dir=context.capabilities.repo_dir,
         directory=context.directory,
-        render=lambda text, so_far: _render(context, text, so_far),
+        render=lambda text, so_far: render_output(context, text, so_far),
         where=where,
     )
     keep_outputs_public(context, outputs)
@@ -71,11 +73,24 @@ def take(context: StepContext, result: StepResult) -> Produced:
             where=where,
         )
         artifacts = (made,)
+    return with_outputs(context, outputs, (*artifacts, *result.artifacts))
+
+
+def with_outputs(
+    context: StepContext, outputs: Mapping[str, str], artifacts: tuple[ArtifactRef, ...], *, cached: bool = False
+) -> Produced:
+    """What a step with these outputs and artifacts leaves behind: also the events that it announces.
+
+    Raises ``StepError`` or ``ExpressionError``.
+    """
+    produces, where = context.spec.produces, context.where
+    if produces is None:
+        return Produced(outputs, artifacts, cached=cached)
     announced = tuple(
         Announced(
             **templates.render_value(
                 {"type": event.type, "schema_version": event.schema_version, "payload": dict(event.payload)},
-                context.scope(outputs=outputs),
+                context.scope(outputs=dict(outputs)),
                 where=where,
             ),
             artifact=produces.artifact,
@@ -84,10 +99,11 @@ def take(context: StepContext, result: StepResult) -> Produced:
     )
     keep_out(context, announced, "an event that it announces")
     tainted = tainted_outputs(produces.outputs, context.tainted, where=where)
-    return Produced(outputs=outputs, artifacts=artifacts, announced=announced, tainted=tainted)
+    return Produced(outputs, artifacts, announced, tainted, cached=cached)
 
 
-def _render(context: StepContext, text: str, so_far: Mapping[str, str]) -> str:
+def render_output(context: StepContext, text: str, so_far: Mapping[str, str]) -> str:
+    """An output that is a template, after those before it. Raises ``ExpressionError`` or ``StepError``."""
     # Before, since what is wrong with a template is told with the values in it.
     keep_outputs_public(context, so_far)
     return templates.render(text, context.scope(outputs=dict(so_far)), where=context.where)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from tako.config.model import (
     ArtifactSpec,
+    Dependent,
     EventSpec,
     WorkflowSpec,
+    dependent_from_data,
     event_spec_from_data,
     workflow_from_data,
 )
@@ -69,6 +71,10 @@ class RunRequest:
     """From the root down, this run not included."""
     idempotent: bool = False
     """Of a root: whether every event of its tree that has no idempotency key gets one."""
+    no_cache: bool = False
+    """Whether steps are run though the step cache knows what they come to, and nothing is put there."""
+    dependents: tuple[Dependent, ...] = ()
+    """Who depends on the repository, by its own word."""
 
     @property
     def depth(self) -> int:
@@ -103,6 +109,7 @@ def request_from_data(data: Mapping[str, Any]) -> RunRequest:
     fields["events"] = tuple(event_spec_from_data(item) for item in data["events"])
     fields["event"] = event_from_data(data["event"]) if data["event"] else None
     fields["heard"] = tuple(event_from_data(item) for item in data.get("heard", ()))
+    fields["dependents"] = tuple(dependent_from_data(item) for item in data.get("dependents", ()))
     fields["literal_inputs"] = tuple(data.get("literal_inputs", ()))
     fields["ancestors"] = tuple(Ancestor(**item) for item in data["ancestors"])
     return RunRequest(**fields)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tako.config.model import StepSpec
     from tako.execution.event import Event
+    from tako.execution.service import ServiceEnd
     from tako.execution.step_run import StepObserver
     from tako.steps.base import Capabilities, Step
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
         """Hears what a run does, after it is on the disk."""
 
         def step_ended(self, step: StepRecord) -> None: ...
+
+        def service_ended(self, end: ServiceEnd) -> None:
+            """What a step had left running was stopped with the run, or has failed before."""
 
         def event(self, event: Event) -> None: ...
 
@@ -60,6 +64,8 @@ class Runner:
         self._request = capabilities.request
         self._specs = capabilities.request.workflow.steps
         self._began = 0.0
+        self._asked_again = False
+        """Whether somebody asked for these steps to be run, though they had been."""
         self._told_steps: set[tuple[str, str]] = set()
         """The steps whose end was told, with how they ended."""
         self._told_events: set[str] = set()
@@ -84,7 +90,12 @@ class Runner:
         self._began = self._clock.monotonic() - state.seconds
         me = identity_of(os.getpid())
         state = replace(
-            state, status=RUNNING, failure=None, pid=os.getpid(), pid_started=me.started if me is not None else None
+            state,
+            status=RUNNING,
+            failure=None,
+            pid=os.getpid(),
+            pid_started=me.started if me is not None else None,
+            services=(),
         )
         begin_state(self._capabilities.workspace, state)
         if self._capabilities.secrets and self._capabilities.attempt > 1:
@@ -93,7 +104,10 @@ class Runner:
         if start is None and state.steps and state.steps[-1].status == SUSPENDED:
             state = self._settle(state)
         self._announce_again(state)
+        self._asked_again = start is not None or state.generation > 1
         remaining = self._specs[len(state.steps) if start is None else start :]
+        if remaining and state.failure is None:
+            state = self._revive(state)
         try:
             for spec in remaining:
                 if state.failure is not None:
@@ -109,9 +123,41 @@ class Runner:
                     return replace(state, seconds=self._seconds())
         except RunInterruptedError:
             state = replace(state, failure=_interrupted(spec))
+        state = self._end_services(state)
         state = replace(state, status=FAILED if state.failure else SUCCESS)
         self._checkpoint(state)
+        for end in state.services:
+            if end.is_news:
+                self._observer.service_ended(end)
         return replace(state, seconds=self._seconds())
+
+    def _revive(self, state: ExecutionState) -> ExecutionState:
+        """Have at work again what earlier steps left running, if it is gone; the others need it."""
+        if all(step.service is None for step in state.steps):
+            return state
+        from tako.execution.revive import revive
+
+        def again(spec: StepSpec, so_far: ExecutionState) -> StepRecord:
+            return self._steps.run(spec, so_far, ends_at=self._ends_at())
+
+        try:
+            revived = revive(state, self._specs, self._capabilities.workspace, again)
+        except RunInterruptedError:
+            return replace(state, failure=_interrupted(self._specs[len(state.steps) - 1]))
+        if revived is not state:
+            self._save(replace(revived, failure=None))
+        return revived
+
+    def _end_services(self, state: ExecutionState) -> ExecutionState:
+        """End what steps have left running; what was recorded so far is on the disk first, since that takes time."""
+        if all(step.service is None for step in state.steps):
+            return state
+        from tako.execution.services import end_services
+
+        self._save(replace(state, status=RUNNING, failure=None))
+        own = self._capabilities
+        ends = end_services(own.processes, own.workspace, state.steps, clock=self._clock, stops=own.stops)
+        return replace(state, services=ends)
 
     def _announce_again(self, state: ExecutionState) -> None:
         """Tell of events that a try before this one recorded, and may not have come to tell: the root knows doubles."""
@@ -180,7 +226,7 @@ class Runner:
         return self._after_failure(state, spec)
 
     def _step(self, state: ExecutionState, spec: StepSpec) -> ExecutionState:
-        step = self._steps.run(spec, state, ends_at=self._ends_at())
+        step = self._steps.run(spec, state, ends_at=self._ends_at(), asked_again=self._asked_again)
         state = replace(state.with_step(step), failure=step.failure)
         if step.status == SUSPENDED:
             return replace(state, status=SUSPENDED)

@@ -28,6 +28,7 @@ from tako.execution.event import ArtifactRef, Event, event_from_data
 from tako.execution.failure import Failure, failure_from_data
 from tako.execution.migration import MIGRATIONS
 from tako.execution.retry import StepAttempt, attempt_from_data
+from tako.execution.service import Service, ServiceEnd, service_end_from_data, service_from_data
 from tako.execution.size import check_size
 from tako.files import atomic_write, encode_document, foreign_content, machine_errors, read_document, remove_temporaries
 from tako.records import record, replace, to_data
@@ -81,6 +82,8 @@ class StepRecord:
     announced: tuple[Announced, ...] = ()
     emitted: Event | None = None
     """The event that a fan-out step told the root."""
+    cached: bool = False
+    """Whether it was not run: what it came to was in the step cache."""
     tainted: tuple[str, ...] = ()
     """The names of outputs that are templates of what came with an event."""
     attempts: tuple[StepAttempt, ...] = ()
@@ -89,6 +92,8 @@ class StepRecord:
     """What its ``on_failure`` came to."""
     tolerated: bool = False
     """Whether the run went on though the step had failed."""
+    service: Service | None = None
+    """What it has left running."""
 
     @property
     def is_done(self) -> bool:
@@ -115,6 +120,8 @@ class ExecutionState:
     failure: Failure | None = None
     generation: int = 1
     """How often somebody asked for steps to be run again that had succeeded, and one."""
+    services: tuple[ServiceEnd, ...] = ()
+    """How what its steps left running has ended, once the run has."""
 
     @property
     def outputs(self) -> dict[str, Mapping[str, str]]:
@@ -125,6 +132,11 @@ class ExecutionState:
     def artifacts(self) -> tuple[ArtifactRef, ...]:
         """What the steps made, the latest first."""
         return tuple(artifact for step in reversed(self.steps) for artifact in step.artifacts)
+
+    @property
+    def cached(self) -> tuple[str, ...]:
+        """The ids of the steps that were not run, since the step cache had what they come to."""
+        return tuple(step.id for step in self.steps if step.cached)
 
     def with_step(self, step: StepRecord) -> ExecutionState:
         """The state with a step added, or replaced if it is the last one."""
@@ -237,7 +249,9 @@ def _read(path: str) -> ExecutionState:
     data = read_document(path, KIND, SCHEMA, MIGRATIONS[KIND])
     with foreign_content(KIND, path):
         steps = tuple(_step_from_data(item) for item in data["steps"])
-        state = ExecutionState(**{**data, "steps": steps, "failure": failure_from_data(data["failure"])})
+        services = tuple(service_end_from_data(item) for item in data.get("services", ()))
+        failure = failure_from_data(data["failure"])
+        state = ExecutionState(**{**data, "steps": steps, "failure": failure, "services": services})
         if state.status not in STATUSES:
             raise ValueError(f"unknown status {state.status!r}")
         return state
@@ -256,5 +270,6 @@ def _step_from_data(data: Mapping[str, Any]) -> StepRecord:
             "tainted": tuple(data.get("tainted", ())),
             "attempts": tuple(attempt_from_data(item) for item in data.get("attempts", ())),
             "handlers": tuple(_step_from_data(item) for item in data.get("handlers", ())),
+            "service": service_from_data(data.get("service")),
         }
     )

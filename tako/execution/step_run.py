@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from tako.config.model import StepSpec
     from tako.execution.event import Event
+    from tako.execution.service import Service
     from tako.execution.state import ExecutionState
+    from tako.execution.step_caching import StepCaching
     from tako.steps.base import Capabilities, Step
 
     class StepObserver(Protocol):
@@ -45,6 +47,7 @@ class _Tried:
     failure: Failure | None = None
     produced: Produced = Produced()
     event: Event | None = None
+    service: Service | None = None
 
 
 class StepRunner:
@@ -59,12 +62,19 @@ class StepRunner:
         self._clock = capabilities.clock
 
     def run(
-        self, spec: StepSpec, state: ExecutionState, *, ends_at: float | None, error: Failure | None = None
+        self,
+        spec: StepSpec,
+        state: ExecutionState,
+        *,
+        ends_at: float | None,
+        error: Failure | None = None,
+        asked_again: bool = False,
     ) -> StepRecord:
         """Run a step of a run that came as far as ``state``, and return what it came to.
 
         ``ends_at`` is the moment on the clock's ``monotonic`` at which the workflow's time is up, ``error`` what the
-        step that this one is the ``on_failure`` of failed by. Raises ``MachineError`` if the machine refused
+        step that this one is the ``on_failure`` of failed by. ``asked_again`` says that somebody wants to see the step
+        run, whatever is cached. Raises ``MachineError`` if the machine refused
         something, ``RunInterruptedError`` when a stop was asked for.
         """
         started_at, began = self._clock.now(), self._clock.monotonic()
@@ -83,7 +93,9 @@ class StepRunner:
                 announced=tried.produced.announced,
                 emitted=tried.event,
                 attempts=attempts,
+                service=tried.service,
                 tainted=tried.produced.tainted,
+                cached=tried.produced.cached,
             )
 
         while True:
@@ -94,7 +106,7 @@ class StepRunner:
             )
             if number == 1:
                 self._forget_tries(context)
-            tried = self._try(context)
+            tried = self._try(context, asked_again=asked_again)
             if tried is None:
                 return ended(SKIPPED, _Tried())
             if tried.failure is None:
@@ -110,37 +122,55 @@ class StepRunner:
             self._observer.step_retrying(spec, attempt, delay)
             self._clock.sleep(delay)
 
-    def _try(self, context: StepContext) -> _Tried | None:
+    def _try(self, context: StepContext, *, asked_again: bool) -> _Tried | None:
         """One try; None if the step is not to run, as its condition says."""
         secrets = self._capabilities.secrets
         if not secrets:
-            return self._attempt(context)
+            return self._attempt(context, asked_again=asked_again)
         try:
-            tried = self._attempt(context)
+            tried = self._attempt(context, asked_again=asked_again)
         finally:
             context.forget_outputs()
         if tried is None or tried.failure is None:
             return tried
         return replace(tried, failure=masked(tried.failure, secrets))
 
-    def _attempt(self, context: StepContext) -> _Tried | None:
+    def _attempt(self, context: StepContext, *, asked_again: bool) -> _Tried | None:
         spec = context.spec
         try:
-            if context.step_attempt == 1 and not _wanted(context):
+            if context.step_attempt == 1 and not self._is_to_run(context):
                 return None
             if context.time_left is not None and context.time_left <= 0:
                 return _Tried(workflow_overtime(context.request))
             self._observer.step_started(spec)
+            caching = self._caching(context, asked_again=asked_again)
+            restored = caching.restore() if caching is not None else None
+            if restored is not None:
+                return _Tried(None, restored)
             with machine_errors("remove", context.output_path), contextlib.suppress(FileNotFoundError):
                 os.unlink(context.output_path)
             result = self._step_kind(spec).run(context)
             if result.failure is not None:
                 return _Tried(result.failure)
-            return _Tried(None, take(context, result), result.event)
+            produced = take(context, result)
+            if caching is not None:
+                caching.keep(produced.outputs)
+            return _Tried(None, produced, result.event, result.service)
         except MachineError:
             raise
         except TakoError as error:
             return _Tried(Failure(kind=STEP_ERROR, message=str(error)))
+
+    def _caching(self, context: StepContext, *, asked_again: bool) -> StepCaching | None:
+        if not context.spec.cache_key_files or context.request.no_cache:
+            return None
+        from tako.execution.step_caching import caching_of
+
+        return caching_of(context, asked_again=asked_again)
+
+    def _is_to_run(self, context: StepContext) -> bool:
+        wanted, gate = _wanted(context), self._capabilities.gate
+        return wanted if gate is None else gate.is_to_run(context, wanted=wanted)
 
     def _keep_log(self, context: StepContext) -> None:
         """Let the log of a try stay when the next one writes its own."""

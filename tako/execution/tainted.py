@@ -65,7 +65,7 @@ def _is_tainted(name: str, request: RunRequest) -> bool:
 
 
 def _own_variables(request: RunRequest, inputs: list[str]) -> Iterator[str]:
-    yield from ("TAKO_EVENT_ID", "TAKO_IDEMPOTENCY_KEY")
+    yield from ("TAKO_EVENT_ID", "TAKO_IDEMPOTENCY_KEY", "TAKO_ERROR_MESSAGE")
     for name in inputs:
         yield f"TAKO_INPUT_{variable_name(name)}"
     for artifact in request.visible_artifacts:

@@ -9,6 +9,7 @@
     logs/<step>.log       what a step printed; logs/child.stderr what the child process itself said
     logs/<step>.attempt-<n>.log   what a try at it printed that was followed by another
     attempt-<n>/          the logs of tries that crashed, when the run was tried again
+    services/<step>.json  how a step ended that was left running
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to
     locks/run.lock        held while the run is at work
@@ -86,6 +87,14 @@ class Workspace:
         """Where the root says how the fan-out of a step ended."""
         return os.path.join(self.path, "answers", f"{step_id}.json")
 
+    def service(self, step_id: str) -> str:
+        """Where the keeper of a step that was left running says how it ended."""
+        return os.path.join(self.services, f"{step_id}.json")
+
+    @property
+    def services(self) -> str:
+        return os.path.join(self.path, "services")
+
     def child(self, run_id: str) -> Workspace:
         """The workspace of a run that this one triggered."""
         return Workspace(os.path.join(self.path, "children", run_id))
@@ -120,6 +129,12 @@ def discard_checkout(workspace: Workspace) -> None:
     for path in (workspace.repo, workspace.temporary):
         with contextlib.suppress(MachineError):
             remove_tree(path)
+
+
+def home_of(workspace: Workspace, root_id: str) -> str | None:
+    """The Tako home that a run's workspace is in, by the id of the run's root; None if it lies elsewhere."""
+    before, found, _ = f"{workspace.path}/".partition(f"/workspaces/{root_id}/")
+    return before if found else None
 
 
 def workspaces_dir(home: str) -> str:

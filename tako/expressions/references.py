@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 
 from jinja2 import meta, nodes
 
@@ -22,22 +23,24 @@ class Reference:
     keys: tuple[str, ...] = ()
 
 
-def in_template(text: str) -> list[Reference]:
+@lru_cache(maxsize=256)
+def in_template(text: str) -> tuple[Reference, ...]:
     """What a template that compiles reads from its scope, each once, in the order of the text."""
     tree = sandbox.parse(text)
     outside = meta.find_undeclared_variables(tree) - _JINJAS_OWN
     found = (Reference(root, _up_to_computed(keys)) for root, keys in _paths(tree, ()) if root in outside)
-    return list(dict.fromkeys(replace_steps(one) for one in found))
+    return tuple(dict.fromkeys(_known(one) for one in found))
 
 
-def in_condition(text: str) -> list[Reference]:
+@lru_cache(maxsize=256)
+def in_condition(text: str) -> tuple[Reference, ...]:
     """The same of a condition in CEL that compiles."""
     from tako.expressions import cel_tree
 
-    return list(dict.fromkeys(Reference(root, _up_to_computed(keys)) for root, keys in cel_tree.paths(text)))
+    return tuple(dict.fromkeys(Reference(root, _up_to_computed(keys)) for root, keys in cel_tree.paths(text)))
 
 
-def replace_steps(reference: Reference) -> Reference:
+def _known(reference: Reference) -> Reference:
     """A Go spelling's own name for the steps as the one that people know."""
     return Reference("steps", reference.keys) if reference.root == STEPS else reference
 

@@ -54,7 +54,8 @@ class FanOutExecutor:
     """Runs one tree from its root to its last descendant.
 
     ``root_runner`` runs the root, ``child_runner`` the children; both only ever see a request. ``breaker`` says which
-    workflows have crashed too often, ``deliveries`` whose work is done by others. Use once.
+    workflows have crashed too often, ``deliveries`` whose work is done by others. ``abandon`` is told of a run that
+    waits and will not go on. Use once.
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class FanOutExecutor:
         observer: TreeObserver,
         breaker: Breaker | None = None,
         deliveries: Deliveries | None = None,
+        abandon: Callable[[Workspace], object] = lambda _: None,
         on_plan: Callable[[Plan], object] = lambda _plan: None,
     ) -> None:
         """``on_plan`` is called with each plan, also of a tree that goes on, before anything of it starts."""
@@ -82,6 +84,7 @@ class FanOutExecutor:
         self._interruption = Interruption(self._workforce, observer)
         self._breaker = breaker or Breaker()
         self._deliveries = deliveries or Deliveries()
+        self._abandon = abandon
         self._tree = Tree()
         self._fan_outs: list[FanOutResult] = []
         self._expired: dict[str, Failure] = {}
@@ -373,7 +376,7 @@ class FanOutExecutor:
         if not self._held:
             return False
         if self._reach is None:
-            self._reach = self._orchestrator.reach()
+            self._reach = self._orchestrator.reach(self._tree[run_id].request for run_id in self._speaking)
         speakers = (self._speaker(run_id) for run_id in self._speaking)
         released = self._held.release(self._reach, speakers, self._scheduler.waits_for_run)
         if not released and not self._workforce.working and self._scheduler.is_idle():
@@ -395,8 +398,15 @@ class FanOutExecutor:
         node.result = result
         self._speaking.discard(run_id)
         self._held.forget(run_id)
-        by = result.delivered_by
-        self._journal.ended(run_id, result.status, result.failure, node.seconds, result.outputs, delivered_by=by)
+        self._journal.ended(
+            run_id,
+            result.status,
+            result.failure,
+            node.seconds,
+            result.outputs,
+            delivered_by=result.delivered_by,
+            cached=result.cached,
+        )
         if node.event_id is not None:
             self._deliveries.ended(node.request, result)
         self._scheduler.ended(run_id, failed=result.status != "success")
@@ -464,6 +474,7 @@ class FanOutExecutor:
         if phase == WORKING:
             self._workforce.cancel(run_id)
         else:
+            self._abandon(node.workspace)
             self._conclude(run_id, sentenced(failure, None))
 
 

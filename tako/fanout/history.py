@@ -87,6 +87,7 @@ def _alone(request: RunRequest, workspace: Workspace) -> History:
             started_at=state.started_at,
             failure=state.failure,
             outputs=state.outputs,
+            cached=state.cached,
         )
     return History(
         request=request,
@@ -147,6 +148,7 @@ class _Retold:
                     outputs=data["outputs"],
                     ended_at=entry.at,
                     delivered_by=data.get("delivered_by"),
+                    cached=tuple(data.get("cached", ())),
                 )
             case "resumed":
                 self._resume()
@@ -188,6 +190,7 @@ class _Retold:
             if failure is not None and run.started_at is not None and run.status != RETRYING:
                 attempts = (*attempts, Attempt(len(attempts) + 1, failure, run.seconds))
             undone: dict[str, Any] = {"status": PENDING, "failure": None, "ended_at": None, "delivered_by": None}
+            undone["cached"] = ()
             self._leave_work(run.run_id, **undone, attempts=attempts)
 
     def _retry(self, data: Mapping[str, Any]) -> None:

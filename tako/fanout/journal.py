@@ -13,7 +13,7 @@ plan      the event, the runs it starts, their workflows                    yes
 started   run id, pid, when that process started (see ``tako.identity``)    no
 waiting   run id, event id                                                  no
 retrying  run id, number of the try that failed, failure, seconds, delay    no
-ended     run id, status, failure, seconds, outputs, delivered by           no
+ended     run id, status, failure, seconds, outputs, delivered by, cached   no
 resumed   pid                                                               yes
 finished  whether the whole tree succeeded                                  yes
 ========= ================================================================= =======
@@ -139,8 +139,12 @@ class Journal:
         outputs: Mapping[str, Any],
         *,
         delivered_by: str | None = None,
+        cached: tuple[str, ...] = (),
     ) -> None:
-        """A run has ended: ``success``, ``failed`` or ``cancelled``; ``delivered_by`` is the run that did its work."""
+        """A run has ended: ``success``, ``failed`` or ``cancelled``.
+
+        ``delivered_by`` is the run that did its work; ``cached`` are its steps that came from the step cache.
+        """
         body: dict[str, Any] = {
             "run_id": run_id,
             "status": status,
@@ -150,6 +154,8 @@ class Journal:
         }
         if delivered_by is not None:
             body["delivered_by"] = delivered_by
+        if cached:
+            body["cached"] = list(cached)
         self._append("ended", body)
 
     def resumed(self) -> None:

@@ -6,7 +6,7 @@ from tako.errors import TakoError
 from tako.execution.failure import INPUTS_INVALID, PLAN_REFUSED, Failure
 from tako.execution.request import RunRequest, cause_of
 from tako.expressions import templates
-from tako.fanout.discovery import location
+from tako.fanout.dependents import said_by
 from tako.fanout.plan import MAX_DEPTH, WARN_DEPTH, PassedOver, Plan, PlannedRun
 from tako.fanout.reach import Reach
 from tako.fanout.redelivery import is_addressed
@@ -15,7 +15,7 @@ from tako.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any
 
     from tako.config.model import Subscription, WorkflowSpec
@@ -59,7 +59,7 @@ class Orchestrator:
         that do not fit fail only the run they are for.
         """
         path = (*emitter.ancestors, emitter.as_ancestor())
-        found = self._discovery.find_subscribers(event)
+        found = self._discovery.find_subscribers(event, said_by(emitter))
         addressed = tuple(each for each in found.candidates if _is_addressed(each, event, emitter))
         found = replace(found, candidates=addressed)
         chosen, passed_over = first_of_each_workflow(found)
@@ -128,17 +128,21 @@ class Orchestrator:
             heard=heard,
             literal_inputs=_literal(subscription),
             ancestors=path,
+            no_cache=emitter.no_cache,
+            dependents=config.dependents,
         )
         return PlannedRun(request, candidate.verdict.why, failure, held=subscription.coalesce)
 
-    def reach(self) -> Reach:
-        """What can come of events, among the repositories as they are now."""
-        return Reach((each.identity, each.config) for each in self._discovery.repositories() if each.config)
+    def reach(self, emitters: Iterable[RunRequest] = ()) -> Reach:
+        """What can come of events, among the repositories as they are now and some runs, as they were planned."""
+        configs = [(each.identity, each.config) for each in self._discovery.repositories() if each.config]
+        said = [(run.repo, run.dependents) for run in emitters]
+        return Reach(configs, [*said, *((name, config.dependents) for name, config in configs)])
 
     def _inputs(
         self, candidate: Candidate, workflow: WorkflowSpec, event: Event, heard: tuple[Event, ...]
     ) -> Mapping[str, Any]:
-        where = location(candidate.repository, candidate.subscription)
+        where = candidate.where
         scope = {
             "event": event.scope(),
             "events": [each.scope() for each in heard],
@@ -168,7 +172,7 @@ def first_of_each_workflow(
     ``undecided_hear`` takes those in whose filters could not be evaluated: before a run, its outputs are not known.
     """
     chosen: dict[tuple[str, str], Candidate] = {}
-    passed_over: list[PassedOver] = []
+    passed_over = list(found.missing)
     for candidate in found.candidates:
         repository, subscription, verdict = candidate.repository, candidate.subscription, candidate.verdict
         hears = verdict.hears or (undecided_hear and verdict.undecided)
@@ -179,8 +183,7 @@ def first_of_each_workflow(
         why = verdict.why
         if hears:
             why = f"an earlier subscription, line {chosen[key].subscription.line}, already runs this workflow"
-        where = location(repository, subscription)
-        passed_over.append(PassedOver(repository.identity, subscription.workflow, where, why))
+        passed_over.append(PassedOver(repository.identity, subscription.workflow, candidate.where, why))
     return list(chosen.values()), tuple(passed_over)
 
 
@@ -215,6 +218,7 @@ def _refusal(event: Event, message: str, warnings: tuple[str, ...]) -> Plan:
 
 def _warnings(found: Discovery, depth: int) -> tuple[str, ...]:
     warnings = [f"{item.identity}: {item.error}" for item in found.unreadable]
+    warnings += [f"{each.where}: {each.repo}:{each.workflow} does not run: {each.why}" for each in found.missing]
     if depth >= WARN_DEPTH:
         warnings.append(f"{depth} fan-outs below each other; at most {MAX_DEPTH} are allowed")
     return tuple(warnings)

@@ -8,7 +8,7 @@ from tako.errors import ExpressionError, TakoError
 from tako.execution.event import Event
 from tako.execution.request import Ancestor, cause_of
 from tako.expressions import templates
-from tako.fanout.discovery import location
+from tako.fanout.dependents import Said, said_by
 from tako.fanout.orchestrator import find_cycle, first_of_each_workflow
 from tako.fanout.plan import MAX_DEPTH, PassedOver
 from tako.records import record, replace
@@ -84,6 +84,7 @@ class _Emitter:
     """What its templates and conditions can see already; a name of which not everything is known is not in it."""
     path: tuple[Ancestor, ...]
     strict: bool
+    said: Said
 
 
 def preview(request: RunRequest, discovery: DiscoveryManager, *, strict: bool = False) -> tuple[StepPreview, ...]:
@@ -92,7 +93,9 @@ def preview(request: RunRequest, discovery: DiscoveryManager, *, strict: bool = 
     With ``strict``, a repository that cannot be read makes every fan-out fail, as it would in a run.
     """
     scope = {"inputs": dict(request.inputs), "repo": request.repo}
-    emitter = _Emitter(request.repo, request.workflow, request.events, scope, (request.as_ancestor(),), strict)
+    emitter = _Emitter(
+        request.repo, request.workflow, request.events, scope, (request.as_ancestor(),), strict, said_by(request)
+    )
     return _steps(emitter, discovery)
 
 
@@ -129,7 +132,7 @@ def _fan_out(
     nothing = FanOutPreview(event.type, event.artifact, event.payload, unknown, problem=problem)
     if problem or nothing.is_open:
         return nothing
-    found = discovery.find_subscribers(event)
+    found = discovery.find_subscribers(event, emitter.said)
     unreadable = tuple(f"{item.identity}: {item.error}" for item in found.unreadable)
     if emitter.strict and unreadable:
         problem = "a repository's tako.yml cannot be read, and --strict was given"
@@ -208,7 +211,7 @@ def _run(
     run = RunPreview(
         repo=repo,
         workflow=name,
-        where=location(repository, subscription),
+        where=candidate.where,
         why=f"its range {subscription.schema_version} is not decided yet" if open_range else verdict.why,
         certain=verdict.hears and not open_range,
     )
@@ -225,7 +228,8 @@ def _run(
     if inputs is not None:
         scope["inputs"] = inputs
     below = (*path, Ancestor(repo, name, cause_of(event)))
-    started = _Emitter(repo, workflow, config.events, scope, below, emitter.strict)
+    said = Said(config.dependents, config.path)
+    started = _Emitter(repo, workflow, config.events, scope, below, emitter.strict, said)
     return replace(run, steps=_steps(started, discovery))
 
 

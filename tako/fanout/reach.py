@@ -12,13 +12,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tako.config.model import RepoConfig, StepSpec
+    from tako.config.model import Dependent, RepoConfig, StepSpec
 
     Endpoint = tuple[str, str]
     """A repository's ``owner/name`` and the name of one of its workflows."""
 
 ANY_TYPE = ""
-"""Of an event whose type only a run can tell."""
+"""Of an event whose type only a run can tell, and what somebody hears who hears all types."""
 
 
 def emissions(steps: Iterable[StepSpec]) -> frozenset[str]:
@@ -30,8 +30,12 @@ def emissions(steps: Iterable[StepSpec]) -> frozenset[str]:
 class Reach:
     """What can come of events, among some repositories."""
 
-    def __init__(self, repositories: Iterable[tuple[str, RepoConfig]]) -> None:
-        """``repositories`` are pairs of ``owner/name`` and what the repository says."""
+    def __init__(
+        self,
+        repositories: Iterable[tuple[str, RepoConfig]],
+        dependents: Iterable[tuple[str, tuple[Dependent, ...]]] = (),
+    ) -> None:
+        """``repositories`` are pairs of ``owner/name`` and what the repository says; ``dependents`` who it names."""
         self._emits: dict[Endpoint, frozenset[str]] = {}
         self._hearers: dict[str, list[tuple[frozenset[str], Endpoint]]] = {}
         self._known: dict[tuple[str, frozenset[str]], frozenset[Endpoint]] = {}
@@ -42,6 +46,9 @@ class Reach:
                 if subscription.enabled:
                     heard = (frozenset(subscription.events), (name, subscription.workflow))
                     self._hearers.setdefault(subscription.repo, []).append(heard)
+        for name, named in dependents:
+            ends = [(dependent.repo, workflow) for dependent in named for workflow in dependent.workflows]
+            self._hearers.setdefault(name, []).extend((frozenset({ANY_TYPE}), end) for end in ends)
 
     def of(self, source: str, types: frozenset[str]) -> frozenset[Endpoint]:
         """The workflows that events of a repository, of these types, can bring to run, however far down."""
@@ -58,7 +65,11 @@ class Reach:
         while pending:
             emitter, emitted = pending.pop()
             for heard, endpoint in self._hearers.get(emitter, ()):
-                if endpoint not in found and (ANY_TYPE in emitted or not heard.isdisjoint(emitted)):
+                if endpoint not in found and emitted and _may_hear(heard, emitted):
                     found.add(endpoint)
                     pending.append((endpoint[0], self._emits.get(endpoint, frozenset())))
         return frozenset(found)
+
+
+def _may_hear(heard: frozenset[str], emitted: frozenset[str]) -> bool:
+    return ANY_TYPE in emitted or ANY_TYPE in heard or not heard.isdisjoint(emitted)

@@ -13,6 +13,7 @@ from tako.records import to_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tako.config.model import RepoConfig
     from tako.execution.event import Event
 
 STEP = "redeliver"
@@ -22,10 +23,13 @@ SUBSCRIBER = "subscriber"
 """The field that holds the only subscriber, ``owner/name`` or ``owner/name:workflow``; absent for all."""
 
 
-def request_of(event: Event, *, run_id: str, directory: str, subscriber: str | None) -> RunRequest:
+def request_of(
+    event: Event, *, run_id: str, directory: str, subscriber: str | None, source: RepoConfig | None = None
+) -> RunRequest:
     """The request of a run that delivers an event once more, to one subscriber or to all that hear it now.
 
-    ``directory`` is where its root is said to run; it does nothing there. Raises ``UsageError`` if the subscriber is
+    ``directory`` is where its root is said to run; it does nothing there. ``source`` is what the event's source says
+    now, if that is known: who depends on it hears the event too. Raises ``UsageError`` if the subscriber is
     not written as one.
     """
     params = {"event_type": event.type, EVENT: to_data(event)}
@@ -48,6 +52,8 @@ def request_of(event: Event, *, run_id: str, directory: str, subscriber: str | N
         cache_lock=None,
         workflow=workflow,
         inputs={},
+        config_path=source.path if source is not None else "",
+        dependents=source.dependents if source is not None else (),
     )
 
 

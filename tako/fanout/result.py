@@ -54,6 +54,8 @@ class ChildOutcome:
     """The tries before the last one."""
     delivered_by: str | None = None
     """The run that did the work, if it was another one, with the same idempotency key."""
+    cached: tuple[str, ...] = ()
+    """The ids of its steps that came from the step cache."""
 
     @property
     def ok(self) -> bool:

@@ -165,6 +165,7 @@ class Tree:
             outputs=result.outputs if result else {},
             attempts=tuple(node.attempts),
             delivered_by=result.delivered_by if result else None,
+            cached=result.cached if result else (),
         )
 
     def outcomes(self) -> list[ChildOutcome]:

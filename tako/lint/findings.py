@@ -16,6 +16,8 @@ RULES = {
     "unused-output": "nothing reads an output",
     "unreachable-workflow": "a workflow is started by events only, but no subscription runs it",
     "mixed-coalesce": "of the subscriptions that run a workflow only some have `coalesce`",
+    "unused-secret": "no step is given a secret that the workflow declares",
+    "secret-not-given": "a command reads a secret that its step is not given",
     "literal-secret": "something looks like a password or a key",
     "unknown-rule": "a `# tako-lint: ignore[…]` names a rule that there is not",
 }

@@ -14,6 +14,7 @@ from tako.lint.findings import is_silenced
 from tako.lint.older import older_spellings
 from tako.lint.spellings import present_condition, present_template
 from tako.lint.syntax import Sheet
+from tako.lint.walk import Spelling
 from tako.records import record, replace, to_data
 
 _ROUNDS = 100
@@ -91,7 +92,7 @@ def _round(text: str, path: str, meaning: Any) -> tuple[str, int]:
     sheet = Sheet(text)
     wanted: list[Edits] = []
     for spelling in older_spellings(sheet):
-        if not spelling.edits or is_silenced(text, sheet.position(spelling.at)[0], spelling.rule):
+        if not spelling.edits or _is_silenced(sheet, spelling):
             continue
         if not any(overlap(spelling.edits, other) for other in wanted):
             wanted.append(spelling.edits)
@@ -101,6 +102,11 @@ def _round(text: str, path: str, meaning: Any) -> tuple[str, int]:
         usable = usable[:1]
         together = applied(text, [edit for edits in usable for edit in edits])
     return together, len(usable)
+
+
+def _is_silenced(sheet: Sheet, spelling: Spelling) -> bool:
+    places = (spelling.at, spelling.at if spelling.owner is None else spelling.owner)
+    return any(is_silenced(sheet.text, sheet.position(place)[0], spelling.rule) for place in places)
 
 
 def _usable(text: str, wanted: list[Edits], path: str, meaning: Any) -> list[Edits]:

@@ -7,25 +7,30 @@ from tako.config.model import RepoConfig
 from tako.lint.contradictions import contradictions
 from tako.lint.findings import Finding, unsilenced
 from tako.lint.older import older_spellings
-from tako.lint.secrets import literal_secrets
+from tako.lint.secrets import literal_secrets, unreached_secrets
 from tako.lint.shell import unquoted_interpolations
 from tako.lint.syntax import Sheet
 from tako.lint.unused import unused
+from tako.lint.walk import Spelling
 
 
 def lint(data: bytes, config: RepoConfig) -> list[Finding]:
     """What could be better in a file, in the order of the places; ``config`` is what it was loaded to."""
     text = reading.decode(data, config.path)
     sheet = Sheet(text)
-    older = [
-        Finding(*sheet.position(one.at), one.rule, one.what, fixable=one.edits is not None)
-        for one in older_spellings(sheet)
-    ]
+    older = [_finding(sheet, one) for one in older_spellings(sheet)]
     found = [
         *older,
         *unquoted_interpolations(sheet, config),
         *unused(sheet),
         *contradictions(sheet, config),
         *literal_secrets(sheet),
+        *unreached_secrets(sheet),
     ]
     return unsilenced(found, text)
+
+
+def _finding(sheet: Sheet, one: Spelling) -> Finding:
+    owner_line = 0 if one.owner is None else sheet.position(one.owner)[0]
+    line, column = sheet.position(one.at)
+    return Finding(line, column, one.rule, one.what, fixable=one.edits is not None, owner_line=owner_line)

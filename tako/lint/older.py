@@ -8,7 +8,7 @@ from tako.config.problems import quoted
 from tako.lint.edits import Edit, Edits, as_list, renamed, without_entry
 from tako.lint.older_artifacts import older_artifacts
 from tako.lint.older_events import older_events
-from tako.lint.spellings import present_condition, present_template, respelled
+from tako.lint.spellings import present_condition, present_template, respelled, segments
 from tako.lint.syntax import Node, Sheet
 from tako.lint.walk import Spelling, entries, items, resolved, steps_of, subscriptions_of, workflows_of
 
@@ -147,5 +147,15 @@ def _go_spelling(sheet: Sheet, node: Node, *, is_condition: bool) -> Iterator[Sp
         return
     written = respelled(sheet, node, present)
     edits = None if written is None else (Edit(node.start, node.end, written),)
-    place = "a condition" if is_condition else "a template"
-    yield Spelling(node.start, f"{place} in the Go tool's spelling", edits, "go-spelling")
+    what = f"{'a condition' if is_condition else 'a template'} in the Go tool's spelling"
+    at = node.start if is_condition else _first_segment(sheet, node)
+    yield Spelling(at, what, edits, "go-spelling", owner=node.start)
+
+
+def _first_segment(sheet: Sheet, node: Node) -> int:
+    """Where the first part of a template is that has another spelling now."""
+    for start, segment in segments(node.value):
+        if present_template(segment) != segment:
+            sign = segment[:2]
+            return sheet.place(node, sign, node.value.count(sign, 0, start))
+    return node.start

@@ -12,7 +12,7 @@ from tako.expressions.sandbox import parse
 from tako.lint.findings import Finding
 from tako.lint.spellings import segments
 from tako.lint.syntax import Node, Sheet
-from tako.lint.walk import commands, named_workflows
+from tako.lint.walk import commands, named_workflows, steps_in
 
 _SAFE_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 """What ``shlex.quote`` leaves as it is."""
@@ -35,7 +35,8 @@ def unquoted_interpolations(sheet: Sheet, config: RepoConfig) -> Iterator[Findin
     for name, workflow in named_workflows(sheet):
         spec = config.workflow(name)
         inputs = {one.name: one for one in spec.inputs} if spec is not None else {}
-        for owner, command in commands(sheet, workflow):
+        found = [pair for step in steps_in(sheet, workflow) for pair in commands(sheet, step)]
+        for owner, command in found:
             for offset, segment in segments(command.value):
                 expression = output_of(segment)
                 if expression is not None and not is_safe(expression, inputs):

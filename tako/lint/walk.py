@@ -17,6 +17,8 @@ class Spelling:
     what: str
     edits: Edits | None = None
     rule: str = "older-spelling"
+    owner: int | None = None
+    """Where the text starts in which it is, if that is elsewhere; a comment there silences it too."""
 
 
 def resolved(node: Node | None) -> Node | None:
@@ -102,15 +104,11 @@ def steps_in(sheet: Sheet, workflow: Node) -> Iterator[Node]:
                 pending.append(handler[1])
 
 
-def commands(sheet: Sheet, workflow: Node) -> Iterator[tuple[Node, Node]]:
-    """Every ``run`` of a workflow: where its field starts, and its text."""
-    for step in steps_in(sheet, workflow):
-        if step.kind == "scalar":
-            yield step, step
-            continue
-        found = sheet.field(step, "run")
-        if found is not None and found[1].kind == "scalar":
-            yield found
+def commands(sheet: Sheet, step: Node) -> Iterator[tuple[Node, Node]]:
+    """The ``run`` of a step, if it has one: where its field starts, and its text."""
+    found = (step, step) if step.kind == "scalar" else sheet.field(step, "run")
+    if found is not None and found[1].kind == "scalar":
+        yield found
 
 
 def scalars(node: Node) -> Iterator[Node]:

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tako.execution.request import RunRequest
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import StepRecord
     from tako.fanout.result import ChildOutcome, TreeResult
 
 
-def result_data(result: TreeResult, request: RunRequest, steps: Sequence[StepRecord]) -> dict[str, Any]:
-    """A finished run."""
+def result_data(
+    result: TreeResult, request: RunRequest, steps: Sequence[StepRecord], services: Sequence[ServiceEnd] = ()
+) -> dict[str, Any]:
+    """A finished run; ``steps`` and ``services`` are the root's own."""
     return {
         "run_id": result.root.run_id,
         "repository": request.repo,
@@ -28,6 +31,7 @@ def result_data(result: TreeResult, request: RunRequest, steps: Sequence[StepRec
         "interrupted_by": result.interrupted_by,
         "failure": to_data(result.root.failure),
         "steps": [step_data(step) for step in steps],
+        "services": [service_data(end) for end in services],
         "runs": [outcome_data(run) for run in result.runs],
         "fan_outs": [
             {
@@ -45,11 +49,23 @@ def result_data(result: TreeResult, request: RunRequest, steps: Sequence[StepRec
     }
 
 
+def service_data(end: ServiceEnd) -> dict[str, Any]:
+    """How a step that was left running has ended."""
+    return {
+        "step": end.step,
+        "how": end.how,
+        "exit_code": end.exit_code,
+        "signal": end.signal,
+        "duration_seconds": round(end.seconds, 3),
+    }
+
+
 def step_data(step: StepRecord) -> dict[str, Any]:
     """One step, and what ran since it failed."""
     return {
         "id": step.id,
         "status": step.status,
+        "cached": step.cached,
         "started_at": iso(step.started_at),
         "duration_seconds": round(step.seconds, 3),
         "outputs": dict(step.outputs),
@@ -85,5 +101,6 @@ def outcome_data(run: ChildOutcome) -> dict[str, Any]:
             for each in run.attempts
         ],
         "delivered_by": run.delivered_by,
+        "cached": list(run.cached),
         "replay": run.replay if run.failure is not None and run.delivered_by is None else None,
     }

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from tako.children.base import RETRYING
 from tako.clock import duration
+from tako.execution.service import EXITED, LOST, STOPPED
 from tako.execution.state import RUNNING
 from tako.report.words import MARKS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tako.children.base import StepUpdate
-    from tako.execution.state import StepRecord
+    from tako.execution.service import ServiceEnd
+    from tako.execution.state import ExecutionState, StepRecord
 
 
 def update_line(label: str, step: StepUpdate) -> str:
@@ -19,7 +23,10 @@ def update_line(label: str, step: StepUpdate) -> str:
         return f"… {label}"
     if step.status == RETRYING:
         return f"↻ {label} failed at try {step.attempt}: {step.message}; again in {duration(step.delay)}"
+    if step.status in (STOPPED, EXITED, LOST):
+        return f"■ {label} {step.message}{f' ({duration(step.seconds)})' if step.seconds else ''}"
     tries = f", {step.attempt} tries" if step.attempt > 1 else ""
+    tries += ", cached" if step.cached else ""
     goes_on = "; the run goes on" if step.tolerated else ""
     return f"{MARKS.get(step.status, '?')} {label} {step.status} ({duration(step.seconds)}{tries}){goes_on}"
 
@@ -39,9 +46,20 @@ def step_line(step: StepRecord) -> str:
     return line
 
 
+def noteworthy_lines(state: ExecutionState) -> list[str]:
+    """Of the steps of a run, those of which there is more to tell than that they succeeded, were skipped or failed."""
+    steps = (step for step in state.steps if step.attempts or step.handlers or step.tolerated)
+    return [*(line for step in steps for line in step_lines(step)), *service_lines(state.services)]
+
+
+def service_lines(ends: Sequence[ServiceEnd]) -> list[str]:
+    """How what was left running has ended, where that is worth a line."""
+    return [f"  ■ {end.step} {end.describe()}" for end in ends if end.is_news]
+
+
 def took(step: StepRecord) -> str:
-    """How long a step took, and how often it was tried; of one that never ran that it was skipped."""
+    """How long a step took, how often it was tried, whether it was cached; of one that never ran: ``skipped``."""
     if step.status == "skipped":
         return "skipped"
     tries = f", {len(step.attempts) + 1} tries" if step.attempts else ""
-    return f"{duration(step.seconds)}{tries}"
+    return f"{duration(step.seconds)}{tries}{', cached' if step.cached else ''}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
-from tako.report.steps import step_lines
+from tako.report.steps import service_lines, step_lines
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import failure_lines, failure_title
 from tako.signals import signal_name
@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tako.execution.service import ServiceEnd
     from tako.execution.state import StepRecord
     from tako.fanout.result import ChildOutcome, TreeResult
 
@@ -20,13 +21,14 @@ MAX_DETAILED = 50
 """Failures told in full; the rest have their line in the tree and their logs."""
 
 
-def summary(result: TreeResult, steps: Sequence[StepRecord]) -> str:
+def summary(result: TreeResult, steps: Sequence[StepRecord], services: Sequence[ServiceEnd] = ()) -> str:
     """The end of a run: id, success, duration, the root's steps, the tree."""
     lines = [
         f"Execution completed: {result.root.run_id}",
         f"Success: {'true' if result.ok else 'false'}",
         f"Duration: {duration(result.seconds)}",
         *(line for step in steps for line in step_lines(step)),
+        *service_lines(services),
     ]
     if result.runs:
         totals = ", ".join(f"{count} {status}" for status, count in sorted(count_by_status(result.runs).items()))

@@ -75,6 +75,8 @@ def _render(line: TreeLine, width: int, causes: Mapping[str, str]) -> str:
         parts.append(outcome.status)
     if outcome.delivered_by is not None:
         parts.append(f"delivered by {outcome.delivered_by}")
+    if outcome.cached:
+        parts.append(f"cached: {', '.join(outcome.cached)}")
     if outcome.attempts:
         parts.append(tries(outcome))
     return "  ".join(parts)

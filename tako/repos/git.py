@@ -59,13 +59,17 @@ class Git:
         self._processes = processes
         self._stops = stops
 
-    def run(self, *arguments: str) -> Completed:
+    def run(self, *arguments: str, index: str | None = None) -> Completed:
         """Run ``git`` with arguments that say where (``-C``, ``--git-dir``); no hook runs, no prompt appears.
 
-        Raises ``MachineError`` if there is no git.
+        ``index`` is a file to use as the index instead of the repository's own. Raises ``MachineError`` if there is no
+        git.
         """
+        env = self._environment()
+        if index is not None:
+            env["GIT_INDEX_FILE"] = index
         try:
-            return self._processes.run(("git", *_QUIET, *arguments), env=self._environment(), stops=self._stops)
+            return self._processes.run(("git", *_QUIET, *arguments), env=env, stops=self._stops)
         except MachineError as error:
             if not isinstance(error.__cause__, FileNotFoundError):
                 raise

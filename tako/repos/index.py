@@ -68,6 +68,14 @@ class RepoIndex:
         self._known = known
         return found
 
+    def at(self, repository: Indexed, ref: str) -> Indexed | None:
+        """A repository at another of its refs; None if it is not in the cache at that."""
+        try:
+            entry = self._cache.locate(f"{repository.entry.owner_name}:{ref}")
+        except TakoError:
+            return None
+        return self._indexed(entry, self._known)
+
     def _indexed(self, entry: CacheEntry, known: dict[str, _Known]) -> Indexed:
         if entry.problem:
             what = f"{entry.owner_name} in the cache cannot be used"

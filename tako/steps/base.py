@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
     from tako.clock import Clock
     from tako.config.model import StepSpec
-    from tako.execution.event import Event
+    from tako.execution.event import ArtifactRef, Event
     from tako.execution.request import RunRequest
+    from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.workspace import Workspace
     from tako.expressions.templates import Paths
@@ -44,6 +45,15 @@ if TYPE_CHECKING:
 
         def run(self, context: StepContext) -> StepResult: ...
 
+    class Gate(Protocol):
+        """Is asked before each step, once for all tries at it."""
+
+        def is_to_run(self, context: StepContext, *, wanted: bool) -> bool:
+            """Whether the step runs; else it is skipped. ``wanted`` is what its condition says.
+
+            Raises ``RunInterruptedError`` when a stop was asked for.
+            """
+
 
 @record
 class StepResult:
@@ -59,6 +69,10 @@ class StepResult:
     """The step's environment at its end, where an output needs it."""
     event: Event | None = None
     """For the root: an event to plan and run the subscribers of. If it is a waiting one, the run is suspended."""
+    artifacts: tuple[ArtifactRef, ...] = ()
+    """What the step itself put into the run's artifacts, beside what ``produces`` takes from it."""
+    service: Service | None = None
+    """What the step has left running."""
 
 
 class RunInterruptedError(Exception):
@@ -103,10 +117,14 @@ class Capabilities:
     """What tells when the run must end."""
     attempt: int = 1
     """Which try at the run this is: more than 1 after a crash."""
+    lifeline: int | None = None
+    """What ends when the root of the tree does, where that is another process; for what is left running."""
     log_limit: int | None = None
     """The most bytes that a step's log has on the disk; None for the default."""
     echo: Callable[[str, bytes], object] | None = None
     """Called with the step's id and what it prints, for a reader who wants to see it now."""
+    gate: Gate | None = None
+    """Whom to ask before each step."""
     secrets: RunSecrets = NO_SECRETS
     """Of the run; ``StepContext.environment`` has those that the step names."""
 

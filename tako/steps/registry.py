@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from tako.config.model import FAN_OUT
+from tako.config.model import FAN_OUT, POLL
 from tako.errors import StepError
 from tako.packages import make_available
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 SHELL = "tako.steps.shell:ShellStep"
 BUILT_IN = {
     FAN_OUT: "tako.steps.fan_out:FanOutStep",
+    POLL: "tako.steps.poll:PollStep",
 }
 ENTRY_POINTS = "tako.steps"
 

@@ -38,6 +38,8 @@ class ShellStep:
             raise StepError(
                 f"the working directory {spec.working_directory or directory!r} does not exist", where=context.where
             )
+        if spec.long_running:
+            return _leave_running(context, [*_ARGV[spec.shell], _script(script, directory, None, ())])
         sources = spec.produces.outputs if spec.produces else {}
         dump = f"{context.output_path}.env" if _needs_environment(sources.values()) else None
         if dump is not None:
@@ -75,6 +77,25 @@ class ShellStep:
                 failure = with_memory_hint(failure, context.request.workflow.mem_limit)
             return StepResult(failure=failure)
         return StepResult(stdout=bytes(stdout), stderr=bytes(stderr), exported=exported)
+
+
+def _leave_running(context: StepContext, command: Sequence[str]) -> StepResult:
+    from tako.execution.services import start_service
+
+    capabilities = context.capabilities
+    processes = capabilities.processes
+    service = start_service(
+        processes,
+        capabilities.workspace,
+        context.spec.id,
+        command,
+        env=context.environment(),
+        lifeline=processes.lifeline() if capabilities.lifeline is None else capabilities.lifeline,
+        log_limit=capabilities.log_limit,
+        memory=context.request.workflow.mem_limit,
+        secrets=capabilities.secrets.values,
+    )
+    return StepResult(service=service)
 
 
 def _run(processes: Processes, argv: Sequence[str], *, on_stderr: Sink, **how: Any) -> Outcome:

@@ -25,6 +25,8 @@ def steps(result: Result) -> dict[str, Any]:
 
 def repository(result: Result) -> None:
     assert statuses(result) == ["success", "success"]
+    (child,) = result["runs"]
+    assert (child["repository"], child["workflow"], child["status"]) == ("my-org/app", "smoke", "success")
 
 
 def workflow(result: Result) -> None:
@@ -57,6 +59,7 @@ EXPECTED: dict[str, Callable[[Result], None]] = {
     "fan-out": fan_out,
     "subscription": succeeded,
     "older": succeeded,
+    "poll": succeeded,
 }
 
 
@@ -69,7 +72,7 @@ def test_an_example_does_what_it_says(world: World, name: str) -> None:
     text = (EXAMPLES / f"{name}.yml").read_text(encoding="utf-8")
     directory = world.working(name, text, FILES)
     world.cached("my-org/app", (EXAMPLES / "subscription.yml").read_text(encoding="utf-8"))
-    world.env["RELEASE_TOKEN"] = "a token of nobody"
+    world.env["RELEASE_TOKEN"] = "what nobody may see"
     commands = re.findall(r"^#   tako (.*)$", text, re.MULTILINE)
     assert commands
     for command in commands:

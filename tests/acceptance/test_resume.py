@@ -388,7 +388,8 @@ def test_inputs_that_do_not_fit_fail_again_and_stop_nothing_else(world: World) -
     root(world, fan_out())
     plain(world, "go/bad", step("test", note(world, unless(world, "mended"))))
     misfit = json.loads(config("go/misfit", step("test", note(world)), hears=ROOT))
-    misfit["workflows"][WORKFLOW]["inputs"] = {"version": {"required": True}}
+    misfit["workflows"][WORKFLOW]["inputs"] = {"count": {"type": "number"}}
+    misfit["subscriptions"][0]["inputs"] = {"count": "{{ event.type }}"}
     world.cached("go/misfit", json.dumps(misfit), git=False)
 
     run(world)

@@ -247,6 +247,8 @@ def test_no_descriptor_is_left_open_however_the_launch_went(processes: Processes
     def open_ones() -> list[str]:
         return sorted(os.listdir("/proc/self/fd"))
 
+    # That one is for all children, and as long as this process is there.
+    processes.lifeline()
     before = open_ones()
     Launch(processes, "print(1)").run(tmp_path)
     assert open_ones() == before
@@ -280,9 +282,10 @@ def test_a_launch_without_descriptors_is_told_as_passing_and_leaves_none_open(
             raise SpawnError(f"cannot start {what!r}: Too many open files", passing=True)
         return pipe(what)
 
+    processes.lifeline()
     monkeypatch.setattr(processes, "pipe", one_only)
     before = sorted(os.listdir("/proc/self/fd"))
-    with pytest.raises(SpawnError, match="a child's stdout"):
+    with pytest.raises(SpawnError, match="a child's stderr"):
         Launch(processes, "print(1)").run(tmp_path)
 
     assert sorted(os.listdir("/proc/self/fd")) == before

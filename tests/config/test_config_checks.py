@@ -329,3 +329,59 @@ def test_a_length_may_be_zero() -> None:
 )
 def test_the_rules_and_default_of_a_payload_field_fit_its_type(fields: str, problem: str) -> None:
     assert problem in one(f"version: 1\nevents: {{e: {{payload: {{f: {{{fields}}}}}}}}}")
+
+
+KEY_FILES = "'cache_key_files' of step 1 of workflow 'w'"
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ("run: x, cache_key_files: []", f"4:34: {KEY_FILES} must name a file or a glob; leave it out"),
+        ("run: x, cache_key_files: ../a", f"4:34: item 1 of {KEY_FILES} must not lead out of the repository"),
+        ("run: x, cache_key_files: [a, /b]", f"4:38: item 2 of {KEY_FILES} must be relative to the repository"),
+        ("run: x, cache_key_files: ['{{ a }}']", f"4:35: item 1 of {KEY_FILES} must be a literal, not a template"),
+        ("run: x, cache_key_files: 4", f"4:34: {KEY_FILES} must be a list"),
+        ("uses: a/b@v1, cache_key_files: a", f"4:23: {KEY_FILES} is for 'run' steps"),
+        ("uses: tako/fan-out@v1, with: {event_type: e}, cache_key_files: a", f"4:55: {KEY_FILES} is for 'run' steps"),
+    ],
+)
+def test_key_files_are_paths_in_the_repository_of_a_run_step(fields: str, problem: str) -> None:
+    assert one(step(fields)).startswith(problem)
+
+
+def test_one_key_file_is_a_list_of_one() -> None:
+    assert load(step("run: x, cache_key_files: 'src/**'")).workflows[0].steps[0].cache_key_files == ("src/**",)
+    assert load(step("run: x, cache_key_files: [a, b]")).workflows[0].steps[0].cache_key_files == ("a", "b")
+    assert load(step("run: x, cache_key_files: null")).workflows[0].steps[0].cache_key_files == ()
+
+
+def dependents(fields: str) -> str:
+    return f"version: 1\nartifacts: {{lib: {{path: x}}}}\ndependents:\n- {{{fields}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ("repo: a/b, workflows: []", "4:26: 'workflows' of dependent 1 must name a workflow of that repository"),
+        ("repo: b, workflows: [w]", "4:10: 'repo' of dependent 1 must be owner/name, or owner/name:branch (got 'b')"),
+        ("repo: 'a/b:', workflows: [w]", "4:10: 'repo' of dependent 1 must be owner/name, or owner/name:branch"),
+        ("repo: a/b, workflows: ['']", "4:27: workflow 1 of dependent 1 must not be empty"),
+        ("repo: a/b, workflows: [w], artifacts: [li]", "4:43: artifact 'li' of dependent 1 is not declared"),
+        ("workflows: [w]", "4:3: missing required field 'repo' in dependent 1"),
+    ],
+)
+def test_a_dependent_names_a_repository_its_workflows_and_artifacts_of_this_one(fields: str, problem: str) -> None:
+    assert one(dependents(fields)).startswith(problem)
+
+
+def test_dependents_are_read() -> None:
+    config = load(dependents("repo: a/b:feature/x, workflows: [w, v], artifacts: [lib, default]"))
+    named = model.Dependent("a/b", ref="feature/x", artifacts=("lib", "default"), workflows=("w", "v"), line=4)
+    assert config.dependents == (named,)
+    assert load(dependents("repo: a/b, workflows: [w]")).dependents[0].ref is None
+
+
+def test_how_an_artifact_is_installed_is_read() -> None:
+    artifact = load("version: 1\nartifacts: {a: {path: x, install_command: i, verify_command: v}}").artifacts[0]
+    assert (artifact.install_command, artifact.verify_command) == ("i", "v")

@@ -40,7 +40,7 @@ def test_an_example_is_of_the_shape_of_its_field(kind: Any, info: msgspec.struct
 def test_every_field_of_the_language_is_a_row() -> None:
     rows = {row.path: row for row in describe()}
     assert {path.split(".")[0].removesuffix("[]") for path in rows} == {
-        *("version", "metadata", "artifacts", "events", "workflows", "subscriptions", "repos")
+        *("version", "metadata", "artifacts", "events", "workflows", "subscriptions", "dependents", "repos")
     }
     assert rows["version"].required
     assert (rows["workflows.NAME.steps[].shell"].type, rows["workflows.NAME.steps[].shell"].default) == (

@@ -9,18 +9,14 @@ from tako.config.refusals import REFUSED, Refusal
 from tako.errors import ConfigError
 
 FILE = {
-    refusals.TOP: "version: 1\n{}: {}\n",
     refusals.WORKFLOW: "version: 1\nworkflows:\n  w:\n    {}: {}\n    steps: [x]\n",
     refusals.RESOURCES: "version: 1\nworkflows:\n  w:\n    resources:\n      {}: {}\n    steps: [x]\n",
     refusals.STEP: "version: 1\nworkflows:\n  w:\n    steps:\n      - run: x\n        {}: {}\n",
-    refusals.ARTIFACT: "version: 1\nartifacts:\n  a:\n    path: x\n    {}: {}\n",
 }
 PLACE = {
-    refusals.TOP: "2:1",
     refusals.WORKFLOW: "4:5",
     refusals.RESOURCES: "5:7",
     refusals.STEP: "6:9",
-    refusals.ARTIFACT: "5:5",
 }
 IDS = [f"{row.field} {row.where}" for row in REFUSED]
 
@@ -49,26 +45,12 @@ def test_a_refused_field_without_a_value_asks_for_nothing(row: Refusal) -> None:
     assert load(row, "") == ()
 
 
-HARMLESS = {
-    "long_running": "false",
-    "dependents": "[]",
-}
-
-
-@pytest.mark.parametrize("row", REFUSED, ids=IDS)
-def test_only_the_value_that_is_the_default_passes(row: Refusal) -> None:
-    passing = [value for value in ("false", "[]", "0", "''", "{}") if load(row, value) == ()]
-    assert passing == [HARMLESS[row.field]] if row.field in HARMLESS else passing == []
-
-
 def test_the_table_is_what_the_language_lacks() -> None:
     assert {(row.where, row.field) for row in REFUSED} == {
-        *((refusals.TOP, name) for name in ["dependents"]),
         *((refusals.WORKFLOW, name) for name in ["image"]),
         *((refusals.RESOURCES, name) for name in ["cpu_limit", "disk_limit"]),
-        *((refusals.STEP, name) for name in ["long_running", "cache_key_files", "image", "network"]),
+        *((refusals.STEP, name) for name in ["image", "network"]),
         *((refusals.STEP, name) for name in ["capabilities", "volumes", "security_profile", "resources"]),
-        *((refusals.ARTIFACT, name) for name in ["install_command", "verify_command"]),
     }
 
 

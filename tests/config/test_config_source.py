@@ -181,8 +181,8 @@ def test_all_structural_problems_come_together_with_those_of_the_schema() -> Non
         "tako.yml:2:1: duplicate key 'version'",
         'tako.yml:3:1: a key must be text; write it in quotes: "1"',
         (
-            "tako.yml:4:1: unknown field 'foo' at the top level; known are artifacts, events, metadata, repos, "
-            "subscriptions, version, workflows"
+            "tako.yml:4:1: unknown field 'foo' at the top level; known are artifacts, dependents, events, "
+            "metadata, repos, subscriptions, version, workflows"
         ),
         "tako.yml:5:11: 'metadata' must be a mapping, not a list",
     )

@@ -61,28 +61,23 @@ def field_of(kind: type[Any], name: str, shape: Shape) -> Strategy:
 
 
 REFUSED = {
-    place: {
-        row.field: st.sampled_from([*[None, *row.harmless] * 20, "x", 0])
-        for row in refusals.REFUSED
-        if row.where == place
-    }
-    for place in (refusals.TOP, refusals.WORKFLOW, refusals.RESOURCES, refusals.STEP, refusals.ARTIFACT)
+    place: {row.field: st.sampled_from([*[None] * 20, "x", 0]) for row in refusals.REFUSED if row.where == place}
+    for place in (refusals.WORKFLOW, refusals.RESOURCES, refusals.STEP)
 }
 ENV = st.lists(st.sampled_from(["A=b", "B=", "=", "A"]), max_size=2)
 TYPED_EVENTS = st.lists(
     st.fixed_dictionaries({}, optional={"type": JUNK, "schema_version": JUNK, "other": JUNK}) | SCALARS, max_size=2
 )
 OLDER: dict[type[Any], dict[str, Strategy]] = {
-    schema.Root: REFUSED[refusals.TOP],
     schema.Workflow: REFUSED[refusals.WORKFLOW],
     schema.Resources: {**REFUSED[refusals.RESOURCES], "cpu": st.sampled_from([None, 1]), "memory": JUNK},
     schema.Step: REFUSED[refusals.STEP],
-    schema.Artifact: REFUSED[refusals.ARTIFACT],
     schema.Subscription: {"filter": JUNK},
 }
 FORMS: dict[tuple[type[Any], str], Strategy] = {
     (schema.Workflow, "env"): ENV,
     (schema.Step, "env"): ENV,
+    (schema.Step, "cache_key_files"): st.sampled_from(["src/**", "", ["a", "b"], []]),
     (schema.Step, "on_failure"): st.deferred(lambda: struct(schema.Handler)) | st.lists(SCALARS, max_size=2),
     (schema.Handler, "env"): ENV,
     (schema.Subscription, "events"): TYPED_EVENTS,

@@ -11,6 +11,7 @@ from tako.config.model import StepSpec
 from tako.execution.event import Event
 from tako.execution.retry import StepAttempt
 from tako.execution.runner import Runner
+from tako.execution.service import ServiceEnd
 from tako.execution.state import ExecutionState, StepRecord, read_state
 from tako.execution.workspace import Workspace
 from tako.process import Processes
@@ -30,6 +31,7 @@ class Bench:
         stop: StopSignal | None = None,
         attempt: int = 1,
         clock: Any = None,
+        lifeline: int | None = None,
         workflow: Mapping[str, Any] | None = None,
         **request: Any,
     ) -> None:
@@ -44,6 +46,8 @@ class Bench:
         """The steps that were on the disk whenever something was heard."""
         self.request = make_request(workflow=make_workflow(steps=steps, **(workflow or {})), **request)
         self.stops = Stops(ask=(stop.fd,)) if stop else Stops()
+        self.lifeline = lifeline
+        self.processes = Processes()
         self.clock: Any = clock or StoppableClock(self.stops)
         self.runner = self.make_runner(attempt=attempt)
 
@@ -54,10 +58,11 @@ class Bench:
                 request=self.request,
                 workspace=self.workspace,
                 repo_dir=str(self.repo),
-                processes=Processes(),
+                processes=self.processes,
                 clock=self.clock,
                 base_env={"PATH": os.environ["PATH"], "MINE": "mine"},
                 stops=self.stops,
+                lifeline=self.lifeline,
                 attempt=attempt,
             ),
             step_kind=step_kind,
@@ -73,6 +78,9 @@ class Bench:
     def step_ended(self, step: StepRecord) -> None:
         self.heard.append(f"{step.id} {step.status}")
         self.durable.append(tuple(recorded.id for recorded in read_state(self.workspace.state).steps))
+
+    def service_ended(self, end: ServiceEnd) -> None:
+        self.heard.append(f"{end.step} {end.describe()}")
 
     def event(self, event: Event) -> None:
         self.events.append(event)

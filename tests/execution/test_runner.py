@@ -389,3 +389,61 @@ def test_a_step_that_failed_otherwise_says_nothing_of_memory(tmp_path: Path) -> 
 
     assert failure is not None
     assert failure.message == "exit code 1"
+
+
+LIB = ArtifactSpec("lib", "dist/*")
+
+
+def test_a_fan_out_sends_the_declared_artifact_that_a_step_made_without_saying_so(tmp_path: Path) -> None:
+    make = StepSpec(id="make", run="mkdir dist; echo 1 > dist/lib")
+    bench = Bench(tmp_path, make, tell(artifact="lib", wait_for_children=False), artifacts=(LIB,))
+    state = bench.run()
+
+    (event,) = bench.events
+    (sent,) = event.artifacts
+    assert Path(sent.path).read_text() == "1\n"
+    assert sent.path.startswith(bench.workspace.artifacts)
+    assert (sent.name, sent.repo, len(sent.sha256 or "")) == ("lib", bench.request.repo, 64)
+    assert state.steps[1].artifacts == (sent,)
+    assert read_state(bench.workspace.state).steps[1].artifacts == (sent,)
+
+
+def test_what_a_fan_out_sends_is_recorded_beside_what_it_produces(tmp_path: Path) -> None:
+    make = StepSpec(id="make", run="mkdir dist; echo 1 > dist/lib")
+    params = {"event_type": "built", "artifact": "lib", "wait_for_children": False}
+    produces = Produces(outputs={"x": "{{ inputs.x }}"})
+    emit = StepSpec(id="tell", uses="tako/fan-out@v1", params=params, produces=produces)
+    state = Bench(tmp_path, make, emit, artifacts=(LIB,), inputs={"x": "1"}).run()
+    assert [artifact.name for artifact in state.steps[1].artifacts] == ["lib"]
+    assert state.steps[1].outputs["x"] == "1"
+
+
+def test_a_fan_out_sends_what_was_produced_not_what_lies_there_since(tmp_path: Path) -> None:
+    make = StepSpec(id="make", run="mkdir dist; echo 1 > dist/lib", produces=Produces(artifact="lib"))
+    spoil = StepSpec(id="spoil", run="echo 2 > dist/lib")
+    bench = Bench(tmp_path, make, spoil, tell(artifact="lib", wait_for_children=False), artifacts=(LIB,))
+    bench.run()
+
+    (sent,) = bench.events[0].artifacts
+    assert Path(sent.path).read_text() == "1\n"
+
+
+@pytest.mark.parametrize("about", ["lib", "other", "default"])
+def test_a_fan_out_without_a_file_to_send_sends_none(tmp_path: Path, about: str) -> None:
+    bench = Bench(tmp_path, tell(artifact=about, wait_for_children=False), artifacts=(LIB,))
+    assert bench.run().status == "success"
+    assert bench.events[0].artifacts == ()
+
+
+def test_a_directory_has_the_checksum_of_all_that_is_in_it(tmp_path: Path) -> None:
+    def made(number: int, script: str) -> ArtifactRef:
+        (tmp_path / str(number)).mkdir()
+        step = StepSpec(id="make", run=f"mkdir -p out/in; {script}", produces=Produces(artifact="tree"))
+        ended = Bench(tmp_path / str(number), step, artifacts=(ArtifactSpec("tree", "out"),)).run()
+        return ended.artifacts[0]
+
+    scripts = ["echo 1 > out/a", "echo 1 > out/in/a", "echo 2 > out/a", "ln -s x out/a", "mkdir out/a", ":"]
+    different = [made(number, script).sha256 for number, script in enumerate(scripts)]
+    assert len(set(different)) == len(scripts)
+    assert made(10, "touch -d @1 out; echo 1 > out/a").sha256 == different[0]
+    assert made(11, "echo 1 > out/a; chmod +x out/a").sha256 not in different

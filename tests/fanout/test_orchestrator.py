@@ -56,6 +56,9 @@ class FakeIndex:
     def scan(self) -> tuple[Indexed, ...]:
         return self.repositories
 
+    def at(self, repository: Indexed, ref: str) -> Indexed | None:
+        raise AssertionError("nobody names another ref here")
+
 
 def orchestrator(*repositories: Indexed, strict: bool = False) -> Orchestrator:
     return Orchestrator(
@@ -342,6 +345,9 @@ def test_an_error_of_the_machine_is_not_taken_for_wrong_inputs() -> None:
     class Broken:
         def scan(self) -> tuple[Indexed, ...]:
             raise TakoError("the disk is gone")
+
+        def at(self, repository: Indexed, ref: str) -> Indexed | None:
+            raise AssertionError("nobody names another ref here")
 
     planner = Orchestrator(
         DiscoveryManager(Broken()), head_commit=lambda _: None, lock_path=lambda _: "", bind_inputs=bind

@@ -63,7 +63,14 @@ def test_go_spellings_are_found_in_templates_and_conditions() -> None:
         steps:
           - {if: .inputs.x == 'a', run: ls}
     """
-    assert places(text) == [(5, 14, "go-spelling"), (7, 14, "go-spelling")]
+    assert places(text) == [(5, 15, "go-spelling"), (7, 14, "go-spelling")]
+
+
+def test_a_go_spelling_in_a_long_script_is_found_at_its_line() -> None:
+    script = "ls\necho {{ inputs.x | shell_quote }} {{ .inputs.x | shell_quote }}"
+    (one,) = command(script)
+    assert (one.line, one.column, one.rule) == (8, 43, "go-spelling")
+    assert command(script + "  # tako-lint: ignore[go-spelling]") == []
 
 
 @pytest.mark.parametrize(
@@ -205,6 +212,26 @@ def test_what_looks_like_a_secret_is_found_and_not_repeated(secret: str) -> None
     (one,) = command(f"echo {secret}")
     assert (one.line, one.column, one.rule) == (7, 14, "literal-secret")
     assert secret not in one.what
+
+
+def test_secrets_that_do_not_reach_a_command_are_found() -> None:
+    text = """\
+    workflows:
+      w:
+        secrets: [A, B, C, UNUSED]
+        steps:
+          - {run: 'echo $HOME $A', env: {A: A}}
+          - {run: 'echo $HOME "${A}" $AB', env: ["B=B", X=Y]}
+          - run: make
+            env: {TOKEN: C}
+            on_failure:
+              - echo $C
+    """
+    assert places(text) == [
+        (4, 24, "unused-secret"),
+        (7, 28, "secret-not-given"),
+        (11, 18, "secret-not-given"),
+    ]
 
 
 def test_a_comment_on_the_line_silences_the_rules_that_it_names() -> None:

@@ -16,6 +16,7 @@ from tako.execution.event import Event
 from tako.execution.failure import STEP_ERROR, STEP_FAILED, Failure
 from tako.execution.retry import StepAttempt
 from tako.execution.runner import Runner
+from tako.execution.service import ServiceEnd
 from tako.execution.state import ExecutionState, StepRecord
 from tako.execution.workspace import Workspace
 from tako.process import Processes
@@ -77,6 +78,9 @@ class Bench:
 
     def step_ended(self, step: StepRecord) -> None:
         self.heard.append(step)
+
+    def service_ended(self, end: ServiceEnd) -> None:
+        pass
 
     def event(self, event: Event) -> None:
         self.heard.append(event)

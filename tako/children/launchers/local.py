@@ -23,7 +23,8 @@ GRACE_SECONDS = 10.0
 class LocalLauncher:
     """Starts ``runner_child`` with this Python.
 
-    The child's stdin is a pipe that nothing is written to: when it closes, the root is gone (the lifeline).
+    The child's stdin is a pipe that nothing is written to: when it closes, the root is gone (the lifeline). It is the
+    same for all, and open as long as the root is there: what a child has left running has it, too.
     """
 
     def __init__(
@@ -56,9 +57,9 @@ class LocalLauncher:
         """Run the child of a directory; see ``Launcher``."""
         opened: list[int] = []
         try:
-            for what in ("a child's lifeline", "a child's stdout", "a child's stderr"):
+            for what in ("a child's stdout", "a child's stderr"):
                 opened += self._processes.pipe(what)
-            lifeline, _keep, out_read, out_write, words_read, words_write = opened
+            out_read, out_write, words_read, words_write = opened
             more: dict[int, int] = {}
             if secrets:
                 kept = self._processes.descriptor(lambda: hand_over(secrets), "a file for a child's secrets")
@@ -68,13 +69,13 @@ class LocalLauncher:
             process = self._processes.spawn(
                 [*self._argv, directory],
                 env={**self._inherited(), **env},
-                stdin=lifeline,
+                stdin=self._processes.lifeline(),
                 stdout=out_write,
                 stderr=words_write,
                 more=more,
                 session=True,
             )
-            for descriptor in (lifeline, out_write, words_write, *more.values()):
+            for descriptor in (out_write, words_write, *more.values()):
                 os.close(descriptor)
                 opened.remove(descriptor)
             self._log.debug("started", child=process.pid, argv=process.argv)

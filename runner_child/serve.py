@@ -1,0 +1,13 @@
+"""``python -I -S serve.py RECORD LOG LIMIT MEMORY COMMAND…``: what keeps a step that was left running."""
+
+from __future__ import annotations
+
+import sys
+
+# An isolated Python (-I) puts no directory of ours on its path.
+sys.path.insert(0, __file__.rpartition("/runner_child/")[0])
+
+from tako.service_keeper import main
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

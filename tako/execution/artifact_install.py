@@ -1,0 +1,162 @@
+"""Builds artifacts, and installs them in repositories that depend on them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+
+from tako.clock import duration
+from tako.errors import TakoError, WorkflowError
+from tako.execution.artifacts import collect_artifact, find
+from tako.execution.checksums import path_checksum
+from tako.files import remove_tree
+from tako.process import NO_STOPS
+from tako.records import record
+from tako.repos.put_back import changed_since, put_back, remember
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tako.config.model import ArtifactSpec
+    from tako.execution.event import ArtifactRef
+    from tako.process import Processes
+    from tako.repos.git import Git
+    from tako.repos.put_back import Remembered
+    from tako.signals import Stops
+
+STORE = "artifacts"
+"""The directory of a Tako home in which what is installed lies: some package managers keep pointing to it."""
+
+
+@record
+class Built:
+    """One file or directory that building an artifact made."""
+
+    artifact: str
+    path: str
+    sha256: str
+
+
+@record
+class Installed:
+    """What came of installing one artifact."""
+
+    artifact: ArtifactRef
+    into: str
+    verified: bool
+    """Whether a ``verify_command`` ran; without one nobody knows whether it works."""
+    changed: tuple[str, ...]
+    """The tracked files that it changed, relative to ``top``."""
+    top: str | None
+    """The git working tree in which it was installed; None if it was none, and nothing is known of what changed."""
+    failure: str = ""
+    """Why it is not installed; the files that had changed are put back then."""
+
+
+class StoppedError(Exception):
+    """A stop was asked for while a command ran."""
+
+
+class Commands:
+    """Runs the commands of artifacts, each in a directory, and passes on what they print."""
+
+    def __init__(
+        self,
+        processes: Processes,
+        *,
+        env: Mapping[str, str],
+        on_output: Callable[[bytes], object],
+        stops: Stops = NO_STOPS,
+        timeout: float | None = None,
+    ) -> None:
+        """``timeout`` is what each command has, in seconds."""
+        self._processes = processes
+        self._env = env
+        self._on_output = on_output
+        self._stops = stops
+        self._timeout = timeout
+
+    def run(self, command: str, directory: str, **variables: str) -> str:
+        """Run a command; returns what is wrong with how it ended, or nothing. Raises ``StoppedError``."""
+        script = f'cd -- "$TAKO_DIRECTORY" && unset TAKO_DIRECTORY\n{command}'
+        outcome = self._processes.run_piped(
+            ["/bin/sh", "-e", "-c", script],
+            env={**self._env, **variables, "TAKO_DIRECTORY": directory},
+            on_stdout=self._on_output,
+            on_stderr=self._on_output,
+            stops=self._stops,
+            timeout=self._timeout,
+        )
+        if outcome.stopped:
+            raise StoppedError
+        if outcome.timed_out:
+            return f"it took longer than {duration(self._timeout or 0.0)}"
+        return "" if outcome.exit.ok else outcome.exit.describe()
+
+
+def build(artifact: ArtifactSpec, directory: str, commands: Commands) -> list[Built]:
+    """Run the ``command`` of an artifact, if it has one, and tell what there is of it then.
+
+    Raises ``WorkflowError`` if that fails or nothing is there, ``StoppedError``.
+    """
+    wrong = commands.run(artifact.command, directory) if artifact.command else ""
+    if wrong:
+        raise WorkflowError(f"building artifact {artifact.name!r} failed: {wrong}")
+    found = [os.path.join(directory, match) for match in find([artifact.path], directory)]
+    if not found:
+        did = "building artifact {!r} made nothing that matches {}" if artifact.command else "artifact {!r} has no {}"
+        raise WorkflowError(did.format(artifact.name, artifact.path), where=directory)
+    return [Built(artifact.name, path, path_checksum(path)) for path in found]
+
+
+def install(
+    artifact: ArtifactSpec, repo: str, *, source: str, into: str, store: str, commands: Commands, git: Git
+) -> Installed:
+    """Build an artifact in its repository's directory ``source`` and install it in the directory ``into``.
+
+    It is copied into ``store``; the ``install_command`` finds it there by ``TAKO_ARTIFACT_PATH``, and so does the
+    ``verify_command`` after it. If one of them fails, or a stop is asked for, tracked files that have changed are put
+    back. Raises ``WorkflowError`` if it cannot be built, ``StoppedError``, and ``CheckoutError`` or ``MachineError`` if
+    something could not be put back: what was remembered is then kept, and the error says where.
+    """
+    build(artifact, source, commands)
+    made = collect_artifact(artifact.name, [artifact.path], repo=repo, repo_dir=source, store=store, where=source)
+    memory = tempfile.mkdtemp(prefix="tako-install-")
+    tree = None
+    try:
+        tree = remember(into, memory, git)
+        failure = _install(artifact, made, into, commands)
+    except BaseException:
+        _undo(tree, git, memory)
+        raise
+    changed = changed_since(tree, git) if tree is not None else ()
+    if failure:
+        _undo(tree, git, memory)
+    _forget(memory)
+    verified = artifact.verify_command is not None and not failure
+    return Installed(made, into, verified, changed, tree.top if tree else None, failure)
+
+
+def _install(artifact: ArtifactSpec, made: ArtifactRef, into: str, commands: Commands) -> str:
+    for doing, command in (("installing", artifact.install_command), ("verifying", artifact.verify_command)):
+        wrong = commands.run(command, into, TAKO_ARTIFACT_PATH=made.path) if command else ""
+        if wrong:
+            return f"{doing} it failed: {wrong}"
+    return ""
+
+
+def _undo(tree: Remembered | None, git: Git, memory: str) -> None:
+    try:
+        if tree is not None:
+            put_back(tree, changed_since(tree, git), git)
+    except TakoError as error:
+        error.cure = f"your files as they were before are in {memory}: index (git's) and files (what you had edited)"
+        raise
+    _forget(memory)
+
+
+def _forget(memory: str) -> None:
+    with contextlib.suppress(TakoError):
+        remove_tree(memory)
