@@ -124,6 +124,9 @@ class Runner:
         except RunInterruptedError:
             state = replace(state, failure=_interrupted(spec))
         state = self._end_services(state)
+        if self._capabilities.secrets:
+            # What was left running may have written some until now.
+            self._capabilities.workspace.forget_outputs()
         state = replace(state, status=FAILED if state.failure else SUCCESS)
         self._checkpoint(state)
         for end in state.services:
