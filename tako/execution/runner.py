@@ -124,9 +124,6 @@ class Runner:
         except RunInterruptedError:
             state = replace(state, failure=_interrupted(spec))
         state = self._end_services(state)
-        if self._capabilities.secrets:
-            # What was left running may have written some until now.
-            self._capabilities.workspace.forget_outputs()
         state = replace(state, status=FAILED if state.failure else SUCCESS)
         self._checkpoint(state)
         for end in state.services:
@@ -160,6 +157,9 @@ class Runner:
         self._save(replace(state, status=RUNNING, failure=None))
         own = self._capabilities
         ends = end_services(own.processes, own.workspace, state.steps, clock=self._clock, stops=own.stops)
+        if own.secrets:
+            # They may have written some until now.
+            own.workspace.forget_outputs()
         return replace(state, services=ends)
 
     def _announce_again(self, state: ExecutionState) -> None:
