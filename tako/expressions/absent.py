@@ -27,15 +27,15 @@ def owner_step(owner: object, scope: Mapping[str, Any], flat: Mapping[str, Any])
 
 
 def named_step(key: str, text: str, scope: Mapping[str, Any]) -> str:
-    """The id of a step without outputs of which a condition wants ``key``; empty if there is none."""
+    """The id of the step of which a condition wants the output ``key``; empty if there is none."""
     import re
 
     def part(name: str) -> str:
         return rf"(?:\s*\.\s*{re.escape(name)}\b|\s*\[\s*['\"]{re.escape(name)}['\"]\s*\])"
 
-    for step_id, step in scope.get("steps", {}).items():
+    for step_id in scope.get("steps", {}):
         way = rf"\b[sS]teps{part(step_id)}(?:{part('outputs')})?{part(key)}"
-        if step.get("status") in _WHY and re.search(way, text):
+        if re.search(way, text):
             return str(step_id)
     return ""
 

@@ -29,7 +29,9 @@ LIMIT = 5.0
 
 def service(world: World, id_: str = "db", **more: Any) -> dict[str, Any]:
     """A step that is left running; it writes down its pid, and hides a process behind itself."""
-    hides = f"(setsid sh -c 'exec sleep 6000' &)\necho $$ >> {world.root}/{id_}.new"
+    hides = (
+        f"(setsid sh -c 'exec sleep 6000' &)\necho $$ >> {world.root}/{id_}.new; echo x >> {world.root}/{id_}.starts"
+    )
     return step(
         id_, f"{hides}; mv {world.root}/{id_}.new {world.root}/{id_}; sleep 6000 & wait", long_running=True, **more
     )
@@ -111,13 +113,14 @@ def test_a_service_of_a_child_that_is_killed_ends_with_it_and_is_there_again_at_
     world: World, waits: bool
 ) -> None:
     died = world.root / "died"
-    dies = f"test -e {died} || {{ {is_up(world)}; touch {died}; kill -KILL $PPID; }}"
+    started = f"until [ $(wc -l < {world.root}/db.starts) = 2 ]; do sleep 0.02; done"
+    dies = f"if test -e {died}; then {started}; else {is_up(world)}; touch {died}; kill -KILL $PPID; fi"
     waiting = [fan_out()] if waits else []
     world.cached(MIDDLE, config(MIDDLE, service(world), up(world), *waiting, step("dies", dies), hears=ROOT), git=False)
     root = world.working("root", config(ROOT, fan_out(retry={"attempts": 2, "delay": "10ms"})))
     ran = world.tako("exec", WORKFLOW, "--json", cwd=root)
 
-    # The step behind it does not wait for the service, so it may find it, or not: what counts is that there is one.
+    assert ran.code == 0, ran.text
     assert not marked(world.mark), "something of the tree was still there when the root had ended"
     run = run_named(ran.json(), MIDDLE)
     assert len(run["attempts"]) == 1

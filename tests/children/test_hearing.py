@@ -48,7 +48,7 @@ class Child:
     def __init__(self, directory: Path, **workflow: Any) -> None:
         self.clock = FakeClock()
         self.clock.advance(1000.0)
-        run = make_request(workflow=make_workflow(steps=STEPS, **workflow))
+        run = make_request(workflow=make_workflow(**{"steps": STEPS, **workflow}))
         self.workspace = Workspace(str(directory))
         self.workspace.make()
         self.hearing = Hearing(ChildRequest(run, self.workspace), Nobody(), self.clock)
@@ -261,3 +261,32 @@ def test_the_last_lines_are_those_of_the_step_it_was_at_and_then_its_own(child: 
     assert lines == (*(f"slow {number}" for number in range(50 - LOG_TAIL, 50)), "Segmentation fault")
     child.ends("slow")
     assert child.hearing.last_lines() == ("Segmentation fault",)
+
+
+# A step that is tried again, and what runs when one has failed.
+
+
+def test_each_try_at_a_step_has_its_time_and_the_wait_between_them_has_none(child: Child) -> None:
+    child.says(HELLO)
+    child.begins("quick")
+    child.waits(4.0)
+    child.says(StepUpdate(id="quick", status="retrying", seconds=4.0, message="exit code 75", delay=200.0))
+    assert child.left() is None
+    child.waits(200.0)
+    child.begins("quick")
+    assert child.left() == 5.0 + MARGIN_SECONDS
+
+
+def test_what_runs_when_a_step_has_failed_is_a_step_with_its_own_time(tmp_path: Path) -> None:
+    handler = StepSpec(id="quick-on-failure-1", timeout=7.0)
+    child = Child(tmp_path, steps=(StepSpec(id="quick", timeout=5.0, on_failure=(handler,)),))
+    child.says(HELLO)
+    child.begins("quick")
+    child.says(StepUpdate(id="quick", status="failed"))
+    child.begins("quick-on-failure-1")
+    assert child.left() == 7.0 + MARGIN_SECONDS
+
+
+def test_the_end_of_what_was_left_running_is_the_end_of_no_step_at_work(child: Child) -> None:
+    child.says(HELLO, StepUpdate(id="quick", status="stopped"))
+    assert child.left() is None

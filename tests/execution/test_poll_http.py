@@ -79,8 +79,9 @@ def test_another_status_is_told(port: int, status: int) -> None:
 
 def test_the_request_is_for_what_the_url_says(port: int) -> None:
     status_of(f"http://LOCALHOST:{port}/200?a=b#c", Stops())
+    status_of(f"http://127.0.0.1:{port}?later", Stops())
 
-    assert Handler.seen == [f"/200?a=b LOCALHOST:{port}"]
+    assert Handler.seen == [f"/200?a=b LOCALHOST:{port}", f"/?later 127.0.0.1:{port}"]
 
 
 def test_a_port_where_nobody_listens_is_refused() -> None:

@@ -202,10 +202,29 @@ def test_a_service_that_had_ended_by_itself_is_not_started_again(bench: Callable
     made = bench(service("echo x >> starts"), poll(target="step", step_id="db"), StepSpec(id="b", run="test -e fixed"))
     assert made.run().status == "failed"
     (made.repo / "fixed").touch()
+    made.heard.clear()
     state = made.run(go_on(read_state(made.workspace.state), lambda _: False))
 
     assert state.failure is None
+    assert made.heard == ["b started", "b success"]
     assert (made.repo / "starts").read_text() == "x\n"
+
+
+def test_what_another_service_of_the_same_step_wrote_down_is_not_this_ones(bench: Callable[..., Bench]) -> None:
+    made = bench(service("exit 0"), poll(target="step", step_id="db"))
+    state = made.run()
+    own = keeper_of(state)
+
+    assert end_of(made.workspace, "db", own) == ServiceEnd("db", "exited", 0, None, state.services[0].seconds)
+    assert end_of(made.workspace, "db", Service(own.pid, own.started + 1)) == ServiceEnd("db", "lost")
+    Path(made.workspace.service("db")).write_text("rubbish")
+    assert end_of(made.workspace, "db", own) == ServiceEnd("db", "lost")
+
+
+def test_nothing_of_a_service_is_left_that_nobody_has_waited_for(bench: Callable[..., Bench]) -> None:
+    state = bench(service(), poll(target="file", path="pid")).run()
+
+    assert identity.identity_of(keeper_of(state).pid) is None
 
 
 def test_a_run_whose_services_cannot_be_had_again_fails_there(bench: Callable[..., Bench]) -> None:

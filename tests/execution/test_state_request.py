@@ -18,10 +18,12 @@ from tako.execution import state as state_module
 from tako.execution.answer import Answer, read_answer, write_answer
 from tako.execution.migration import MIGRATIONS
 from tako.execution.request import Ancestor, read_request, request_from_data, write_request
+from tako.execution.retry import StepAttempt
+from tako.execution.service import Service, ServiceEnd
 from tako.execution.state import Announced, ExecutionState, StepRecord, read_state, write_state
 from tako.execution.workspace import Workspace
 from tako.files import write_document
-from tako.records import to_data
+from tako.records import replace, to_data
 from tests.builders import (
     ARTIFACTS,
     EVENTS,
@@ -52,6 +54,20 @@ STEPS = st.builds(
         max_size=2,
     ).map(tuple),
     emitted=st.none() | EVENTS,
+    attempts=st.lists(
+        st.builds(StepAttempt, number=st.integers(1, 9), failure=FAILURES, seconds=SECONDS), max_size=2
+    ).map(tuple),
+    tolerated=st.booleans(),
+    service=st.none() | st.builds(Service, pid=st.integers(1, 2**22), started=SECONDS),
+)
+
+ENDS = st.builds(
+    ServiceEnd,
+    step=TEXT,
+    how=st.sampled_from(["stopped", "exited", "lost"]),
+    exit_code=st.none() | st.integers(0, 255),
+    signal=st.none() | st.integers(1, 64),
+    seconds=SECONDS,
 )
 
 STATES = st.builds(
@@ -64,8 +80,12 @@ STATES = st.builds(
     seconds=SECONDS,
     pid=st.none() | st.integers(1, 2**22),
     pid_started=st.none() | SECONDS,
-    steps=st.lists(STEPS, max_size=3).map(tuple),
+    steps=st.lists(
+        st.builds(lambda step, handlers: replace(step, handlers=tuple(handlers)), STEPS, st.lists(STEPS, max_size=2)),
+        max_size=3,
+    ).map(tuple),
     failure=st.none() | FAILURES,
+    services=st.lists(ENDS, max_size=2).map(tuple),
 )
 
 

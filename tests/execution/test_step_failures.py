@@ -270,6 +270,7 @@ def test_what_runs_on_failure_has_no_time_when_the_workflows_is_up_and_says_so(t
     assert handler.failure is not None
     assert handler.failure.kind == WORKFLOW_TIMEOUT
     assert "its on_failure step 'h' failed as well" in state.failure.message
+    assert "h started" not in bench.heard
 
 
 def test_a_fan_out_whose_runs_failed_has_its_on_failure_too(tmp_path: Path) -> None:

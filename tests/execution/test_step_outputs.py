@@ -110,6 +110,7 @@ def test_a_files_name_may_be_a_template(tmp_path: Path) -> None:
         ("mkdir d; ln -s ../.. d/e; ", "d/e/outside"),
         ("true", "../outside"),
         ("true", "../repo/../outside"),
+        ("touch f", "../repo/f"),
         ("true", "/etc/hostname"),
     ],
 )
