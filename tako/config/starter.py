@@ -23,7 +23,7 @@ MANIFESTS = {
 
 _PLAIN = re.compile(r"[A-Za-z](?:[ -~]*[!-~])?")
 _WORDS = ("true", "false", "null", "yes", "no", "on", "off")
-_UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]+|\.{2,}")
 
 
 @record

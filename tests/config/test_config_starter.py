@@ -6,7 +6,7 @@ import os
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tako.config.loader import loads, loads_thoroughly
@@ -56,6 +56,7 @@ def test_whatever_a_directory_is_called(ecosystem: str, name: str, named: bool) 
 
 
 @given(st.from_regex(r"\A[A-Za-z0-9_.-]{1,12}/[A-Za-z0-9_.-]{1,12}\Z"))
+@example("a/b..c")
 def test_whatever_a_repository_is_called(name: str) -> None:
     if {".", ".."} & set(name.split("/")):
         return
