@@ -7,7 +7,10 @@ import sys
 # An isolated Python (-I) puts no directory of ours on its path.
 sys.path.insert(0, __file__.rpartition("/runner_child/")[0])
 
+from tako.packages import OnDemand
 from tako.service_keeper import main
 
 if __name__ == "__main__":
+    # What hides secrets is a package, which Python looks for only then.
+    sys.meta_path.append(OnDemand())
     main(sys.argv[1:])
