@@ -11,6 +11,6 @@ from tako.packages import OnDemand
 from tako.service_keeper import main
 
 if __name__ == "__main__":
-    # What hides secrets is a package, which Python looks for only then.
+    # What masks secrets is a package, which a Python without site (-S) does not find.
     sys.meta_path.append(OnDemand())
     main(sys.argv[1:])

@@ -7,6 +7,7 @@ import os
 import signal
 import termios
 
+from tako.errors import SpawnError
 from tako.process import NO_STOPS
 from tako.signals import signal_group
 
@@ -24,9 +25,13 @@ def run_in_foreground(
     """Run a command on a terminal, of which this process is in the foreground, and take the terminal back afterwards.
 
     ``terminal`` is a descriptor of it. What the command leaves running is ended with it. One that stops itself goes on
-    at once: nobody here could wake it later. Raises ``SpawnError`` if it cannot be started.
+    at once: nobody here could wake it later. Raises ``SpawnError`` if it cannot be started, or the descriptor is not of
+    this process's own terminal.
     """
-    ours, modes = os.tcgetpgrp(terminal), termios.tcgetattr(terminal)
+    try:
+        ours, modes = os.tcgetpgrp(terminal), termios.tcgetattr(terminal)
+    except (OSError, termios.error) as error:
+        raise SpawnError(f"cannot start {argv[0]!r} on a terminal: {error.args[-1]}", where=argv[0]) from error
     process = processes.spawn(argv, env=env, stdin=terminal, stdout=terminal, stderr=terminal)
 
     def give() -> None:

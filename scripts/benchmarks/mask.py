@@ -6,6 +6,7 @@ import base64
 import os
 import random
 import statistics
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def bench_mask(scratch: Path, rounds: int) -> None:
 
 
 def bench_alone(secrets: Mapping[str, Mapping[str, str]], texts: Mapping[str, bytes], rounds: int) -> None:
-    print(f"the masker alone, MB/s of text without a secret, median of {rounds}:")
+    print(f"the masker alone, MB of text without a secret per second of CPU, median of {rounds}:")
     for name, values in secrets.items():
         build = statistics.median(timed(lambda: Mask(values)) for _ in range(rounds))  # noqa: B023
         mask = Mask(values)
@@ -81,17 +82,20 @@ def bench_log(scratch: Path, kind: str, secrets: Mapping[str, Mapping[str, str]]
     runs: dict[str, Callable[[], None]] = {"unmasked": lambda: _print(scratch, path, NO_SECRETS)}
     for name, values in secrets.items():
         runs[name] = lambda values=values: _print(scratch, path, RunSecrets(values))  # type: ignore[misc]
-    took: dict[str, list[float]] = {name: [] for name in runs}
+    took: dict[str, list[tuple[float, float]]] = {name: [] for name in runs}
     for _ in progress(rounds, f"rounds of {kind}"):
         # One after the other within a round, so that other work on the machine meets all alike.
         for name, run in runs.items():
-            took[name].append(timed(run))
+            took[name].append(_took(run))
     print(f"{PRINTED >> 20} MiB of {kind} from a step into its log, median of {rounds}:")
-    for name, seconds in took.items():
-        rate = PRINTED / statistics.median(seconds) / 1e6
-        times = zip(seconds, took["unmasked"], strict=True)
-        ratio = statistics.median(masked / unmasked for masked, unmasked in times)
-        print(f"  {name:18s} {judged(rate, '6.0f', 'MB/s', least=RATE_BAR)}, {ratio:.2f} x the time of unmasked")
+    for name, each in took.items():
+        wall, cpu = (PRINTED / statistics.median(seconds) / 1e6 for seconds in zip(*each, strict=True))
+        pairs = zip(each, took["unmasked"], strict=True)
+        ratio = statistics.median(masked[1] / unmasked[1] for masked, unmasked in pairs)
+        print(
+            f"  {name:18s} {judged(wall, '6.0f', 'MB/s', least=RATE_BAR)}, "
+            f"{cpu:6.0f} MB per second of CPU, {ratio:.2f} x the CPU of unmasked"
+        )
 
 
 def _rate(text: bytes, mask: Mask, rounds: int) -> float:
@@ -103,7 +107,13 @@ def _rate(text: bytes, mask: Mask, rounds: int) -> float:
             stream.feed(piece)
         stream.end()
 
-    return len(text) / statistics.median(timed(run) for _ in range(rounds)) / 1e6
+    return len(text) / statistics.median(_took(run)[1] for _ in range(rounds)) / 1e6
+
+
+def _took(run: Callable[[], None]) -> tuple[float, float]:
+    """Wall time, and the CPU time of this process: what others at work on the machine do not add to."""
+    before = time.process_time()
+    return timed(run), time.process_time() - before
 
 
 def _print(scratch: Path, path: Path, secrets: RunSecrets) -> None:

@@ -8,6 +8,7 @@ import os
 
 import click
 
+from tako.cli.secrets import secrets_option
 from tako.cli.target import make_wiring
 from tako.clock import iso
 from tako.errors import StateError, UsageError
@@ -110,10 +111,17 @@ def show_(event_id: str, as_json: bool) -> int:
     "-j", "--max-concurrent-repos", "cap", type=click.IntRange(min=1), metavar="N",
     help="How many children are at work at once; the number of cores by default.",
 )  # fmt: skip
+@secrets_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
 @click.option("-v", "--verbose", is_flag=True, help="Show the steps of children.")
 def redeliver(
-    event_id: str, subscriber: str | None, cache_dir: str | None, cap: int | None, as_json: bool, verbose: bool
+    event_id: str,
+    subscriber: str | None,
+    cache_dir: str | None,
+    cap: int | None,
+    secrets_file: str | None,
+    as_json: bool,
+    verbose: bool,
 ) -> int:
     """Deliver the event EVENT_ID once more, as a run of its own.
 
@@ -123,7 +131,8 @@ def redeliver(
     from tako.cli.exec import run_request
     from tako.fanout.redelivery import request_of
 
-    wiring = make_wiring(cache_dir=cache_dir, cap=cap)
+    wiring = make_wiring(cache_dir=cache_dir, cap=cap, secrets_file=secrets_file, working_in=".")
+    wiring.secrets.open()
     event = _find(wiring, event_id).event
     cached = wiring.discovery().repositories()
     request = request_of(

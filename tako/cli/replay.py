@@ -131,8 +131,8 @@ def find_recorded(root: Workspace, child: str | None) -> RunRequest:
 
 
 def again(recorded: RunRequest, run_id: str) -> RunRequest:
-    """The request of a run that does the same again, by itself, in a checkout of its own."""
-    return replace(recorded, run_id=run_id, root_id=run_id, parent_id=None, private=True)
+    """The request of a run that does the same again, by itself, in a checkout of its own, whatever is cached."""
+    return replace(recorded, run_id=run_id, root_id=run_id, parent_id=None, private=True, no_cache=True)
 
 
 def _header(recorded: RunRequest, request: RunRequest, missing: Sequence[ArtifactRef], *, verbose: bool) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from tako.config import schema
 from tako.config.labels import label
+from tako.config.model import POLL
 from tako.config.names import FROM_FILE, is_template, path_fault
 from tako.config.problems import Path, Problem, quoted
 from tako.config.step_ids import named_steps
@@ -42,6 +43,11 @@ def _paths(root: schema.Root) -> Iterator[tuple[Path, str]]:
 def _of_step(step: schema.AnyStep, path: Path) -> Iterator[tuple[Path, str]]:
     where = step.working_directory if isinstance(step.working_directory, str) else "."
     yield (*path, "working_directory"), where
+    if step.uses == POLL and isinstance(step.params.get("path"), str):
+        yield (*path, "with", "path"), os.path.join(where, step.params["path"])
+    if isinstance(step, schema.Step) and isinstance(step.cache_key_files, list):
+        for index, pattern in enumerate(step.cache_key_files):
+            yield (*path, "cache_key_files", index), pattern
     if isinstance(step, schema.Step) and isinstance(step.cache_key_files, list):
         for index, pattern in enumerate(step.cache_key_files):
             yield (*path, "cache_key_files", index), pattern

@@ -10,7 +10,7 @@ from tako.config import schema
 from tako.config.check_limits import poll_limits
 from tako.config.labels import fault
 from tako.config.model import POLL
-from tako.config.names import is_template, path_fault
+from tako.config.names import file_fault, is_template, path_fault
 from tako.config.problems import Path, Problem, nearest, quoted
 from tako.config.step_ids import named_steps
 from tako.loopback import url_fault
@@ -38,7 +38,9 @@ def poll_problems(step: schema.AnyStep, path: Path, _artifacts: set[str]) -> Ite
         what = "is for a file or an address; the end of a step is seen at once"
         yield from fault((*place, "interval"), what, on_key=True)
     if isinstance(given.path, str) and not is_template(given.path):
-        yield from fault((*place, "path"), path_fault(given.path), given.path)
+        where = step.working_directory if isinstance(step.working_directory, str) else ""
+        wrong = "" if path_fault(where or ".") else file_fault(given.path, where)
+        yield from fault((*place, "path"), wrong, given.path)
     if isinstance(given.url, str) and not is_template(given.url):
         yield from fault((*place, "url"), url_fault(given.url), given.url)
     yield from poll_limits(step, path)

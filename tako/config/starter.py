@@ -23,7 +23,7 @@ MANIFESTS = {
 
 _PLAIN = re.compile(r"[A-Za-z](?:[ -~]*[!-~])?")
 _WORDS = ("true", "false", "null", "yes", "no", "on", "off")
-_UNFIT = re.compile(r"[^A-Za-z0-9_.-]+")
+_UNFIT = re.compile(r"[^A-Za-z0-9_.-]+|\.{2,}")
 
 
 @record
@@ -96,9 +96,9 @@ artifacts:
     ecosystem: {ecosystem}
     # `tako artifacts build` runs it.
     command: {build}
-    # In a repository that depends on this one, `$TAKO_ARTIFACT_PATH` is where the artifact is.
-    # install_command: {install}
-    # verify_command: {verify}
+    # `tako artifacts install` tries it out in a repository that depends on this one.
+    install_command: {install}
+    verify_command: {verify}
 
 # What the events of this repository say.
 events:

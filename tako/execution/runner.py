@@ -157,6 +157,9 @@ class Runner:
         self._save(replace(state, status=RUNNING, failure=None))
         own = self._capabilities
         ends = end_services(own.processes, own.workspace, state.steps, clock=self._clock, stops=own.stops)
+        if own.secrets:
+            # They may have written some until now.
+            own.workspace.forget_outputs()
         return replace(state, services=ends)
 
     def _announce_again(self, state: ExecutionState) -> None:

@@ -106,9 +106,11 @@ class Workspace:
 
     def forget_outputs(self) -> None:
         """Remove what steps wrote their outputs to: there may be secrets in it."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(FileNotFoundError):
             for name in os.listdir(self.temporary):
-                os.unlink(os.path.join(self.temporary, name))
+                # What is a directory is no output.
+                with contextlib.suppress(OSError):
+                    os.unlink(os.path.join(self.temporary, name))
 
     @property
     def has_begun(self) -> bool:

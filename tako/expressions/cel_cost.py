@@ -3,8 +3,6 @@
 ``replace`` upon ``replace`` or ``[…].map(x, x + x)`` over and over would fill the memory of the process that plans for
 all repositories. So before such a condition is evaluated, its syntax is walked with the sizes of the values that it is
 given, for a bound of what it makes and looks at. Never too low; close, where a condition reads values of the scope.
-
-The syntax comes as the library serialises it, cel.expr.CheckedExpr: https://github.com/google/cel-spec/tree/master/proto
 """
 
 from __future__ import annotations
@@ -12,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from tako.expressions.cel_syntax import Expr
 from tako.records import record
 
 MAX_MADE = 50_000_000
@@ -59,20 +58,6 @@ _TELLS = frozenset(
 
 
 @record
-class Expr:
-    """A node of the syntax: ``kind`` is one of ``_KINDS``."""
-
-    kind: str
-    name: str = ""
-    parts: tuple[Any, ...] = ()
-    """Of a call: target first, if it has one. Of a comprehension: range, start, condition, step, result."""
-    variables: tuple[str, str] = ("", "")
-    """Of a comprehension: of the turn, and what it builds."""
-    size: float = 0.0
-    """Of a constant."""
-
-
-@record
 class _Size:
     """A bound of how large a value is."""
 
@@ -86,12 +71,6 @@ class _Size:
 
 
 _NOTHING = _Size(0.0, 0.0, 0.0)
-
-
-def parse(serialized: bytes) -> Expr:
-    """The syntax out of ``Expression.serialize()``, which is a ``google.protobuf.Any`` of it."""
-    checked = _field(serialized, 2)
-    return _expr(_field(checked, 4))
 
 
 def work(expr: Expr, scope: Mapping[str, Any]) -> tuple[float, float]:
@@ -220,87 +199,3 @@ def _weight(value: Any) -> float:
         elif isinstance(one, list | tuple):
             rest += one
     return total
-
-
-# The wire format of Protocol Buffers: https://protobuf.dev/programming-guides/encoding/
-
-
-def _fields(data: bytes) -> list[tuple[int, Any]]:
-    """The fields of a message: numbers with their values, integers or bytes."""
-    fields: list[tuple[int, Any]] = []
-    at = 0
-    while at < len(data):
-        tag, at = _varint(data, at)
-        kind = tag & 7
-        value: Any
-        if kind == 0:
-            value, at = _varint(data, at)
-        else:
-            length, at = _varint(data, at) if kind == 2 else (8 if kind == 1 else 4, at)
-            value, at = data[at : at + length], at + length
-        fields.append((tag >> 3, value))
-    return fields
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        value |= (byte & 127) << shift
-        at, shift = at + 1, shift + 7
-        if byte < 128:
-            return value, at
-
-
-def _field(data: bytes, number: int) -> bytes:
-    return next((value for found, value in _fields(data) if found == number), b"")
-
-
-def _expr(data: bytes) -> Expr:
-    for number, value in _fields(data):
-        if number in _KINDS:
-            return _KINDS[number](value)
-    return Expr("const")
-
-
-def _const(data: bytes) -> Expr:
-    # 6 is text, 7 bytes; all others are small.
-    text = next((value for number, value in _fields(data) if number in (6, 7)), None)
-    if text is None:
-        return Expr("const", size=float(_ITEM))
-    return Expr("const", name=text.decode("utf-8", "replace"), size=float(len(text)))
-
-
-def _select(data: bytes) -> Expr:
-    return Expr("select", _field(data, 2).decode(), (_expr(_field(data, 1)),))
-
-
-def _call(data: bytes) -> Expr:
-    parts = [value for number, value in _fields(data) if number in (1, 3)]
-    return Expr("call", _field(data, 2).decode(), tuple(map(_expr, parts)))
-
-
-def _list(data: bytes) -> Expr:
-    return Expr("list", parts=tuple(_expr(value) for number, value in _fields(data) if number == 1))
-
-
-def _struct(data: bytes) -> Expr:
-    entries = [value for number, value in _fields(data) if number == 2]
-    return Expr("list", parts=tuple(_expr(_field(entry, number)) for entry in entries for number in (3, 4)))
-
-
-def _loop(data: bytes) -> Expr:
-    variables = (_field(data, 1).decode(), _field(data, 3).decode())
-    parts = tuple(_expr(_field(data, number)) for number in (2, 4, 5, 6, 7))
-    return Expr("comprehension", parts=parts, variables=variables)
-
-
-_KINDS = {
-    3: _const,
-    4: lambda data: Expr("ident", _field(data, 1).decode()),
-    5: _select,
-    6: _call,
-    7: _list,
-    8: _struct,
-    9: _loop,
-}

@@ -16,7 +16,7 @@ from tako.expressions.names import ROOTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from tako.expressions.cel_cost import Expr
+    from tako.expressions.cel_syntax import Expr
 
 BOOL = cel.Type.BOOL
 DYN = cel.Type.DYN
@@ -67,7 +67,7 @@ _ENVIRONMENT = cel.NewEnv(
 @lru_cache(maxsize=256)
 def syntax(text: str) -> Expr:
     """The syntax of an expression that compiles."""
-    from tako.expressions.cel_cost import parse
+    from tako.expressions.cel_syntax import parse
 
     return parse(program(text).serialize())
 

@@ -17,10 +17,8 @@ from jinja2.runtime import Context, StrictUndefined, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.utils import missing
 
-from tako.expressions import amplifiers, calls, explain, filters, go_spellings, metering, names, scripts
+from tako.expressions import amplifiers, calls, explain, filters, go_spellings, metering, names
 from tako.expressions.budget import CURRENT, MAX_OUTPUT, Budget, BudgetError, charged
-from tako.expressions.scripts import Script
-from tako.expressions.taint import Analysis
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -113,7 +111,6 @@ def _make_environment() -> _Environment:
     ]
     for table, measured in tables:
         table.update({name: charged(function, measured.get(name)) for name, function in table.items()})
-    environment.filters.update(scripts.FILTERS)
     environment.filters.update({metering.TURNS: metering.turns, metering.WEIGHED: metering.weighed})
     return environment
 
@@ -143,12 +140,19 @@ def _compile(text: str, tainted: Paths | None = None) -> Template:
     """The template; one that becomes a script has ``tainted`` paths, and gives marks for what comes from them."""
     tree = _parse_allowed(text)
     if tainted is not None:
+        # Here, since most runs are started by no event.
+        from tako.expressions import scripts
+        from tako.expressions.taint import Analysis
+
+        _ENVIRONMENT.filters.update(scripts.FILTERS)
         scripts.mark(tree, Analysis(tree, tainted), _ENVIRONMENT)
     return _ENVIRONMENT.from_string(metering.Metering(_ENVIRONMENT).visit(tree))
 
 
 @lru_cache(maxsize=256)
 def _can_print(text: str, tainted: Paths) -> bool:
+    from tako.expressions.taint import Analysis
+
     tree = _parse_allowed(text)
     return Analysis(tree, tainted).can_print(tree)
 
@@ -183,6 +187,8 @@ def render(text: str, scope: Mapping[str, Any], where: str) -> str:
 
 def render_script(text: str, scope: Mapping[str, Any], tainted: Paths, where: str) -> str:
     """The same for a script; raises ``ExpressionError`` too if something from tainted paths could become code."""
+    from tako.expressions.scripts import Script
+
     template = _explained(text, where, lambda: _compile(text, tainted))
     script = Script()
     with script.collecting():

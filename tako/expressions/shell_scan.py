@@ -76,6 +76,10 @@ class Scanner:
     @property
     def names_variable(self) -> bool:
         """Whether a word here would be the name of a variable to be expanded."""
+        if self._mode == _BODY:
+            before = self._line.removesuffix("$")
+            is_escaped = (len(before) - len(before.rstrip("\\"))) % 2 == 1
+            return before != self._line and not is_escaped and not self._waiting[0].quoted
         return bool(self._behind_dollar) and not self._escaped and self._mode == ""
 
     @property

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from bisect import bisect_right, insort
 from collections.abc import Iterable
 
 from tako.lint.syntax import Node, Sheet
@@ -30,9 +32,23 @@ def applied(text: str, edits: Iterable[Edit]) -> str:
     return "".join([*out, text[at:]])
 
 
-def overlap(one: Iterable[Edit], other: Iterable[Edit]) -> bool:
-    """Whether two changes reach into or touch each other, so that the one must wait for the other."""
-    return any(a.start <= b.end and b.start <= a.end for a in one for b in other)
+class Room:
+    """The places that changes have taken, to tell which further ones must wait since they reach into or touch these."""
+
+    def __init__(self) -> None:
+        self._taken: list[tuple[int, int]] = []
+
+    def take(self, edits: Edits) -> bool:
+        """Take the places of a change, if all of them are free."""
+        if not all(self._is_free(edit) for edit in edits):
+            return False
+        for edit in edits:
+            insort(self._taken, (edit.start, edit.end))
+        return True
+
+    def _is_free(self, edit: Edit) -> bool:
+        index = bisect_right(self._taken, (edit.end, sys.maxsize))
+        return index == 0 or self._taken[index - 1][1] < edit.start
 
 
 def after(sheet: Sheet, node: Node) -> int:

@@ -19,6 +19,7 @@ RULES = {
     "unused-secret": "no step is given a secret that the workflow declares",
     "secret-not-given": "a command reads a secret that its step is not given",
     "literal-secret": "something looks like a password or a key",
+    "unmatched-key-files": "a glob of `cache_key_files` matches no file",
     "unknown-rule": "a `# tako-lint: ignore[…]` names a rule that there is not",
 }
 """Every rule, and what it is about."""
@@ -52,9 +53,9 @@ def unsilenced(findings: Iterable[Finding], text: str) -> list[Finding]:
     return sorted(kept, key=lambda one: (one.line, one.column, one.rule, one.what))
 
 
-def is_silenced(text: str, line: int, rule: str) -> bool:
-    """Whether a comment on a line, from 1, silences a rule there."""
-    return rule in _silenced(text.splitlines(), line)
+def is_silenced(lines: Sequence[str], line: int, rule: str) -> bool:
+    """Whether a comment on one of a file's lines, from 1, silences a rule there."""
+    return rule in _silenced(lines, line)
 
 
 def _silenced(lines: Sequence[str], line: int) -> set[str]:

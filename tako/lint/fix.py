@@ -9,7 +9,7 @@ from tako.config.loader import loads
 from tako.config.model import RepoConfig, StepSpec, Subscription, WorkflowSpec
 from tako.errors import ConfigError
 from tako.execution.artifacts import declared_paths
-from tako.lint.edits import Edits, applied, overlap
+from tako.lint.edits import Edits, Room, applied
 from tako.lint.findings import is_silenced
 from tako.lint.older import older_spellings
 from tako.lint.spellings import present_condition, present_template
@@ -89,13 +89,12 @@ def _texts(value: Any) -> Any:
 
 
 def _round(text: str, path: str, meaning: Any) -> tuple[str, int]:
-    sheet = Sheet(text)
-    wanted: list[Edits] = []
-    for spelling in older_spellings(sheet):
-        if not spelling.edits or _is_silenced(sheet, spelling):
-            continue
-        if not any(overlap(spelling.edits, other) for other in wanted):
-            wanted.append(spelling.edits)
+    sheet, lines, room = Sheet(text), text.splitlines(), Room()
+    wanted = [
+        one.edits
+        for one in older_spellings(sheet)
+        if one.edits and not _is_silenced(sheet, lines, one) and room.take(one.edits)
+    ]
     usable = _usable(text, wanted, path, meaning)
     together = applied(text, [edit for edits in usable for edit in edits])
     if not _same(together, path, meaning):
@@ -104,9 +103,9 @@ def _round(text: str, path: str, meaning: Any) -> tuple[str, int]:
     return together, len(usable)
 
 
-def _is_silenced(sheet: Sheet, spelling: Spelling) -> bool:
+def _is_silenced(sheet: Sheet, lines: list[str], spelling: Spelling) -> bool:
     places = (spelling.at, spelling.at if spelling.owner is None else spelling.owner)
-    return any(is_silenced(sheet.text, sheet.position(place)[0], spelling.rule) for place in places)
+    return any(is_silenced(lines, sheet.position(place)[0], spelling.rule) for place in places)
 
 
 def _usable(text: str, wanted: list[Edits], path: str, meaning: Any) -> list[Edits]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 from tako.config import reading
 from tako.config.model import RepoConfig
 from tako.lint.contradictions import contradictions
 from tako.lint.findings import Finding, unsilenced
+from tako.lint.key_files import unmatched_key_files
 from tako.lint.older import older_spellings
 from tako.lint.secrets import literal_secrets, unreached_secrets
 from tako.lint.shell import unquoted_interpolations
@@ -26,6 +29,7 @@ def lint(data: bytes, config: RepoConfig) -> list[Finding]:
         *contradictions(sheet, config),
         *literal_secrets(sheet),
         *unreached_secrets(sheet),
+        *unmatched_key_files(sheet, os.path.dirname(config.path)),
     ]
     return unsilenced(found, text)
 

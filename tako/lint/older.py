@@ -156,6 +156,5 @@ def _first_segment(sheet: Sheet, node: Node) -> int:
     """Where the first part of a template is that has another spelling now."""
     for start, segment in segments(node.value):
         if present_template(segment) != segment:
-            sign = segment[:2]
-            return sheet.place(node, sign, node.value.count(sign, 0, start))
+            return sheet.place(node, segment[:2], start)
     return node.start

@@ -55,9 +55,8 @@ def _not_given(sheet: Sheet, step: Node, missing: set[str]) -> Iterator[Finding]
             match = re.search(rf"\$(?:{name}\b|\{{{name}\b)", command.value)
             if match is None:
                 continue
-            count = command.value.count("$", 0, match.start())
             what = f"this step is not given the secret {quoted(name)}; add `env: {{{name}: {name}}}` to it"
-            line, column = sheet.position(sheet.place(command, "$", count))
+            line, column = sheet.position(sheet.place(command, "$", match.start()))
             yield Finding(line, column, "secret-not-given", what, owner_line=sheet.position(owner.start)[0])
 
 

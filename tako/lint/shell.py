@@ -16,6 +16,12 @@ from tako.lint.walk import commands, named_workflows, steps_in
 
 _SAFE_WORD = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 """What ``shlex.quote`` leaves as it is."""
+_SAFE_PART = re.compile(
+    r"\\[dw./-]"
+    r"|\[(?:\\[dw./]|[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|[A-Za-z0-9_@%+=:,./])+-?\]"
+    r"|[A-Za-z0-9_@%=:,/-]|[*+?]|\{\d+(?:,\d*)?\}|\((?:\?:)?|[)|]"
+)
+"""Of a regular expression, a part that takes nothing but what ``_SAFE_WORD`` does."""
 _SAFE_FILTERS = frozenset(
     [
         *("shell_quote", "url_encode", "urlencode", "to_int", "to_float", "to_bool", "int", "float", "length", "count"),
@@ -93,11 +99,29 @@ def path_of(node: nodes.Node) -> tuple[str, ...]:
 def _is_harmless(spec: InputSpec) -> bool:
     if spec.type in ("number", "boolean"):
         return True
-    return spec.enum is not None and all(_SAFE_WORD.fullmatch(str(value)) for value in spec.enum)
+    if spec.enum is not None:
+        return all(_SAFE_WORD.fullmatch(str(value)) for value in spec.enum)
+    return spec.pattern is not None and lets_only_words_through(spec.pattern)
+
+
+def lets_only_words_through(pattern: str) -> bool:
+    """Whether what a regular expression takes can be seen to hold letters, digits and a few harmless signs alone."""
+    if not pattern.startswith("^") or not pattern.endswith("$") or len(pattern) < 2:
+        return False
+    depth = at = 0
+    inside = pattern[1:-1]
+    while at < len(inside):
+        part = _SAFE_PART.match(inside, at)
+        # Outside of parentheses an alternative takes the anchors apart, and ``^*`` is no anchor.
+        if part is None or (part[0] == "|" and depth <= 0) or (at == 0 and part[0][0] in "*+?{"):
+            return False
+        depth += part[0].startswith("(") - (part[0] == ")")
+        at = part.end()
+    return True
 
 
 def _finding(sheet: Sheet, owner: Node, command: Node, offset: int, segment: str, expression: nodes.Expr) -> Finding:
-    line, column = sheet.position(sheet.place(command, "{{", command.value.count("{{", 0, offset)))
+    line, column = sheet.position(sheet.place(command, "{{", offset))
     text = " ".join(segment.strip("{}").strip("-+").split())
     quoted = f"{text} | shell_quote" if isinstance(expression, _ATOMS) else f"({text}) | shell_quote"
     cure = f"write {{{{ {quoted} }}}} without quotes around it"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from tako.expressions.go_spellings import STEPS, rewrite, show_lengths
 from tako.expressions.names import ROOTS
@@ -49,6 +50,7 @@ def segments(text: str) -> Iterator[tuple[int, str]]:
         return
 
 
+@lru_cache(maxsize=4096)
 def present_template(text: str) -> str:
     """A template in the present spelling; what cannot be told for certain stays as it is."""
     out = []

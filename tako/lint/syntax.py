@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
@@ -59,6 +59,7 @@ class Sheet:
     def __init__(self, text: str) -> None:
         self.text = text
         self.root = _Builder(text).root()
+        self._places: dict[tuple[int, str], dict[int, int]] = {}
         self._starts = [0, *(match.end() for match in _LINE_END.finditer(text))]
 
     @staticmethod
@@ -69,7 +70,7 @@ class Sheet:
             return None
         return found[0], found[1].target or found[1]
 
-    @property
+    @cached_property
     def newline(self) -> str:
         """How the file ends its lines."""
         return "\r\n" if "\r\n" in self.text else "\n"
@@ -99,18 +100,18 @@ class Sheet:
         key, value = self.find(path)
         return None if key is None or key.value != path[-1] else (key, value)
 
-    def place(self, node: Node, sign: str, count: int) -> int:
-        """Where in the text the ``count``-th ``sign`` of a scalar's value is, from 0; its start if that cannot be told.
+    def place(self, node: Node, sign: str, offset: int) -> int:
+        """Where in the text the ``sign`` is that is at an offset of a scalar's value; its start if that cannot be told.
 
         An escape or a folded line can hide a sign: then there are not as many in the text as in the value.
         """
-        raw = self.raw(node)
-        if raw.count(sign) != node.value.count(sign):
-            return node.start
-        at = -1
-        for _ in range(count + 1):
-            at = raw.index(sign, at + 1)
-        return node.start + at
+        known = self._places.get((node.start, sign))
+        if known is None:
+            here = [match.start() for match in re.finditer(re.escape(sign), self.raw(node))]
+            there = [match.start() for match in re.finditer(re.escape(sign), node.value)]
+            known = dict(zip(there, here, strict=True)) if len(here) == len(there) else {}
+            self._places[(node.start, sign)] = known
+        return node.start + known.get(offset, 0)
 
     def line_start(self, index: int) -> int:
         """Where the line of a place starts."""
@@ -142,11 +143,12 @@ class Sheet:
                 # The first line of a block scalar may end with one.
                 found += [match.span() for match in _COMMENT.finditer(self.text, start, self.line_after(start))]
             last = max(last, token.end_mark.index)
-        return found + [match.span() for match in _COMMENT.finditer(self.text, last)]
+        return sorted({*found, *(match.span() for match in _COMMENT.finditer(self.text, last))})
 
     def comments_in(self, start: int, end: int) -> list[tuple[int, int]]:
         """The comments that start within a part of the text."""
-        return [span for span in self.comments if start <= span[0] < end]
+        first, last = (bisect_left(self.comments, (place,)) for place in (start, end))
+        return self.comments[first:last]
 
 
 def _below(node: Node, step: str | int) -> tuple[Node | None, Node] | None:

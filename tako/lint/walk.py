@@ -1,4 +1,8 @@
-"""The ways through the nodes of a ``tako.yml``, and what is found on them."""
+"""The ways through the nodes of a ``tako.yml``, and what is found on them.
+
+``workflows_of``, ``steps_of`` and ``subscriptions_of`` go to where something is written, to change it there.
+``named_workflows``, ``steps_in`` and ``fields`` go to what a workflow is, with what ``<<`` brings in.
+"""
 
 from __future__ import annotations
 

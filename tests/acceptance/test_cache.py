@@ -109,6 +109,12 @@ def test_roots_and_children_run_what_has_changed_and_restore_the_rest(world: Wor
     assert json.loads(world.tako("status", run_id, "--json").out)["runs"][0]["cached"] == ["build"]
 
     before = tree.counted()
+    child_id = json.loads(world.tako("status", run_id, "--json").out)["runs"][1]["run_id"]
+    replayed = world.tako("replay", run_id, "--child", child_id, "--json").json()
+    assert [step["cached"] for step in replayed["steps"]] == [False] * 3
+    assert sum(tree.counted().values()) == sum(before.values()) + 2
+
+    before = tree.counted()
     assert cached(tree.release("--no-cache")) == {"lib": [], "a": [], "b": [], "c": []}
     assert tree.counted() == {name: count + 1 for name, count in before.items()}
 

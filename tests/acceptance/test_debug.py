@@ -145,7 +145,7 @@ def test_a_shell_has_the_steps_environment_and_directory_and_the_terminal(world:
     terminal.type("\x03")
     session.answer("echo after=$?.")
     session.until("after=130.")
-    session.answer("sleep 1001 & suspend; echo went on.")
+    session.answer("sleep 1001 & suspend; echo we''nt on.")
     session.until("went on.")
     session.answer("exit 7")
     shown = session.asked()

@@ -24,6 +24,10 @@ def test_the_first_file_releases_and_is_heard(world: World) -> None:
     assert ran.code == 0, ran.text
     (child,) = ran.json()["runs"]
     assert (child["repository"], child["workflow"], child["status"]) == ("my-org/app", "test", "success")
+    app = world.working("app", subscriber)
+    installed = world.tako("artifacts", "install", str(directory), cwd=app)
+    assert installed.code == 0, installed.text
+    assert (app / "vendor/lib/README").read_text() == "hello\n"
     refused = world.tako("exec", "release", "-i", "version=1.2", cwd=directory)
     assert refused.code == 1
     assert "does not match the pattern" in refused.text

@@ -445,7 +445,9 @@ EVENTS = yml(
 LISTENER = yml(
     """
     workflows:
-      hear: {steps: ["echo '{{ event.type }} {{ event.schema_version }} {{ event.artifact }} {{ payload | tojson }}'"]}
+      hear:
+        steps:
+          - echo '{{ event.type }} {{ event.schema_version }} {{ event.artifact }}' {{ payload | tojson | shell_quote }}
     subscriptions:
       - {artifact: "org/lib:anything", events: [built, told], workflow: hear}
     """
@@ -592,7 +594,7 @@ def test_the_first_subscription_of_a_repository_wins_and_repositories_do_not_dis
     listener = yml(
         """
         workflows:
-          one: {inputs: {n: {}}, steps: ["echo {{ inputs.n }}"]}
+          one: {inputs: {n: {}}, steps: ["echo {{ inputs.n | shell_quote }}"]}
           two: {inputs: {n: {}}, steps: ["echo {{ inputs.n }}"]}
         subscriptions:
           - {artifact: "org/lib:wheel", events: [built], workflow: one, inputs: {n: "deaf"}, filters: ["false"]}

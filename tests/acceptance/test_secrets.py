@@ -239,3 +239,19 @@ def test_an_artifacts_command_has_no_secret_of_a_workflow(world: World) -> None:
     assert "MINE=mine" in said
     assert "GITHUB_TOKEN" not in said
     assert str(BIN) in said
+
+
+def test_an_event_that_is_delivered_once_more_brings_its_subscribers_their_secrets(
+    world: World, secrets_file: Path
+) -> None:
+    hears = config(TELLING, step("tell", 'test -n "$TOKEN"', env=NAMED), hears=ROOT, secrets=[*SECRETS])
+    world.cached(TELLING, hears)
+    root = world.working("root", config(ROOT, fan_out()))
+    file = ["--secrets-file", str(secrets_file)]
+    assert world.tako("exec", WORKFLOW, *file, cwd=root).code == 0
+    (event,) = world.tako("events", "list", "--json").json()
+    again = ["events", "redeliver", event["event_id"], "--json"]
+    (without,) = world.tako(*again).json()["runs"]
+    assert without["failure"]["kind"] == "secret_missing"
+    assert world.tako(*again, *file).code == 0
+    assert_clean(world)

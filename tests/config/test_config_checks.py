@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tako.config import loader, model
+from tako.config import loader, model, schema
+from tako.config.check_caching import caching_problems
 from tako.errors import ConfigError
 
 
@@ -348,6 +349,12 @@ KEY_FILES = "'cache_key_files' of step 1 of workflow 'w'"
 )
 def test_key_files_are_paths_in_the_repository_of_a_run_step(fields: str, problem: str) -> None:
     assert one(step(fields)).startswith(problem)
+
+
+def test_a_step_that_is_left_running_has_nothing_to_cache() -> None:
+    given = schema.Step(run="x", long_running=True, cache_key_files=["a"])
+    (problem,) = caching_problems(given, ("workflows", "w", "steps", 0))
+    assert problem.what.startswith(f"{KEY_FILES} is not for a step that is left running")
 
 
 def test_one_key_file_is_a_list_of_one() -> None:

@@ -47,6 +47,12 @@ PLACES = [
     ("workflows: {w: {steps: [{run: x, working_directory: 'PATH'}]}}\n", "2:53: 'working_directory' of step 1"),
     ("workflows: {w: {steps: [{run: x, produces: {artifacts: [{path: 'PATH'}]}}]}}\n", "2:64: 'path' of artifact 1"),
     ("workflows: {w: {steps: [{run: x, produces: {outputs: {o: 'from_file:PATH'}}}]}}\n", "2:58: output 'o'"),
+    (
+        "workflows: {w: {steps: [{uses: tako/poll@v1, with: {target: file, path: 'PATH'}}]}}\n",
+        "2:73: 'path' of 'with' of step 1",
+    ),
+    ("workflows: {w: {steps: [{run: x, cache_key_files: ['PATH']}]}}\n", "2:52: item 1 of 'cache_key_files'"),
+    ("workflows: {w: {steps: [{run: x, on_failure: [{run: x, working_directory: 'PATH'}]}]}}\n", "2:75: 'working_"),
 ]
 
 

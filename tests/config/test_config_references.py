@@ -99,6 +99,29 @@ def test_names_that_may_be_there_are_no_problem(fields: str) -> None:
     assert in_pack(fields) == []
 
 
+def test_what_runs_after_a_failure_reads_the_error_and_the_step_that_failed() -> None:
+    good = "{{ error.message }} {{ steps.pack.status }} {{ steps.undo.outputs.x }} {{ inputs.dry }}"
+    fields = 'run: x, on_failure: [{id: undo, run: x}, {id: tell, run: "TEXT"}]'
+    assert in_pack(fields.replace("TEXT", good)) == []
+    for text, what in (
+        ("{{ steps.ship.status }}", "step 'ship' comes later"),
+        ("{{ steps.tell.status }}", "step 'tell' has not ended here"),
+        ("{{ inputs.dri }}", "has no input 'dri'"),
+        ("{{ outputs.x }}", "`outputs` is there in 'produces'"),
+    ):
+        (problem,) = in_pack(fields.replace("TEXT", text))
+        assert problem.startswith("'run' of on_failure step 2 of step 2 of workflow 'w': ")
+        assert what in problem
+
+
+def test_a_later_step_reads_what_ran_after_a_failure_but_not_its_error() -> None:
+    failing = "{id: build, run: x, continue_on_error: true, on_failure: [{id: undo, run: x}]}"
+    text = FILE.replace("{id: build, run: x}", failing)
+    assert problems(text.replace(PACK, '{id: pack, run: "{{ steps.undo.outputs.x }}"}')) == []
+    (problem,) = problems(text.replace(PACK, '{id: pack, run: "{{ error.message }}"}'))
+    assert "`error` is there in 'on_failure' only" in problem
+
+
 def test_a_step_reads_its_own_outputs_as_outputs() -> None:
     (problem,) = in_pack('run: x, produces: {outputs: {a: "{{ steps.pack.outputs.b }}"}}')
     assert problem.endswith("step 'pack' has not ended here; its own outputs are `outputs`")

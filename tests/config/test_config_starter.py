@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tako.config.loader import loads, loads_thoroughly
 from tako.config.starter import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_name, starter
 from tako.lint.linter import lint
+from tako.process import Processes
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -23,6 +25,18 @@ def test_what_is_written_loads_and_has_no_fault_of_style(ecosystem: str, named: 
     assert [(one.name, one.ecosystem, bool(one.command)) for one in config.artifacts] == [("go-lib", ecosystem, True)]
     assert [workflow.name for workflow in config.workflows] == ["test", "release"]
     assert "NAME" not in data.decode()
+
+
+@pytest.mark.parametrize("ecosystem", ECOSYSTEMS)
+def test_its_commands_are_a_shells(ecosystem: str, processes: Processes) -> None:
+    config = loads(starter(ecosystem, "my-org/lib", named=True).encode(), "tako.yml")
+    (artifact,) = config.artifacts
+    runs = [step.run for workflow in config.workflows for step in workflow.steps]
+    for command in (artifact.command, artifact.install_command, artifact.verify_command, *runs):
+        if command is not None:
+            assert processes.run(["sh", "-n", "-c", command], env=os.environ).ok
+    assert artifact.install_command is not None
+    assert artifact.verify_command is not None
 
 
 @pytest.mark.parametrize("ecosystem", ECOSYSTEMS)
@@ -42,6 +56,7 @@ def test_whatever_a_directory_is_called(ecosystem: str, name: str, named: bool) 
 
 
 @given(st.from_regex(r"\A[A-Za-z0-9_.-]{1,12}/[A-Za-z0-9_.-]{1,12}\Z"))
+@example("a/b..c")
 def test_whatever_a_repository_is_called(name: str) -> None:
     if {".", ".."} & set(name.split("/")):
         return

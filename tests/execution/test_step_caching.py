@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tako.clock import SystemClock
-from tako.config.model import ArtifactSpec, EventTemplate, Produces, StepSpec
+from tako.config.model import ArtifactSpec, EventTemplate, Produces, RetrySpec, StepSpec
 from tako.execution.event import ArtifactRef
 from tako.execution.request import RunRequest
 from tako.execution.retry import StepAttempt
@@ -23,6 +23,7 @@ from tako.execution.workspace import Workspace
 from tako.ids import child_run_id
 from tako.process import Processes
 from tako.records import replace
+from tako.secrets.run import NO_SECRETS, RunSecrets
 from tako.steps.base import Capabilities
 from tako.steps.registry import step_kind
 from tests.builders import ROOT_ID, make_event, make_request, make_workflow
@@ -39,6 +40,7 @@ class Stage:
         self.home = directory / "home"
         self.cache = StepCache(str(self.home))
         self.files: dict[str, str] = dict(FILES)
+        self.secrets: RunSecrets = NO_SECRETS
         self.env = {"PATH": os.environ["PATH"], "RUNS": str(directory / "runs")}
         self.prepare: Callable[[Path], object] = lambda _: None
         """Called with each checkout."""
@@ -84,6 +86,7 @@ class Stage:
             processes=Processes(),
             clock=SystemClock(),
             base_env=self.env,
+            secrets=self.secrets,
         )
         return Runner(capabilities, step_kind=step_kind, observer=self)
 
@@ -265,6 +268,40 @@ def test_a_step_that_is_expanded_with_its_run_is_run_every_time(stage: Stage) ->
     assert not stage.run(step).cached
 
 
+def test_a_secret_counts_by_its_name_and_is_nowhere_in_the_cache(stage: Stage) -> None:
+    step = build('test -n "$TOKEN"', env={"TOKEN": "GITHUB_TOKEN"})
+    workflow: dict[str, Any] = {"workflow": {"secrets": ("GITHUB_TOKEN", "OTHER_TOKEN")}}
+    stage.secrets = RunSecrets({"GITHUB_TOKEN": "the first value", "OTHER_TOKEN": "another value"})
+    assert stage.run(step, **workflow).status == "success"
+    stage.secrets = RunSecrets({"GITHUB_TOKEN": "the second value", "OTHER_TOKEN": "another value"})
+    assert stage.run(step, **workflow).cached
+    assert not stage.run(replace(step, env={"TOKEN": "OTHER_TOKEN"}), **workflow).cached
+    kept = [path.read_text() for path in Path(stage.cache.root).rglob("*") if path.is_file()]
+    assert len(kept) == 2
+    assert not any("value" in text for text in kept)
+
+
+def test_an_output_that_holds_a_secret_is_not_kept_and_not_restored(stage: Stage) -> None:
+    step = build("echo the value", produces=Produces(outputs={"x": "from_stdout"}))
+    assert stage.run(step).status == "success"
+    stage.secrets = RunSecrets({"TOKEN": "the value"})
+    again = stage.run(step, workflow={"secrets": ("TOKEN",)})
+    assert (again.status, again.cached, again.outputs) == ("failed", False, {})
+
+
+def test_what_came_with_an_event_stays_that(stage: Stage) -> None:
+    step = build("true", produces=Produces(outputs={"x": "{{ event.payload.version }}", "y": "from_stdout"}))
+    event: dict[str, Any] = {"event": make_event(payload={"version": "1; rm"})}
+    assert stage.run(step, **event).tainted == ("x",)
+    restored = stage.run(step, **event)
+    assert restored.cached
+    assert restored.tainted == ("x",)
+    dangerous = build("echo {{ inputs.v }}")
+    assert stage.run(dangerous, inputs={"v": "1; true"}).status == "success"
+    refused = stage.run(dangerous, inputs={"v": "1; true"}, **event)
+    assert (refused.status, refused.cached) == ("failed", False)
+
+
 @pytest.mark.parametrize("pattern", ["src/out", "src/**", "outside/*"])
 def test_a_key_file_outside_the_repository_fails_the_step(stage: Stage, pattern: str) -> None:
     (stage.directory / "secret").write_text("x")
@@ -351,6 +388,14 @@ def test_restoring_again_changes_nothing(stage: Stage) -> None:
     assert once.outputs == twice.outputs
     assert os.listdir(stage.repo / "dist") == ["lib.txt"]
     assert (stage.repo / "dist/lib.txt").read_text() == "one\n"
+
+
+def test_a_step_that_succeeds_at_its_second_try_is_kept(stage: Stage) -> None:
+    step = build("test -e tried || { touch tried; exit 1; }", retry=RetrySpec(attempts=2, delay=0.0))
+    assert stage.run(step).status == "success"
+    assert stage.runs == 2
+    assert stage.run(step).cached
+    assert stage.runs == 2
 
 
 def test_later_steps_go_on_from_what_is_restored(stage: Stage) -> None:

@@ -28,6 +28,7 @@ SCOPE: dict[str, Any] = {
 }
 
 BOMBS = [
+    "[" + "payload.big, " * 700 + "payload.big] == []",
     "payload.big.replace('x', payload.big) == ''",
     "payload.big.replace('', payload.big) == ''",
     "payload.big.replace(inputs.x, payload.big) == ''",

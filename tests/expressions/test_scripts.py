@@ -125,6 +125,7 @@ LAUNDERED = [
     "{% filter upper %}{{ payload.x }}{% endfilter %}",
     "{% filter replace('a', payload.x) %}a{% endfilter %}",
     "{% block b %}{{ payload.x }}{% endblock %}",
+    "{% block b %}{{ payload.x | shell_quote }}{% endblock %}{{ self.b() | upper }}",
     "{% if true %}{{ payload.x }}{% endif %}",
     "{% if false %}{% elif true %}{{ payload.x }}{% endif %}",
     "{% if false %}{% else %}{{ payload.x }}{% endif %}",
@@ -268,6 +269,7 @@ ESCAPES = [
     ("cat <<A <<'B'\n$x\nA\n{{ payload.x | shell_quote }}\nB\n", "a\nB\ntouch PWNED\n", "within a here-document"),
     ("cat <<A\n\\\nA\n{{ payload.x | shell_quote }}\nA\n", "$(touch PWNED)", "nested too deeply to follow"),
     ("cat <<A\nx\\\nA\n{{ payload.x | shell_quote }}\nA\n", "$(touch PWNED)", "within a here-document"),
+    ("cat <<A $(echo a\nA\n)\n{{ payload.x | shell_quote }}\nA\n", "$(touch PWNED)", "nested too deeply to follow"),
     ("# {{ payload.x | shell_quote }}\n", "a\ntouch PWNED\n", "within a comment"),
     ("true # {{ payload.x | shell_quote }}\n", "a\ntouch PWNED\n", "within a comment"),
     ("true;# it's {{ payload.x | shell_quote }}\n", "a\ntouch PWNED\n", "within a comment"),
@@ -314,13 +316,19 @@ def test_a_plain_word_does_not_end_a_here_document() -> None:
 def test_a_plain_word_does_not_choose_a_variable() -> None:
     assert "would name a variable behind a `$`" in refused("echo ${{ payload.x }}", "GITHUB_TOKEN").what
     assert "would name a variable behind a `$`" in refused('echo "${{ payload.x }}"', "GITHUB_TOKEN").what
+    assert "would name a variable behind a `$`" in refused("cat <<E\n${{ payload.x }}\nE\n", "GITHUB_TOKEN").what
     assert script("echo \\${{ payload.x }} '${{ payload.x }}'", "a") == "echo \\$a '$a'"
+    assert script("cat <<'E'\n${{ payload.x }}\nE\n", "a") == "cat <<'E'\n$a\nE\n"
+    assert script("cat <<E\n\\${{ payload.x }}\nE\n", "a") == "cat <<E\n\\$a\nE\n"
 
 
 @pytest.mark.parametrize("mark", ["\ufdd1", "\ufdd1a:0\ufdd2", "\ufdd1" + "0" * 16 + ":0\ufdd2"])
 def test_nothing_in_a_value_can_pass_for_a_mark(mark: str) -> None:
     refused("{{ payload.x }}", mark)
     assert script("{{ payload.x | shell_quote }}", mark) == f"'{mark}'"
+    own = {**scope("a b"), "inputs": {"own": mark}}
+    text = "{{ payload.x | shell_quote }} {{ inputs.own }}"
+    assert templates.render_script(text, own, EVENT, where="") == f"'a b' {mark}"
 
 
 @pytest.mark.parametrize("char", [*map(chr, range(128)), "é", "\u2028", "\u00a0", "\uff1b"])

@@ -123,6 +123,15 @@ def test_a_run_that_is_tried_again_is_told_with_all_its_tries(told: Told) -> Non
     assert ended.attempts == (Attempt(1, crash, 4.5), Attempt(2, FAILURE, 1.5))
 
 
+def test_cached_steps_are_told_until_the_run_is_to_be_run_again(told: Told) -> None:
+    told.plan_child()
+    told.journal.started(CHILD_ID, os.getpid())
+    told.journal.ended(CHILD_ID, "failed", FAILURE, 1.0, {}, cached=("build", "test"))
+    assert told.history().outcomes[1].cached == ("build", "test")
+    told.journal.resumed()
+    assert told.history().outcomes[1].cached == ()
+
+
 def test_a_cancelled_run_is_told(told: Told) -> None:
     told.plan_child()
     told.journal.ended(CHILD_ID, "cancelled", Failure(kind=CANCELLED, message="by tako cancel"), 0.0, {})

@@ -293,6 +293,13 @@ def test_a_spelling_that_is_silenced_stays() -> None:
     assert rules(before) == []
 
 
+def test_a_spelling_in_a_script_that_is_silenced_where_it_starts_stays() -> None:
+    script = "run: |  # tako-lint: ignore[go-spelling]\n        ls\n        echo {{ .repo }}\n"
+    before = f"version: 1\nworkflows:\n  w:\n    steps:\n    - {script}"
+    assert fixed(before) == before
+    assert fixed(before.replace("go-spelling", "older-spelling")) != before
+
+
 def test_line_ends_and_the_byte_order_mark_stay() -> None:
     before = ("version: 1\nrepos: [a/b]\n" + WORKFLOWS + "events:\n  produces: [{type: x}]\n").replace("\n", "\r\n")
     made = fix(b"\xef\xbb\xbf" + before.encode(), "tako.yml").data

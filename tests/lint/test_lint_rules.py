@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from tako import patterns
 from tako.config.loader import loads
 from tako.lint.findings import RULES, Finding
 from tako.lint.linter import lint
+from tako.lint.shell import lets_only_words_through
 
 
 def found(text: str) -> list[Finding]:
@@ -122,6 +128,70 @@ def test_a_value_that_cannot_be_code_is_not_found(expression: str) -> None:
     assert command(f"echo {{{{ {expression} }}}}", inputs) == []
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    [r"^[0-9]+\.[0-9]+\.[0-9]+$", "^v[0-9]{1,3}$", "^(?:stable|beta)$", r"^\w+(-\d)?$", "^[a-zA-Z0-9_./-]*$", "^a-b$"],
+)
+def test_an_input_whose_pattern_takes_words_only_is_not_found(pattern: str) -> None:
+    assert command("echo {{ inputs.x }}", f"{{x: {{validation: {{pattern: '{pattern}'}}}}}}") == []
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "[0-9]+",
+        "^[0-9]+",
+        "[0-9]+$",
+        "^a|b$",
+        "^.*$",
+        "^[^a]+$",
+        "^[+-z]+$",
+        "^[A-z]+$",
+        "^a b$",
+        r"^\S+$",
+        "^a;b$",
+        "^",
+    ],
+)
+def test_an_input_whose_pattern_lets_more_through_is_found(pattern: str) -> None:
+    assert len(command("echo {{ inputs.x }}", f"{{x: {{validation: {{pattern: '{pattern}'}}}}}}")) == 1
+
+
+SAFE = re.compile(r"[A-Za-z0-9_@%+=:,./-]*")
+PARTS = [
+    "^",
+    "$",
+    "|",
+    "(",
+    ")",
+    "(?:",
+    "[",
+    "]",
+    "a",
+    "z",
+    "A",
+    "-",
+    "+",
+    "*",
+    ".",
+    r"\.",
+    r"\d",
+    r"\w",
+    "{2}",
+    ";",
+    "^a",
+    "a$",
+]
+
+
+@given(st.lists(st.sampled_from(PARTS), max_size=6).map("".join), st.text(alphabet="azA0;`^[\\ \n.-+$", max_size=4))
+@example("*", ";")
+def test_what_a_pattern_that_is_taken_for_safe_lets_through_is_safe(inside: str, text: str) -> None:
+    pattern = f"^{inside}$"
+    if lets_only_words_through(pattern) and not patterns.fault(pattern) and patterns.is_found(pattern, text):
+        assert SAFE.fullmatch(text)
+
+
 def test_the_cure_is_shown_as_it_would_be_written() -> None:
     (one,) = command("echo {{ inputs.x }}")
     assert one.what == (
@@ -219,7 +289,9 @@ def test_secrets_that_do_not_reach_a_command_are_found() -> None:
     workflows:
       w:
         secrets: [A, B, C, UNUSED]
+        env: {UNUSED: of its own}
         steps:
+          - echo $AB $UNUSED
           - {run: 'echo $HOME $A', env: {A: A}}
           - {run: 'echo $HOME "${A}" $AB', env: ["B=B", X=Y]}
           - run: make
@@ -229,8 +301,8 @@ def test_secrets_that_do_not_reach_a_command_are_found() -> None:
     """
     assert places(text) == [
         (4, 24, "unused-secret"),
-        (7, 28, "secret-not-given"),
-        (11, 18, "secret-not-given"),
+        (9, 28, "secret-not-given"),
+        (13, 18, "secret-not-given"),
     ]
 
 
@@ -264,7 +336,25 @@ def test_what_an_alias_or_a_merge_repeats_is_found_once_at_its_place() -> None:
     assert places(text) == [(4, 20, "older-spelling")]
 
 
-def test_every_rule_has_a_test_here() -> None:
-    from pathlib import Path
+def test_a_glob_of_key_files_that_matches_nothing_is_found(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src/a.go").write_text("")
+    text = """\
+version: 1
+workflows:
+  w:
+    steps:
+      - {run: make, cache_key_files: "src/**/*.go"}
+      - {run: make, cache_key_files: "src/*.c"}
+      - {run: make, cache_key_files: [src, "*.go"]}
+"""
+    path = str(tmp_path / "tako.yml")
+    findings = lint(text.encode(), loads(text.encode(), path))
+    assert [(one.line, one.column, one.rule) for one in findings] == [
+        (6, 38, "unmatched-key-files"),
+        (7, 44, "unmatched-key-files"),
+    ]
 
+
+def test_every_rule_has_a_test_here() -> None:
     assert [rule for rule in RULES if rule not in Path(__file__).read_text(encoding="utf-8")] == []

@@ -307,3 +307,14 @@ def test_a_run_without_secrets_does_not_load_what_masks(tmp_path: Path) -> None:
     bench = Bench(tmp_path, StepSpec(id="a", run="echo hi"), values={})
     bench.run()
     assert bench.runner._capabilities.secrets.mask is None
+
+
+def test_what_is_left_running_has_its_secrets_and_leaves_none_behind(tmp_path: Path) -> None:
+    script = 'echo "up $TOKEN"; echo "o=$TOKEN" >> "$TAKO_OUTPUT"; touch ready; sleep 600 & wait'
+    left = StepSpec(id="db", run=script, env=NAMED, long_running=True)
+    look = 'until [ -e ready ]; do sleep 0.02; done; test "$TOKEN" = "the user\'s own"'
+    waits = StepSpec(id="waits", run=look, timeout=30.0)
+    bench = Bench(tmp_path, left, waits)
+    assert bench.run().status == "success"
+    assert bench.log("db") == "up ***\n"
+    assert os.listdir(bench.workspace.temporary) == []
