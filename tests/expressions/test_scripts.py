@@ -331,9 +331,11 @@ def test_nothing_in_a_value_can_pass_for_a_mark(mark: str) -> None:
     assert templates.render_script(text, own, EVENT, where="") == f"'a b' {mark}"
 
 
-@pytest.mark.parametrize("char", [*map(chr, range(128)), "é", "\u2028", "\u00a0", "\uff1b"])
+@pytest.mark.parametrize(
+    "char", [*map(chr, range(128)), "é", "ß", "中", "٣", "\u2028", "\u0301", "\ufdd1", "\ud800", "\u00a0", "\uff1b"]
+)
 def test_exactly_the_characters_that_need_no_quotes_pass(char: str) -> None:
-    if char.isascii() and (char.isalnum() or char in "@%+=:,./-_"):
+    if char.isalnum() or char in "@%+=:,./-_":
         assert script("{{ payload.x }}", f"a{char}") == f"a{char}"
     else:
         refused("{{ payload.x }}", f"a{char}")
