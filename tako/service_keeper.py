@@ -12,11 +12,12 @@ secrets of the run are handed over as to a child.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
 
-from tako.errors import MachineError, SpawnError
+from tako.errors import SpawnError
 from tako.files import write_document
 from tako.identity import identity_of
 from tako.limits import limit_memory
@@ -62,6 +63,12 @@ def _secrets() -> RunSecrets:
     return RunSecrets(take_over(handed)) if handed is not None else NO_SECRETS
 
 
+def _say(log: str, text: str) -> None:
+    """Append a line to the log, where that can be written."""
+    with contextlib.suppress(OSError), open(log, "a", encoding="utf-8", errors="replace") as file:
+        file.write(f"{text}\n")
+
+
 def main(arguments: Sequence[str]) -> None:
     """Run the command and write down how it ended."""
     record, log, limit, memory, *command = arguments
@@ -71,18 +78,17 @@ def main(arguments: Sequence[str]) -> None:
     stop = StopSignal()
     stop.set_by((signal.SIGTERM,))
     began = time.monotonic()
-    secrets = _secrets()
     processes = _KeptService(adopts=True)
     me = identity_of(os.getpid())
     try:
         with open_log(log, limit=int(limit)) as write:
-            show_out, show_err, show_rest = masked_sinks(secrets, write)
+            show_out, show_err, show_rest = masked_sinks(_secrets(), write)
             try:
                 outcome = processes.serve(command, show_out, show_err, Stops(ask=(stop.fd,), lost=(lost,)))
             finally:
                 show_rest()
-    except MachineError:
-        # It could not write the log, and the service was ended: a full disk is found by those who write its state, too.
+    except Exception as error:  # noqa: BLE001  (nobody hears a keeper, so whatever it is goes to where people look)
+        _say(log, f"[tako: this step's keeper has failed, and ended it: {type(error).__name__}: {error}]")
         os._exit(3)
     write_document(
         record,

@@ -701,7 +701,8 @@ workflows:
 """
 UNICODE_APP = """\
 version: 1
-workflows: {prüfe: {inputs: {n: {}}, steps: [{id: say, run: "echo {{ inputs.n }} € $TAKO_INPUT_N; exit 1"}]}}
+workflows:
+  prüfe: {inputs: {n: {}}, steps: [{id: say, run: "echo {{ inputs.n | shell_quote }} € $TAKO_INPUT_N; exit 1"}]}
 subscriptions: [{artifact: "org/lib:x", events: ["gebäut"], workflow: prüfe, inputs: {n: "{{ payload.n }}"}}]
 """
 

@@ -182,3 +182,15 @@ def test_a_child_that_is_run_by_hand_leaves_nothing_running_when_it_waits(world:
 
     assert ran.code == 0, ran.text
     assert seconds_until_all_are_gone(world) < LIMIT
+
+
+def test_the_log_of_what_is_left_running_shows_no_secret(world: World) -> None:
+    world.env["API_TOKEN"] = "what-nobody-may-see"
+    prints = f'echo "it is $TOKEN"; test -z "$TAKO_SECRETS_FD" && touch {world.root}/db; sleep 6000 & wait'
+    steps = (step("db", prints, long_running=True, env={"TOKEN": "API_TOKEN"}), up(world))
+    root = world.working("root", config(ROOT, *steps, secrets=["API_TOKEN"]))
+    ran = world.tako("exec", WORKFLOW, cwd=root)
+
+    assert ran.code == 0, ran.text
+    (workspace,) = workspaces(world)
+    assert (workspace / "logs" / "db.log").read_text() == "it is ***\n"

@@ -71,9 +71,11 @@ def test_a_container_field_is_refused_wherever_it_may_stand(field: str) -> None:
     )
 
 
-def test_the_rest_loads_and_has_no_fault_of_style() -> None:
+def test_the_rest_loads_and_has_no_fault_of_style(tmp_path: Path) -> None:
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "b.go").touch()
     data = without_containers(WHOLE).encode()
-    config = loads_thoroughly(data, "tako.yml")
+    config = loads_thoroughly(data, str(tmp_path / "tako.yml"))
     assert [one.rule for one in lint(data, config)] == []
 
 

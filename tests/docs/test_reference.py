@@ -8,6 +8,7 @@ import pytest
 
 from scripts import reference
 from tako.config.loader import loads, loads_thoroughly
+from tako.lint.findings import RULES
 from tako.lint.fix import fix
 from tako.lint.linter import lint
 
@@ -46,6 +47,11 @@ def test_a_field_without_a_table_is_told(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(reference, "PLACES", reference.PLACES[:-1])
     with pytest.raises(LookupError, match=r"no table for the fields of subscriptions\[\]"):
         reference.tables()
+
+
+def test_every_rule_of_lint_is_on_the_page() -> None:
+    page = reference.PAGE.read_text(encoding="utf-8")
+    assert [rule for rule in RULES if f"| `{rule}` |" not in page] == []
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)

@@ -372,3 +372,14 @@ def test_the_end_of_a_service_is_told_in_words() -> None:
         "ended by itself: exit code 3",
         "ended by itself: killed by SIGKILL (signal 9)",
     ]
+
+
+def test_a_keeper_that_fails_says_so_in_the_log(bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch) -> None:
+    # As good as anything else that it could fail by: it is told of secrets that nobody has handed over.
+    made = bench(service(env={"TAKO_SECRETS_FD": "99"}), poll(target="step", step_id="db"))
+    monkeypatch.setattr("tako.steps.base.StepContext.environment", lambda context: dict(context.spec.env))
+    failure = made.run().failure
+
+    assert failure is not None
+    assert "is gone" in failure.message
+    assert failure.log[0].startswith("[tako: this step's keeper has failed, and ended it: OSError")
