@@ -140,26 +140,53 @@ class MaskedStream:
         return MASKED.join(between)
 
 
+class _Joint:
+    """Writes what two streams show, one after another, so that no secret comes together where they meet."""
+
+    def __init__(self, mask: Mask, write: Callable[[bytes], object]) -> None:
+        self._mask = mask
+        self._write = write
+        self._last: object = None
+        self._tail = b""
+        """The end of what was written, one byte less than a whole secret."""
+        self._since = 0
+        """How many bytes were written since the other stream was."""
+
+    def write(self, data: bytes, stream: object) -> None:
+        if not data:
+            return
+        if stream is not self._last:
+            self._last, self._since = stream, 0
+        if self._since < self._mask.longest and self._tail:
+            data = self._parted(data)
+        self._write(data)
+        self._since += len(data)
+        keep = self._mask.longest - 1
+        self._tail = data[-keep:] if len(data) >= keep else (self._tail + data)[-keep:]
+
+    def _parted(self, data: bytes) -> bytes:
+        """The data without what would end a secret that begins in what is written already."""
+        before = len(self._tail)
+        spans = self._mask.spans(self._tail + data[: self._mask.longest])
+        end = max((end for start, end in spans if start < before < end), default=before)
+        return MASKED + data[end - before :] if end > before else data
+
+
 def masked_pair(mask: Mask, write: Callable[[bytes], object]) -> MaskedPair:
     """Two streams that are written as one: what takes the bytes of each, and what is to be called at the end of both.
 
-    Each is masked by itself, since a secret comes through one of them. A secret of which one part comes through the
-    one and the rest through the other cannot be whole in what is written, for what could be its beginning is held. At
-    the end the two beginnings that are held come together, and are looked at once more.
+    Each is masked by itself, since a secret comes through one of them. Where they meet, the rest of what would become a
+    secret by that is hidden.
     """
     first, second = MaskedStream(mask), MaskedStream(mask)
-
-    def sink(stream: MaskedStream) -> Callable[[bytes], object]:
-        def take(data: bytes) -> None:
-            shown = stream.feed(data)
-            if shown:
-                write(shown)
-
-        return take
+    joint = _Joint(mask, write)
 
     def end() -> None:
-        rest = mask.hide_in(first.end() + second.end())
-        if rest:
-            write(rest)
+        joint.write(first.end(), first)
+        joint.write(second.end(), second)
 
-    return sink(first), sink(second), end
+    return (
+        lambda data: joint.write(first.feed(data), first),
+        lambda data: joint.write(second.feed(data), second),
+        end,
+    )

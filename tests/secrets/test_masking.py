@@ -225,4 +225,16 @@ def test_two_beginnings_that_are_left_at_the_end_make_no_secret_either() -> None
     first(b"out abc")
     second(b"err abc")
     end()
-    assert bytes(written) == b"out err ***"
+    assert bytes(written) == b"out err abc***"
+
+
+def test_two_streams_that_take_turns_make_no_secret_of_pieces_that_came_out() -> None:
+    written = bytearray()
+    first, second, end = masked_pair(Mask({"A": "'a++"}), written.extend)
+    second(b"'")
+    second(b"a'")
+    first(b"+")
+    first(b"+")
+    end()
+    assert b"'a++" not in written
+    assert bytes(written).startswith(b"'a+")
