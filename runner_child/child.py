@@ -11,10 +11,11 @@ import sys
 
 from runner_child.frames import Frames
 from runner_child.lifeline import end_with_parent, take_lifeline
-from tako.children.base import StepUpdate
-from tako.children.in_process import checkout_failure, retry_update, service_update, step_update
+from runner_child.observer import ChildObserver
+from tako.children.in_process import checkout_failure
 from tako.children.protocol import Hello
 from tako.clock import SystemClock
+from tako.environment import base_environment, log_limit_from
 from tako.errors import CheckoutError, LockTimeoutError, MachineError, TakoError, UsageError
 from tako.execution.confidential import masked
 from tako.execution.failure import (
@@ -33,7 +34,6 @@ from tako.execution.request import read_request
 from tako.execution.runner import Runner
 from tako.execution.state import (
     FAILED,
-    RUNNING,
     SUCCESS,
     SUSPENDED,
     ExecutionState,
@@ -51,36 +51,16 @@ from tako.repos.checkout import checkout
 from tako.repos.git import Git
 from tako.secrets.run import NO_SECRETS
 from tako.signals import Stops, StopSignal, is_ignored
-from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock, base_environment, log_limit_from
+from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock
 from tako.steps.registry import step_kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Protocol
 
-    from tako.config.model import StepSpec
-    from tako.execution.event import Event
+    from runner_child.observer import Reader
     from tako.execution.request import RunRequest
-    from tako.execution.retry import StepAttempt
-    from tako.execution.service import ServiceEnd
-    from tako.execution.state import StepRecord
     from tako.secrets.run import RunSecrets
-
-    class Reader(Protocol):
-        """Tells a person at a terminal what goes on."""
-
-        def started(self, request: RunRequest) -> None: ...
-
-        def step_started(self, spec: StepSpec) -> None: ...
-
-        def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None: ...
-
-        def step_ended(self, step: StepRecord) -> None: ...
-
-        def service_ended(self, end: ServiceEnd) -> None: ...
-
-        def ended(self, request: RunRequest, state: ExecutionState, workspace: Workspace) -> None: ...
 
 
 OWN_FAULTS = (EXCEPTION, NOT_STARTED, OUT_OF_MEMORY, DISK_FULL, MACHINE_ERROR)
@@ -100,45 +80,6 @@ class Options:
     """Start at this step."""
     secrets_file: str | None = None
     """Where a person who runs it by hand keeps the values of its secrets."""
-
-
-class _Observer:
-    """Passes on what the runner does: to the parent in frames, to a person in words."""
-
-    def __init__(self, frames: Frames, reader: Reader | None, faults: Callable[[str], object] | None) -> None:
-        self._frames = frames
-        self._reader = reader
-        self._faults = faults
-
-    def step_started(self, spec: StepSpec) -> None:
-        self._frames.send(StepUpdate(id=spec.id, status=RUNNING))
-        if self._reader:
-            self._reader.step_started(spec)
-        if self._faults:
-            self._faults(spec.id)
-
-    def step_retrying(self, spec: StepSpec, attempt: StepAttempt, delay: float) -> None:
-        self._frames.send(retry_update(spec, attempt, delay))
-        if self._reader:
-            self._reader.step_retrying(spec, attempt, delay)
-
-    def step_ended(self, step: StepRecord) -> None:
-        self._frames.step(step_update(step))
-        if self._reader:
-            self._reader.step_ended(step)
-
-    def service_ended(self, end: ServiceEnd) -> None:
-        self._frames.send(service_update(end))
-        if self._reader:
-            self._reader.service_ended(end)
-
-    def event(self, event: Event) -> None:
-        self._frames.send(event)
-
-    def note(self, text: str) -> None:
-        """Tell a reader a line: the root, or who reads this process's own words."""
-        sys.stderr.write(f"{text}\n")
-        self._frames.note(text)
 
 
 def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
@@ -168,7 +109,7 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
         with own(workspace.run_lock):
             workspace.tidy()
             limit_memory(request.workflow.mem_limit or 0)
-            observer = _Observer(frames, reader, _faults(frames))
+            observer = ChildObserver(frames, reader, _faults(frames))
             state = _run(request, workspace, options, observer, processes, stops, secrets)
     except LockTimeoutError as error:
         return _say(error)
@@ -193,7 +134,7 @@ def _run(
     request: RunRequest,
     workspace: Workspace,
     options: Options,
-    observer: _Observer,
+    observer: ChildObserver,
     processes: Processes,
     stops: Stops,
     secrets: RunSecrets,

@@ -78,15 +78,11 @@ class Household:
             return []
         group = os.getpgrp()
         spared |= {pid for pid in children if pid not in spared and family.group_of(pid) == group}
-        if self._spares_services:
-            spared |= {pid for pid in children if pid not in spared and _serves(pid)}
-        return family.reap(children, spared)
+        alive = family.reap(children, spared)
+        return [pid for pid in alive if not _serves(pid)] if self._spares_services else alive
 
     def spare_services(self) -> None:
-        """From now on, there may be keepers of services among the orphans, which are none.
-
-        Not before it is said: to look at each takes time in which one that forks again and again is another.
-        """
+        """From now on, there may be keepers of services among the orphans, which are none."""
         self._spares_services = True
 
     def services(self) -> dict[int, str]:
@@ -99,8 +95,13 @@ class Household:
 
 def _serves(pid: int) -> str:
     """Of a keeper of a service, the file of its record; empty for any other process, and for one that has ended."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/cmdline", "rb") as file:
-        words = file.read().split(b"\0")
+    with contextlib.suppress(OSError):
+        # A keeper leads a session. To read what all others are takes time, in which one that forks again and again is
+        # another.
+        if os.getsid(pid) != pid:
+            return ""
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            words = file.read().split(b"\0")
         if os.fsencode(SERVER) in words:
             return os.fsdecode(words[words.index(os.fsencode(SERVER)) + 1])
     return ""

@@ -346,10 +346,11 @@ class Processes:
     def end_leftovers(self, process: Process, *, force: bool = False, in_order: bool = False) -> int:
         """End what an ended process left running, and return how many processes that were; see ``end_all``.
 
-        One that ended ``in_order`` is believed to have left nothing if nothing is seen.
+        One that ended ``in_order`` while others are at work is believed to have left nothing if nothing is seen.
         """
         if self._adopts:
-            looks = 1 if in_order else _LOOKS
+            # While others are at work here nothing is certain, and many looks would cost each of them something.
+            looks = 1 if in_order and household.at_work() else _LOOKS
             return end_all(adopted, self._clock, force=force, none_left=is_alone, looks=looks)
         return end_all(lambda: _members(process), self._clock, force=force)
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 
 from tako.config.values import as_boolean, as_integer, as_text
+from tako.environment import LOG_LIMIT_VARIABLE
 from tako.errors import ConfigError, UsageError
 from tako.execution.retention import Retention
 from tako.quantities import parse_duration, parse_size
 from tako.records import record
-from tako.steps.base import LOG_LIMIT_VARIABLE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

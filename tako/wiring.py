@@ -10,6 +10,7 @@ import os
 import signal
 
 from tako.clock import SystemClock
+from tako.environment import LOG_LIMIT_VARIABLE, base_environment
 from tako.execution.cache_limit import DEFAULT_LIMIT
 from tako.execution.retention import Retention
 from tako.execution.workspace import root_workspace
@@ -19,7 +20,6 @@ from tako.repos.git import Git
 from tako.secrets.store import FILE_VARIABLE, SecretStore, Sources
 from tako.settings import choose, files_for
 from tako.signals import is_ignored
-from tako.steps.base import LOG_LIMIT_VARIABLE, base_environment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

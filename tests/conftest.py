@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from hypothesis import configuration, settings
 
+from tako import family
 from tako.files import remove_tree
 from tako.process import Completed, Process, Processes
 from tako.signals import signal_group
@@ -43,6 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A home directory of the test's own, an identity for git that is nobody's, and no trace of the user's."""
     home = tmp_path_factory.mktemp("home")
+    # For good, it would make this process the parent of all orphans of the tests behind this one, which it never meets.
+    monkeypatch.setattr(family, "adopt_orphans", lambda: False)
     for name in [name for name in os.environ if name.startswith(("GIT_", "TAKO_", "XDG_"))]:
         monkeypatch.delenv(name)
     git_config = home / "gitconfig"

@@ -24,6 +24,7 @@ FLOORS = {
     "tako.quantities": 0,
     "tako.stdio": 0,
     "tako.directories": 1,
+    "tako.environment": 1,
     "tako.files": 1,
     "tako.log_file": 1,
     "tako.identity": 1,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import resource
@@ -292,12 +293,21 @@ def test_a_full_table_of_descriptors_is_told_and_leaves_none_open(fake_clock: Fa
     processes = Processes(fake_clock)
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     before = len(os.listdir("/proc/self/fd"))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (before + 2, hard))
+    # The numbers that are in use may have gaps, and the limit is on numbers.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 4, hard))
+    taken: list[int] = []
     try:
+        with contextlib.suppress(OSError):
+            while True:
+                taken.append(os.open(os.devnull, os.O_RDONLY))
+        for _ in range(2):
+            os.close(taken.pop())
         with pytest.raises(SpawnError, match="Too many open files"):
             processes.run(["true"], env=os.environ)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
 
     assert len(os.listdir("/proc/self/fd")) == before
     assert processes.run(["true"], env=os.environ).ok

@@ -7,7 +7,8 @@ import os
 import select
 
 from tako.clock import SystemClock, duration
-from tako.errors import StepError, UsageError
+from tako.environment import is_own
+from tako.errors import StepError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.execution.inside import is_inside
@@ -15,13 +16,12 @@ from tako.execution.tainted import tainted_paths
 from tako.expressions import templates
 from tako.expressions.names import variable_name
 from tako.process import NO_STOPS
-from tako.quantities import parse_size
 from tako.records import record
 from tako.secrets.run import NO_SECRETS, EnvScope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, Protocol
 
     from tako.clock import Clock
@@ -305,69 +305,6 @@ def error_scope(failure: Failure) -> dict[str, Any]:
         "exit_code": failure.exit_code,
         "signal": failure.signal,
     }
-
-
-OWN_VARIABLES = frozenset(
-    {
-        "TAKO_ATTEMPT",
-        "TAKO_CHAOS",
-        "TAKO_ERROR_EXIT_CODE",
-        "TAKO_ERROR_KIND",
-        "TAKO_ERROR_MESSAGE",
-        "TAKO_ERROR_SIGNAL",
-        "TAKO_ERROR_STEP",
-        "TAKO_EVENT_ID",
-        "TAKO_FRESH",
-        "TAKO_IDEMPOTENCY_KEY",
-        "TAKO_LIFELINE",
-        "TAKO_OUTPUT",
-        "TAKO_REPO",
-        "TAKO_ROOT_RUN_ID",
-        "TAKO_RUN_ID",
-        "TAKO_SECRETS_FD",
-        "TAKO_SECRETS_FILE",
-        "TAKO_STEP_ATTEMPT",
-        "TAKO_STEP_ID",
-        "TAKO_WORKSPACE",
-    }
-)
-"""What Tako itself puts into the environment of a step or a child."""
-
-LOG_LIMIT_VARIABLE = "TAKO_LOG_LIMIT"
-
-ALWAYS_PASSED = frozenset({"PATH", "HOME", "LANG", "TMPDIR"})
-"""What a strict environment has beside the names that were given, and the user's own ``TAKO_…``."""
-
-
-def base_environment(environment: Mapping[str, str], *, only: Collection[str] | None = None) -> dict[str, str]:
-    """The user's environment without what Tako put there: a run inside a run starts clean.
-
-    With ``only``, a strict environment: these names, those that are always passed, and the user's own ``TAKO_…``.
-    """
-    return {
-        name: value
-        for name, value in environment.items()
-        if not is_own(name) and (only is None or name in only or name in ALWAYS_PASSED or name.startswith("TAKO_"))
-    }
-
-
-def log_limit_from(environment: Mapping[str, str]) -> int | None:
-    """The most bytes that a log may have on the disk, by ``TAKO_LOG_LIMIT``; None if it does not say.
-
-    Raises ``UsageError`` if what it says is no size.
-    """
-    text = environment.get(LOG_LIMIT_VARIABLE, "")
-    if not text:
-        return None
-    try:
-        return parse_size(text)
-    except ValueError as error:
-        raise UsageError(f"{LOG_LIMIT_VARIABLE}: {error}", cure=f"write it as {LOG_LIMIT_VARIABLE}=16Mi") from error
-
-
-def is_own(name: str) -> bool:
-    """Whether Tako itself sets a variable of that name for a step or a child."""
-    return name in OWN_VARIABLES or name.startswith(("TAKO_INPUT_", "TAKO_ARTIFACT_"))
 
 
 def _plain(value: Any) -> str:
