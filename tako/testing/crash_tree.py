@@ -18,7 +18,7 @@ from tako.clock import SystemClock
 from tako.errors import StateError
 from tako.execution.alive import MARK
 from tako.execution.request import read_request
-from tako.execution.state import SKIPPED, SUCCESS, read_state
+from tako.execution.state import SUCCESS, read_state
 from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
 from tako.fanout.journal import read_journal
 from tako.files import make_dirs
@@ -205,14 +205,15 @@ class Trial:
         """After a run has ended or was killed: what is durable from now on, and whether what was so is still."""
         if "Traceback" in ended.text:
             self.broken.append(f"a traceback: {ended.text}")
-        begun = self._begun()
+        # The states first: children outlive their root by moments, and a step may begin and end meanwhile.
+        states, begun = self._states(), self._begun()
         for step, times in self._durable.items():
             if begun[step] != times:
                 self.broken.append(f"the completed step {step} was run again")
-        for state in self._states():
+        for state in states:
             for step in state["steps"]:
                 key = (state["repo"], step["id"])
-                if (step["status"] in (SUCCESS, SKIPPED) or step["tolerated"]) and key not in self._durable:
+                if step["done"] and key not in self._durable:
                     self._durable[key] = begun[key]
 
     def finish(self) -> Ended:
@@ -281,7 +282,12 @@ class Trial:
                 self.broken.append(str(error))
                 continue
             steps = [
-                {"id": step.id, "status": step.status, "outputs": {**step.outputs, "event_id": ""}}
+                {
+                    "id": step.id,
+                    "status": step.status,
+                    "done": step.is_done,
+                    "outputs": {**step.outputs, "event_id": ""},
+                }
                 for step in state.steps
             ]
             heard = sorted(event.source for event in request.heard)

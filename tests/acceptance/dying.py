@@ -252,7 +252,8 @@ def assert_told(name: str, death: Death, run: Any, err: str) -> None:
     assert run["duration_seconds"] > 0
     python, _, rest = run["replay"].partition(" -m ")
     assert os.path.samefile(python, sys.executable)
-    assert rest == f"tako replay {Path(run['workspace']).parent.parent.name} --child {run['run_id']}"
+    root = Path(run["workspace"].partition("/workspaces/")[2]).parts[0]
+    assert rest == f"tako replay {root} --child {run['run_id']}"
 
     paragraph = err.partition(f"\n{name}:{WORKFLOW} failed after ")[2].partition("\n\n")[0]
     assert f"({run['run_id']})" in paragraph.splitlines()[0], (name, err)

@@ -75,6 +75,7 @@ NAMES = "env | sed -n 's/^\\([A-Za-z0-9_]*\\)=.*/\\1/p' | sort"
 SHELLS_OWN = {"PWD", "OLDPWD", "SHLVL", "_"}
 STEPS_OWN = {
     "TAKO_ATTEMPT",
+    "TAKO_STEP_ATTEMPT",
     "TAKO_EVENT_ID",
     "TAKO_IDEMPOTENCY_KEY",
     "TAKO_OUTPUT",
