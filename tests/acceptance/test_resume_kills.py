@@ -132,7 +132,8 @@ def test_a_crash_within_a_write_leaves_a_file_that_the_resumption_removes(ground
     assert run_id is not None
     workspace = root_workspace(trial.home, run_id)
     assert read_request(workspace.request).repo == "crash/root"
-    assert len(list(Path(workspace.path).rglob("*.tmp"))) == 1
+    # Its sibling may just be writing as well.
+    assert list(Path(workspace.path).rglob("state.json.*.tmp"))
 
     assert ground.survives(trial) == []
     assert not list(Path(workspace.path).rglob("*.tmp"))
