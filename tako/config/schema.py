@@ -111,38 +111,30 @@ class StepRetry(Struct, forbid_unknown_fields=True):
     on_exit_codes: list[float] = []
 
 
-class Handler(Struct, forbid_unknown_fields=True):
+class _Act(Struct, forbid_unknown_fields=True):
+    """What every step can be told, and every one that runs because another has failed."""
+
+    id: str | UnsetType = UNSET
+    name: str = ""
+    condition: str | UnsetType = field(default=UNSET, name="if")
+    run: str | UnsetType = UNSET
+    shell: Literal["sh", "bash"] = "sh"
+    working_directory: str | UnsetType = UNSET
+    env: dict[str, str] = {}
+    uses: str | UnsetType = UNSET
+    params: dict[str, Any] = field(default_factory=dict, name="with")
+    produces: Produces | UnsetType = UNSET
+    timeout: Duration | UnsetType = UNSET
+    retry: StepRetry | UnsetType = UNSET
+
+
+class Handler(_Act, forbid_unknown_fields=True):
     """One of the steps in a step's ``on_failure``."""
 
-    id: str | UnsetType = UNSET
-    name: str = ""
-    condition: str | UnsetType = field(default=UNSET, name="if")
-    run: str | UnsetType = UNSET
-    shell: Literal["sh", "bash"] = "sh"
-    working_directory: str | UnsetType = UNSET
-    env: dict[str, str] = {}
-    uses: str | UnsetType = UNSET
-    params: dict[str, Any] = field(default_factory=dict, name="with")
-    produces: Produces | UnsetType = UNSET
-    timeout: Duration | UnsetType = UNSET
-    retry: StepRetry | UnsetType = UNSET
 
-
-class Step(Struct, forbid_unknown_fields=True):
+class Step(_Act, forbid_unknown_fields=True):
     """One of a workflow's ``steps``."""
 
-    id: str | UnsetType = UNSET
-    name: str = ""
-    condition: str | UnsetType = field(default=UNSET, name="if")
-    run: str | UnsetType = UNSET
-    shell: Literal["sh", "bash"] = "sh"
-    working_directory: str | UnsetType = UNSET
-    env: dict[str, str] = {}
-    uses: str | UnsetType = UNSET
-    params: dict[str, Any] = field(default_factory=dict, name="with")
-    produces: Produces | UnsetType = UNSET
-    timeout: Duration | UnsetType = UNSET
-    retry: StepRetry | UnsetType = UNSET
     continue_on_error: bool = False
     long_running: bool = False
     on_failure: list[Handler] = []

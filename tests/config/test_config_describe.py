@@ -15,7 +15,7 @@ from tako.config.source import parse
 from tako.config.tidy import tidy
 
 STRUCTS = [kind for kind in vars(schema).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
-KINDS = [kind for kind in STRUCTS if kind is not msgspec.Struct]
+KINDS = [kind for kind in STRUCTS if kind is not msgspec.Struct and not kind.__name__.startswith("_")]
 FIELDS = [(kind, info) for kind in KINDS for info in msgspec.structs.fields(kind)]
 IDS = [f"{kind.__name__}.{info.encode_name}" for kind, info in FIELDS]
 
