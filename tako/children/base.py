@@ -26,6 +26,9 @@ if TYPE_CHECKING:
         def child_note(self, run_id: str, text: str) -> None:
             """The child has something to tell a reader, in a line."""
 
+        def catch_up(self) -> None:
+            """Return when a reader has been told all that was heard so far: for who is to speak with that reader."""
+
     class WorkflowRunner(Protocol):
         """Runs one child until it has ended or waits for a fan-out."""
 

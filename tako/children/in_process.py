@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tako.execution.state import ExecutionState, StepRecord
     from tako.process import Processes
     from tako.secrets.run import RunSecrets
-    from tako.steps.base import Gate, Step
+    from tako.steps.base import Gate, Step, StepContext
 
 
 class InProcessRunner:
@@ -117,7 +117,7 @@ class InProcessRunner:
                 attempt=request.attempt,
                 log_limit=self._log_limit,
                 echo=self._echo,
-                gate=self._gate,
+                gate=_TurnTaking(self._gate, listener) if self._gate is not None else None,
                 secrets=secrets,
             ),
             step_kind=self._step_kind,
@@ -138,6 +138,18 @@ class InProcessRunner:
         if self._rerun_from is not None:
             recorded, self._rerun_from = before(recorded, self._rerun_from), None
         return go_on(recorded, lambda step_id: os.path.exists(workspace.answer(step_id)))
+
+
+class _TurnTaking:
+    """A gate that speaks only when what was told before is on the screen."""
+
+    def __init__(self, gate: Gate, listener: ChildListener) -> None:
+        self._gate = gate
+        self._listener = listener
+
+    def is_to_run(self, context: StepContext, *, wanted: bool) -> bool:
+        self._listener.catch_up()
+        return self._gate.is_to_run(context, wanted=wanted)
 
 
 class RelayedRun:

@@ -103,6 +103,10 @@ class AloneExecutor:
         """The run has something to tell a reader."""
         self._workforce.post(lambda: self._observer.told(text))
 
+    def catch_up(self) -> None:
+        """Return when a reader has been told all that was heard so far."""
+        self._workforce.catch_up()
+
     def _tell(self, step: StepUpdate) -> None:
         if self._request is not None:
             self._observer.run_step(self._request, step)

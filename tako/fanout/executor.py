@@ -267,6 +267,10 @@ class FanOutExecutor:
         """A child has something to tell a reader."""
         self._workforce.post(lambda: self._observer.told(f"{self._tree[run_id].request.label} ({run_id}): {text}"))
 
+    def catch_up(self) -> None:
+        """Return when a reader has been told all that was heard so far."""
+        self._workforce.catch_up()
+
     def _hear_step(self, run_id: str, step: StepUpdate) -> None:
         node = self._tree[run_id]
         node.come_to(step.id)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 LOOK_UP_SECONDS = 0.5
 
+CATCH_UP_SECONDS = 5.0
+"""A loop that takes longer than that has ended, or has better things to do."""
+
 
 @record
 class Ended:
@@ -91,6 +94,12 @@ class Workforce:
     def post(self, act: Callable[[], None]) -> None:
         """Let something be done in the loop's thread; from any thread or signal handler (``put`` is reentrant)."""
         self._queue.put(ToDo(act))
+
+    def catch_up(self) -> None:
+        """Return when all that was posted so far is done; from any thread but the loop's."""
+        done = threading.Event()
+        self.post(done.set)
+        done.wait(CATCH_UP_SECONDS)
 
     def after(self, seconds: float, act: Callable[[], None]) -> None:
         """Let something be done later; time in which this process stands still does not count."""

@@ -84,6 +84,7 @@ def test_each_step_is_shown_and_asked_for(world: World, terminal: Terminal) -> N
     session.answer("r")
     shown = session.asked()
     assert "[one] hello-v-hello" in shown
+    assert "✓ step 'one' success" in shown, "it is told before the next question"
     assert "  if: inputs.word == 'hello'  → true\n" in shown
     session.answer("what")
     assert "s, skip      do not run it" in session.asked()
@@ -91,6 +92,7 @@ def test_each_step_is_shown_and_asked_for(world: World, terminal: Terminal) -> N
     session.asked()
     session.answer("skip")
     shown = session.asked()
+    assert "– step 'two' skipped" in shown
     assert "  if: inputs.word == 'other'  → false, so it is skipped\n" in shown
     assert '"word": "{{ inputs.word }}"' in shown
     assert '  which becomes:\n    {\n      "event_type": "made",\n      "payload": {\n        "word": "hello"' in shown

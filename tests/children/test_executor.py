@@ -127,6 +127,8 @@ class Listener:
         assert run_id == CHILD_ID
         self.heard.append(text)
 
+    def catch_up(self) -> None: ...
+
 
 @pytest.fixture
 def child(tmp_path: Path) -> ChildRequest:

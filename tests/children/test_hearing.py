@@ -41,6 +41,8 @@ class Nobody:
 
     def child_note(self, run_id: str, text: str) -> None: ...
 
+    def catch_up(self) -> None: ...
+
 
 class Child:
     """A child that is heard, and how much of its clock's time is left to it."""

@@ -128,6 +128,8 @@ class Nobody:
 
     def child_note(self, run_id: str, text: str) -> None: ...
 
+    def catch_up(self) -> None: ...
+
 
 def child_of(directory: Path, *secrets: str) -> ChildRequest:
     return ChildRequest(make_request(workflow=make_workflow(secrets=secrets)), Workspace(str(directory / "child")))
