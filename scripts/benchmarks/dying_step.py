@@ -6,10 +6,8 @@ its ``with``: ``{do: NAME}``, one of ``DEEDS``, with ``code`` for those that exi
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
-import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -17,6 +15,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from tako.steps.base import StepContext, StepResult
+from tako.testing.own_frames import frames_descriptor
 
 USES = "bench/dying@v1"
 
@@ -69,29 +68,14 @@ def _hang(_params: Mapping[str, Any]) -> None:
 
 
 def _write_rubbish(_params: Mapping[str, Any]) -> NoReturn:
-    os.write(_frames(), b"\x00\xff\xfe this is no frame {\n")
+    os.write(frames_descriptor(), b"\x00\xff\xfe this is no frame {\n")
     time.sleep(1000)
     os._exit(0)
 
 
 def _write_half_a_frame(_params: Mapping[str, Any]) -> NoReturn:
-    os.write(_frames(), b'{"frame": "result", "status": "succ')
+    os.write(frames_descriptor(), b'{"frame": "result", "status": "succ')
     os._exit(0)
-
-
-def _frames() -> int:
-    """The one pipe of which this process holds the writing end only."""
-    found: dict[int, list[int]] = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            status = os.fstat(int(name))
-        except OSError:
-            continue
-        if stat.S_ISFIFO(status.st_mode):
-            found.setdefault(status.st_ino, []).append(int(name))
-    alone = [ends[0] for ends in found.values() if len(ends) == 1]
-    (frames,) = [end for end in alone if fcntl.fcntl(end, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY]
-    return frames
 
 
 DEEDS: dict[str, Callable[[Mapping[str, Any]], None]] = {

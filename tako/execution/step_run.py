@@ -48,6 +48,37 @@ class _Tried:
     produced: Produced = Produced()
     event: Event | None = None
     service: Service | None = None
+    skipped: bool = False
+    """Whether the step is not to run, as its condition says."""
+
+    @property
+    def status(self) -> str:
+        """What the step has come to if this was its last try."""
+        if self.failure is not None:
+            return FAILED
+        if self.skipped:
+            return SKIPPED
+        return SUSPENDED if self.event is not None and self.event.waiting else SUCCESS
+
+    def record(
+        self, step_id: str, *, started_at: float, seconds: float, attempts: tuple[StepAttempt, ...]
+    ) -> StepRecord:
+        """What is kept of the step whose last try this was; ``attempts`` are those before."""
+        return StepRecord(
+            id=step_id,
+            status=self.status,
+            started_at=started_at,
+            seconds=seconds,
+            outputs=self.produced.outputs,
+            failure=replace(self.failure, step=step_id) if self.failure is not None else None,
+            artifacts=self.produced.artifacts,
+            announced=self.produced.announced,
+            emitted=self.event,
+            attempts=attempts,
+            service=self.service,
+            tainted=self.produced.tainted,
+            cached=self.produced.cached,
+        )
 
 
 class StepRunner:
@@ -74,30 +105,11 @@ class StepRunner:
 
         ``ends_at`` is the moment on the clock's ``monotonic`` at which the workflow's time is up, ``error`` what the
         step that this one is the ``on_failure`` of failed by. ``asked_again`` says that somebody wants to see the step
-        run, whatever is cached. Raises ``MachineError`` if the machine refused
-        something, ``RunInterruptedError`` when a stop was asked for.
+        run, whatever is cached. Raises ``MachineError`` if the machine refused something, ``RunInterruptedError`` when
+        a stop was asked for.
         """
         started_at, began = self._clock.now(), self._clock.monotonic()
         attempts: tuple[StepAttempt, ...] = ()
-
-        def ended(status: str, tried: _Tried) -> StepRecord:
-            failure = replace(tried.failure, step=spec.id) if tried.failure is not None else None
-            return StepRecord(
-                id=spec.id,
-                status=status,
-                started_at=started_at,
-                seconds=self._clock.monotonic() - began,
-                outputs=tried.produced.outputs,
-                failure=failure,
-                artifacts=tried.produced.artifacts,
-                announced=tried.produced.announced,
-                emitted=tried.event,
-                attempts=attempts,
-                service=tried.service,
-                tainted=tried.produced.tainted,
-                cached=tried.produced.cached,
-            )
-
         while True:
             number, tried_at = len(attempts) + 1, self._clock.monotonic()
             time_left = None if ends_at is None else ends_at - tried_at
@@ -107,23 +119,17 @@ class StepRunner:
             if number == 1:
                 self._forget_tries(context)
             tried = self._try(context, asked_again=asked_again)
-            if tried is None:
-                return ended(SKIPPED, _Tried())
-            if tried.failure is None:
-                waits = tried.event is not None and tried.event.waiting
-                return ended(SUSPENDED if waits else SUCCESS, tried)
             now = self._clock.monotonic()
-            delay = wait_before_next(spec.retry, tried.failure, number=number)
-            if delay is None or (ends_at is not None and now + delay >= ends_at):
-                return ended(FAILED, tried)
+            delay = wait_before_next(spec.retry, tried.failure, number=number) if tried.failure is not None else None
+            if tried.failure is None or delay is None or (ends_at is not None and now + delay >= ends_at):
+                return tried.record(spec.id, started_at=started_at, seconds=now - began, attempts=attempts)
             attempt = StepAttempt(number, replace(tried.failure, step=spec.id), now - tried_at)
             attempts = (*attempts, attempt)
             self._keep_log(context)
             self._observer.step_retrying(spec, attempt, delay)
             self._clock.sleep(delay)
 
-    def _try(self, context: StepContext, *, asked_again: bool) -> _Tried | None:
-        """One try; None if the step is not to run, as its condition says."""
+    def _try(self, context: StepContext, *, asked_again: bool) -> _Tried:
         secrets = self._capabilities.secrets
         if not secrets:
             return self._attempt(context, asked_again=asked_again)
@@ -131,15 +137,15 @@ class StepRunner:
             tried = self._attempt(context, asked_again=asked_again)
         finally:
             context.forget_outputs()
-        if tried is None or tried.failure is None:
+        if tried.failure is None:
             return tried
         return replace(tried, failure=masked(tried.failure, secrets))
 
-    def _attempt(self, context: StepContext, *, asked_again: bool) -> _Tried | None:
+    def _attempt(self, context: StepContext, *, asked_again: bool) -> _Tried:
         spec = context.spec
         try:
             if context.step_attempt == 1 and not self._is_to_run(context):
-                return None
+                return _Tried(skipped=True)
             if context.time_left is not None and context.time_left <= 0:
                 return _Tried(workflow_overtime(context.request))
             self._observer.step_started(spec)

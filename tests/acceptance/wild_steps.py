@@ -7,12 +7,10 @@ parent is in ``tako.children.protocol``.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import select
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -20,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tako.steps.base import StepContext, StepResult
+from tako.testing.own_frames import frames_descriptor
 
 USES = "acceptance/wild@v1"
 RUBBISH = b"\x00\xff\xfe rubbish {\x9f\x1b[2J"
@@ -75,21 +74,6 @@ def _print_everywhere(_context: StepContext) -> None:
 
 
 # What it says to its parent.
-
-
-def frames_descriptor() -> int:
-    """The one pipe of which this process holds the writing end only."""
-    found: dict[int, list[int]] = {}
-    for name in os.listdir("/proc/self/fd"):
-        try:
-            status = os.fstat(int(name))
-        except OSError:
-            continue
-        if stat.S_ISFIFO(status.st_mode):
-            found.setdefault(status.st_ino, []).append(int(name))
-    alone = [ends[0] for ends in found.values() if len(ends) == 1]
-    (frames,) = [end for end in alone if fcntl.fcntl(end, fcntl.F_GETFL) & os.O_ACCMODE == os.O_WRONLY]
-    return frames
 
 
 def _say(content: bytes, then: Deed = lambda _context: None) -> Deed:
