@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from tako.cli.target import Target
     from tako.config.model import WorkflowSpec
     from tako.execution.request import RunRequest
+    from tako.execution.workspace import Workspace
     from tako.fanout.result import TreeResult
     from tako.wiring import Wiring
 
@@ -186,11 +187,27 @@ def exec_(
 
 def run_request(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -> int:
     """Run a root and all it triggers, with what a reader wants to see of it; returns the exit code."""
-    with _observer(verbose) as observer:
-        result = wiring.execute(request, observer, echo=_echo if verbose else None)
+    try:
+        with _observer(verbose) as observer:
+            result = wiring.execute(request, observer, echo=_echo if verbose else None)
+    except MachineError as error:
+        from tako.execution.workspace import root_workspace
+
+        return _broken_off(error, root_workspace(wiring.settings.home, request.run_id))
     code = _report(wiring, request, result, as_json=as_json)
     _clean_up(wiring, result)
     return code
+
+
+def _broken_off(error: MachineError, workspace: Workspace) -> int:
+    """Say what Tako itself could not go on for, and how to go on when that is mended; returns the exit code.
+
+    Raises the error if nothing has begun.
+    """
+    if not workspace.has_begun:
+        raise error
+    say(f"error: {error}\n  go on with it: tako exec --resume {os.path.basename(workspace.path)}\n")
+    return error.exit_code
 
 
 def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json: bool) -> int:
@@ -234,8 +251,12 @@ def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbo
         if restored.root.result is None:
             require_secrets(wiring, request.workflow, request.inputs)
         say(f"Resuming workflow '{request.workflow.name}' of {request.repo} ({request.run_id})\n")
-        with _observer(verbose) as observer:
-            result = wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=_echo if verbose else None)
+        echo = _echo if verbose else None
+        try:
+            with _observer(verbose) as observer:
+                result = wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=echo)
+        except MachineError as error:
+            return _broken_off(error, workspace)
         code = _report(wiring, request, result, as_json=as_json)
     _clean_up(wiring, result)
     return code
