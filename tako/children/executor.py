@@ -9,6 +9,7 @@ import threading
 from tako.children.base import ChildResult
 from tako.children.hearing import Hearing, foreign_claim
 from tako.children.judge import Evidence, judge
+from tako.children.launchers.base import Launch
 from tako.errors import MachineError, SecretError, SpawnError, StateError
 from tako.execution.failure import NOT_STARTED, PROTOCOL, SECRET_MISSING, Failure, failure_of_machine
 from tako.execution.memory import kills_for_memory
@@ -139,16 +140,17 @@ class ChildWorkflowExecutor:
         write_words, _, write_rest = masked_sinks(secrets, words.write)
         try:
             with self._cancellable(run.run_id) as cancelled:
-                return self._launcher.launch(
+                launch = Launch(
                     directory,
                     env=env,
                     secrets=secrets.values,
                     on_output=hearing.take,
-                    on_closed=hearing.stdout_closed,
                     on_words=write_words,
+                    on_closed=hearing.stdout_closed,
                     due=hearing.due,
                     stops=Stops(ask=(self._stop.fd, cancelled), force=(self._force.fd,)),
                 )
+                return self._launcher.launch(launch)
         finally:
             write_rest()
             words.close()
