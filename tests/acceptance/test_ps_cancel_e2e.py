@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import sys
@@ -352,6 +353,25 @@ def test_a_cancelled_child_that_ignores_it_is_killed(world: World) -> None:
     report = running.finish().json()
     assert run_named(report, "seen/deaf")["status"] == "cancelled"
     assert run_named(report, "seen/works")["status"] == "success"
+
+
+def test_one_whose_secret_is_still_looked_for_is_cancelled_and_never_started(world: World) -> None:
+    asks = f"touch {there(world, 'asked')}; sleep 20; echo s3cr3t-v4lue"
+    (world.home / "config.yml").write_text(json.dumps({"secrets": {"TOKEN": {"command": asks}}}))
+    needy = config(
+        "seen/needy", step("it", f"touch {there(world, 'it')}", env={"T": "TOKEN"}), hears=ROOT, secrets=["TOKEN"]
+    )
+    world.cached("seen/needy", needy, git=False)
+    running = Running(world, "exec", WORKFLOW, "--json", cwd=world.working("root", config(ROOT, fan_out())))
+    wait_for(there(world, "asked").exists, "its secret was asked for")
+    run_id = world.only_workspace().name
+    child = run_named(world.tako("status", run_id, "--json").json(), "seen/needy")["run_id"]
+
+    ran = world.tako("cancel", run_id, "--child", child)
+
+    assert ran.err.splitlines()[-1] == f"{child} has ended: cancelled"
+    assert run_named(running.finish().json(), "seen/needy")["failure"]["message"] == "cancelled by `tako cancel`"
+    assert not there(world, "it").exists()
 
 
 def test_one_that_is_between_two_tries_is_cancelled(world: World) -> None:

@@ -401,18 +401,27 @@ def test_to_cancel_asks_that_child_and_no_other(tmp_path: Path) -> None:
     assert asked == {"first": [True, False], "2": [False, False]}
 
 
-def test_a_child_that_is_not_at_work_cannot_be_cancelled_and_is_not_when_it_starts_again(child: ChildRequest) -> None:
-    launcher = SayingLauncher(HELLO, emitted(), Result("suspended", outputs={}))
+def test_a_child_that_is_cancelled_before_it_has_a_process_is_asked_to_end_as_soon_as_it_has(
+    child: ChildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = SayingLauncher(HELLO, SUCCESS)
     executor = executor_of(launcher)
     asked: list[bool] = []
     launcher.does = lambda _: asked.append(is_readable(launcher.stops.ask))
+    prepare = ChildRunnerFactory.prepare
 
-    executor.cancel(CHILD_ID)
+    def prepare_meanwhile(factory: ChildRunnerFactory, request: ChildRequest) -> str:
+        executor.cancel(CHILD_ID)
+        return prepare(factory, request)
+
+    executor.cancel("another")
     executor.run_workflow(child, Listener())
-    executor.cancel(CHILD_ID)
-    executor.run_workflow(replace(child, resumed=True), Listener())
+    with monkeypatch.context() as patched:
+        patched.setattr(ChildRunnerFactory, "prepare", prepare_meanwhile)
+        executor.run_workflow(child, Listener())
+    executor.run_workflow(child, Listener())
 
-    assert asked == [False, False]
+    assert asked == [False, True, True]
 
 
 def test_no_descriptor_is_left_open_by_a_child(child: ChildRequest) -> None:
