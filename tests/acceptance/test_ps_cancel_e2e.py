@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import signal
 import sys
@@ -160,6 +161,36 @@ def test_runs_beside_each_other_are_all_seen(world: World) -> None:
     }
     (world.root / "go").touch()
     assert [running.finish().code for running in both] == [0, 0]
+
+
+@pytest.mark.parametrize("command", ["ps", "cancel"])
+def test_what_a_killed_run_left_is_told_and_ended(world: World, command: str) -> None:
+    tree = Tree(world)
+    for child in children_at_work(tree.running.pid):
+        # It does not hear that its root is gone.
+        os.kill(child, signal.SIGSTOP)
+    tree.running.send(signal.SIGKILL)
+    tree.running.finish()
+
+    ran = world.tako(*(("ps",) if command == "ps" else ("cancel", tree.run_id)))
+
+    assert f"{tree.run_id} was killed; " in ran.err
+    last = f"no runs are alive in {world.home}" if command == "ps" else "is not alive: it ended as interrupted"
+    assert last in ran.err
+    assert ran.code == (0 if command == "ps" else 2)
+    assert not marked(world.mark)
+
+
+def test_how_long_the_runs_of_a_killed_root_were_at_work_is_told(world: World) -> None:
+    tree = Tree(world)
+    tree.running.send(signal.SIGKILL)
+    tree.running.finish()
+    wait_for(lambda: not marked(world.mark), "its children had ended")
+
+    runs = world.tako("status", tree.run_id, "--json").json()["runs"]
+
+    assert [run["status"] for run in runs] == ["interrupted"] * 4 + ["pending"]
+    assert [run["duration_seconds"] > 0 for run in runs] == [True] * 4 + [False]
 
 
 # tako cancel RUN
