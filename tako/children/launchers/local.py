@@ -12,10 +12,10 @@ from tako.secrets.handover import DESCRIPTOR, VARIABLE, hand_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from tako.children.launchers.base import Launch
     from tako.process import Outcome, Processes
-    from tako.signals import Stops
 
 GRACE_SECONDS = 10.0
 """Longer than a step's own grace, so that a child that is asked to stop can end its step first."""
@@ -48,34 +48,26 @@ class LocalLauncher:
         self._argv = tuple(argv) or (sys.executable, "-S", ENTRY)
         self._log = logger("launcher")
 
-    def launch(
-        self,
-        directory: str,
-        *,
-        env: Mapping[str, str],
-        secrets: Mapping[str, str],
-        on_output: Callable[[bytes], bool],
-        on_closed: Callable[[], object],
-        on_words: Callable[[bytes], object],
-        due: Callable[[], float | None],
-        stops: Stops,
-    ) -> Outcome:
-        """Run the child of a directory; see ``Launcher``."""
+    def launch(self, launch: Launch) -> Outcome:
+        """Run a child; see ``Launcher``."""
+        env = {**self._inherited(), **launch.env}
         opened: list[int] = []
         try:
             for what in ("a child's stdout", "a child's stderr"):
                 opened += self._processes.pipe(what)
             out_read, out_write, words_read, words_write = opened
             more: dict[int, int] = {}
-            if secrets:
-                kept = self._processes.descriptor(lambda: hand_over(secrets), "a file for a child's secrets")
+            if launch.secrets:
+                kept = self._processes.descriptor(lambda: hand_over(launch.secrets), "a file for a child's secrets")
                 opened.append(kept)
                 more[DESCRIPTOR] = kept
-                env = {**env, VARIABLE: str(DESCRIPTOR)}
-            group = self._group_of(directory)
+                env[VARIABLE] = str(DESCRIPTOR)
+            group = self._group_of(launch.directory)
+            if group is not None:
+                env[cgroup.VARIABLE] = group
             process = self._processes.spawn(
-                [*self._argv, directory],
-                env={**self._inherited(), **env, **({cgroup.VARIABLE: group} if group is not None else {})},
+                [*self._argv, launch.directory],
+                env=env,
                 stdin=self._processes.lifeline(),
                 stdout=out_write,
                 stderr=words_write,
@@ -89,10 +81,10 @@ class LocalLauncher:
             self._log.debug("started", child=process.pid, argv=process.argv)
             outcome = self._processes.supervise(
                 process,
-                {out_read: on_output, words_read: on_words},
-                stops=stops,
-                due=due,
-                closed=lambda descriptor: on_closed() if descriptor == out_read else None,
+                {out_read: launch.on_output, words_read: launch.on_words},
+                stops=launch.stops,
+                due=launch.due,
+                closed=lambda descriptor: launch.on_closed() if descriptor == out_read else None,
                 grace=GRACE_SECONDS,
                 whole_tree=False,
             )
