@@ -25,6 +25,7 @@ from tako.execution.failure import (
     NOT_STARTED,
     OUT_OF_MEMORY,
     Failure,
+    concise,
     failure_of_machine,
 )
 from tako.execution.going_on import go_on
@@ -261,7 +262,7 @@ def _crashed(request: RunRequest, error: Exception, secrets: RunSecrets) -> Exec
         workflow=request.workflow.name,
         status=FAILED,
         started_at=SystemClock().now(),
-        failure=masked(failure, secrets),
+        failure=concise(masked(failure, secrets)),
     )
 
 
