@@ -9,9 +9,9 @@ import tempfile
 
 from tako.errors import TakoError, UsageError
 from tako.files import remove_tree
+from tako.interrupts import STOP_SIGNALS
 from tako.quantities import parse_duration
 from tako.signals import Stops, StopSignal, is_ignored
-from tako.wiring import STOP_SIGNALS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
