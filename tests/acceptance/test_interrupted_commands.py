@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tako.clock import SystemClock
+from tako.locks import exclusive
 from tests.acceptance.conftest import Ran, World
 from tests.acceptance.observe import marked, wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
@@ -178,3 +180,69 @@ def test_the_command_for_a_secret_does_not_outlive_an_interrupted_one(world: Wor
     assert ran == Ran(code, "", f"\ninterrupted by {name}\n")
     assert not marked(world.mark)
     assert not (world.home / "workspaces").exists()
+
+
+def library(world: World, *, build: str = "touch x", install: str = "true", cached: bool = False) -> Path:
+    """A repository with an artifact."""
+    content = (
+        "version: 1\nmetadata: {name: cut/lib}\nartifacts:\n"
+        f'  x: {{path: x, command: "{build}", install_command: "{install}"}}\n'
+    )
+    return world.cached("cut/lib", content) if cached else world.working("lib", content)
+
+
+def client(world: World) -> Path:
+    return world.working("client", "version: 1\nmetadata: {name: cut/client}\n", {"file": "as it was\n"})
+
+
+@pytest.mark.parametrize(("name", "code"), SIGNALS)
+def test_an_interrupted_build_ends_its_command(world: World, name: str, code: int) -> None:
+    there = world.root / "there"
+    lib = library(world, build=f"trap 'echo tidied up' TERM; touch {there}; sleep 1000 & wait")
+    running = Running(world, "artifacts", "build", cwd=lib)
+    wait_for(there.exists, "it was building")
+
+    running.send(getattr(signal, name))
+    ran = running.finish()
+
+    hint = "" if name == "SIGHUP" else " (the same signal again kills)"
+    assert (ran.code, ran.out) == (code, "")
+    assert ran.err == f"{name}: stopping{hint}\ntidied up\ninterrupted\n"
+    assert not marked(world.mark)
+
+
+@pytest.mark.parametrize("doing", ["build", "install"])
+def test_the_second_signal_kills_a_command_that_does_not_end(world: World, doing: str) -> None:
+    there = world.root / "there"
+    deaf = f"echo changed > file; trap '' TERM INT; touch {there}; sleep 1000; sleep 1000"
+    library(world, build=deaf if doing == "build" else "touch x", install=deaf)
+    here = client(world)
+    running = Running(world, "artifacts", "install", "../lib", cwd=here)
+    wait_for(there.exists, "it was at work")
+
+    running.send(signal.SIGINT)
+    running.wait_for("SIGINT: stopping (the same signal again kills)\n")
+    running.send(signal.SIGINT)
+    ran = running.finish()
+
+    assert ran.code == 130, ran.text
+    assert "SIGINT again: killing what is at work\n" in ran.err
+    assert "interrupted; the tracked files that had changed are put back\n" in ran.err
+    assert (here / "file").read_text() == "as it was\n"
+    assert not marked(world.mark)
+
+
+@pytest.mark.parametrize("of", ["the artifact", "the cache"])
+def test_an_install_that_waits_for_a_lock_ends_when_told(world: World, of: str) -> None:
+    cached = of == "the cache"
+    library(world, cached=cached)
+    lock = "cache/locks/cut/lib/main.lock" if cached else "artifacts/cut/lib/x.lock"
+    with exclusive(str(world.home / lock), clock=SystemClock(), timeout=10):
+        running = Running(world, "artifacts", "install", "cut/lib" if cached else "../lib", cwd=client(world))
+        running.wait_for("waiting since ")
+        running.send(signal.SIGTERM)
+        ran = running.finish()
+
+    assert ran.code == 143, ran.text
+    assert ran.err.endswith("\ninterrupted; the tracked files that had changed are put back\n")
+    assert not list(Path(os.environ["TMPDIR"]).glob("tako-*"))
