@@ -186,9 +186,10 @@ def exec_(
 
 def run_request(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -> int:
     """Run a root and all it triggers, with what a reader wants to see of it; returns the exit code."""
-    with _observer(verbose) as observer:
-        result = wiring.execute(request, observer, echo=_echo if verbose else None)
-    code = _report(wiring, request, result, as_json=as_json)
+    with wiring.signals.heeded():
+        with _observer(verbose) as observer:
+            result = wiring.execute(request, observer, echo=_echo if verbose else None)
+        code = _report(wiring, request, result, as_json=as_json)
     _clean_up(wiring, result)
     return code
 
@@ -234,9 +235,11 @@ def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbo
         if restored.root.result is None:
             require_secrets(wiring, request.workflow, request.inputs)
         say(f"Resuming workflow '{request.workflow.name}' of {request.repo} ({request.run_id})\n")
-        with _observer(verbose) as observer:
-            result = wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=_echo if verbose else None)
-        code = _report(wiring, request, result, as_json=as_json)
+        with wiring.signals.heeded():
+            echo = _echo if verbose else None
+            with _observer(verbose) as observer:
+                result = wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=echo)
+            code = _report(wiring, request, result, as_json=as_json)
     _clean_up(wiring, result)
     return code
 
