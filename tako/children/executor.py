@@ -60,6 +60,7 @@ class ChildWorkflowExecutor:
         self._stop = StopSignal()
         self._force = StopSignal()
         self._cancels: dict[str, StopSignal] = {}
+        self._cancelled: set[str] = set()
         self._lock = threading.Lock()
         self._kills = kills_for_memory()
 
@@ -73,8 +74,9 @@ class ChildWorkflowExecutor:
         self._force.set()
 
     def cancel(self, run_id: str) -> None:
-        """Ask the child of that run to end, if it is at work."""
+        """Ask the child of that run to end, also one that is about to start."""
         with self._lock:
+            self._cancelled.add(run_id)
             if run_id in self._cancels:
                 self._cancels[run_id].set()
 
@@ -163,6 +165,8 @@ class ChildWorkflowExecutor:
             raise SpawnError(what, number=error.errno, passing=True) from error
         with self._lock:
             self._cancels[run_id] = stop
+            if run_id in self._cancelled:
+                stop.set()
         try:
             yield stop.fd
         finally:
