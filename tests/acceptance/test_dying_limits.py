@@ -14,7 +14,7 @@ import pytest
 
 from tests.acceptance.conftest import World
 from tests.acceptance.dying import ROOT, SIBLINGS, Death, Tree, die, run_named, wild
-from tests.acceptance.observe import wait_for
+from tests.acceptance.observe import entries, wait_for
 from tests.acceptance.recipes import config, fan_out, step
 from tests.acceptance.remains import processes_of_run
 
@@ -78,6 +78,40 @@ def test_children_that_cannot_be_started_are_the_machines_fault(world: World, li
         assert run["duration_seconds"] > TRIED_SECONDS, "it was not tried for long"
         assert f"\n{run['repository']}:work failed" in ran.err
         assert not processes_of_run(run["run_id"])
+
+
+def test_children_leave_the_root_the_descriptors_that_it_needs_to_go_on(world: World) -> None:
+    """With as many at work as it can have, it reads who hears what they emit, and writes that down."""
+    hold = "until [ -e {} ]; do sleep 0.02; done"
+    emit, end = world.root / "emit", world.root / "end"
+    for number in range(14):
+        name = f"crowd/{number}"
+        told = fan_out("tell", wait_for_children=False)
+        world.cached(
+            name,
+            config(name, step("first", hold.format(emit)), told, step("last", hold.format(end)), hears=ROOT),
+            git=False,
+        )
+        world.cached(f"below/{number}", config(f"below/{number}", step("it", "true"), hears=name), git=False)
+    root = world.working("root", config(ROOT, fan_out()))
+    process = world.start("exec", "work", "--json", "-j", "14", cwd=root, around=("prlimit", "--nofile=64"))
+
+    def journal(kind: str) -> list[Any]:
+        return entries(world.only_workspace(), kind) if (world.home / "workspaces").is_dir() else []
+
+    wait_for(lambda: len(journal("ended")) + len(journal("started")) >= 1 + 14, "all were started, or told")
+    crowd = {entry.data["run_id"] for entry in journal("started")} - {world.only_workspace().name}
+    emit.touch()
+    wait_for(lambda: len(journal("plan")) >= 1 + len(crowd), "all events were planned")
+    end.touch()
+    ran = world.finish(process)
+
+    assert ran.code == 3, ran.text
+    assert ran.json()["warnings"] == []
+    below = [run for run in ran.json()["runs"] if run["repository"].startswith("below/")]
+    assert len(below) == len(crowd) >= 4
+    kinds = {run["failure"]["kind"] for run in ran.json()["runs"] if run["failure"]}
+    assert kinds == {"not_started"}
 
 
 ONLY_ONE = ("prlimit", "--nproc=0")
