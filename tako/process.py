@@ -245,12 +245,15 @@ class Processes:
         timeout: float | None,
         grace: float = GRACE_SECONDS,
         stdin: int | None = None,
+        more: Mapping[int, int] = {},
         session: bool = False,
         whole_tree: bool = True,
     ) -> Outcome:
         with self._two_pipes(argv[0]) as (out_read, out_write, err_read, err_write):
             try:
-                process = self.spawn(argv, env=env, stdin=stdin, stdout=out_write, stderr=err_write, session=session)
+                process = self.spawn(
+                    argv, env=env, stdin=stdin, stdout=out_write, stderr=err_write, more=more, session=session
+                )
             finally:
                 os.close(out_write)
                 os.close(err_write)
