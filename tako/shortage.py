@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 _PASSES = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE})
 """Errors that may be gone in a moment: no process, memory or descriptor is to be had right now."""
 
-_PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
+PAUSES = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 """Seconds to wait before trying once more."""
 
-TRIED = f"tried for {sum(_PAUSES):.0f} seconds"
+TRIED = f"tried for {sum(PAUSES):.0f} seconds"
 
 
 _SPARED = 64
@@ -42,7 +42,7 @@ def patiently(attempt: Callable[[], T], clock: Clock) -> T:
 
     Raises what the last attempt did, or any did that was not about a shortage.
     """
-    for pause in _PAUSES:
+    for pause in PAUSES:
         try:
             return attempt()
         except (OSError, MachineError) as error:

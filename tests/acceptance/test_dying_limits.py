@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import World
+from tests.acceptance.conftest import BIN, World
 from tests.acceptance.dying import ROOT, SIBLINGS, Death, Tree, die, run_named, wild
 from tests.acceptance.observe import entries, wait_for
 from tests.acceptance.recipes import config, fan_out, step
@@ -117,8 +117,12 @@ def test_children_leave_the_root_the_descriptors_that_it_needs_to_go_on(world: W
 ONLY_ONE = ("prlimit", "--nproc=0")
 """No process and no thread beside the one that is there, for whoever is not privileged."""
 
-UNPRIVILEGED = ("setpriv", "--ruid=61000", "--securebits=+noroot", "--bounding-set=-all", "--inh-caps=-all")
-"""What makes that of the superuser, so that its files stay its own."""
+
+def unprivileged(user: int) -> tuple[str, ...]:
+    """What makes that of the superuser, so that its files stay its own; processes are counted for each user."""
+    if os.geteuid():
+        return ()
+    return ("setpriv", f"--ruid={user}", "--securebits=+noroot", "--bounding-set=-all", "--inh-caps=-all")
 
 
 def test_a_child_that_has_no_thread_to_spare_was_not_started(world: World) -> None:
@@ -126,12 +130,28 @@ def test_a_child_that_has_no_thread_to_spare_was_not_started(world: World) -> No
     ran = world.tako("exec", "work", "--json", cwd=world.working("root", config(ROOT, fan_out())))
     (run,) = ran.json()["runs"]
     world.env["TAKO_LIFELINE"] = "1"
-    around = (*UNPRIVILEGED, *ONLY_ONE) if os.geteuid() == 0 else ONLY_ONE
 
-    done = world.run([*around, sys.executable, "-m", "runner_child", run["workspace"]])
+    done = world.run([*unprivileged(61_500), *ONLY_ONE, sys.executable, "-m", "runner_child", run["workspace"]])
 
     assert done.code == 3, done.text
     frames = [json.loads(line) for line in done.out.splitlines()]
     assert [frame["frame"] for frame in frames] == ["hello", "result"]
     assert frames[-1]["failure"]["kind"] == "not_started"
     assert f"cannot start the thread that watches for the end of the parent {PATIENT}" in done.err
+
+
+@pytest.mark.parametrize("limit", range(4))
+def test_a_root_that_comes_to_the_limit_of_processes_is_the_machines_fault(world: World, limit: int) -> None:
+    """Whatever it is that cannot be started: a thread for its run, the keeper of its step, or the step's shell."""
+    root = world.working("root", config(ROOT, step("first", "exit 125", continue_on_error=True), step("last", "true")))
+    around = (*unprivileged(61_510 + limit), "prlimit", f"--nproc={limit}")
+
+    ran = world.run([*around, str(BIN / "tako"), "exec", "work", "--json"], cwd=root)
+
+    assert ran.code == 3, ran.text
+    assert PATIENT in ran.err
+    assert "`ulimit -u`" in ran.err
+    assert "Traceback" not in ran.err
+    resumed = world.tako("exec", "--resume", "@latest", "--json", cwd=root)
+    assert resumed.code == 0, resumed.text
+    assert [one["failure"] and one["failure"]["exit_code"] for one in resumed.json()["steps"]] == [125, None]
