@@ -12,6 +12,7 @@ from tako.execution.failure import (
     OUT_OF_MEMORY,
     PROTOCOL,
     Failure,
+    concise,
 )
 from tako.execution.memory import tells_of_memory, with_memory_hint
 from tako.records import record, replace
@@ -54,7 +55,7 @@ def judge(conversation: Conversation, evidence: Evidence, *, seconds: float) -> 
     """
     result = conversation.result
     if result is not None and evidence.violation is None and evidence.overdue is None:
-        failed = result.failure
+        failed = concise(result.failure) if result.failure is not None else None
         if failed is not None and failed.step is None:
             # It is about the child's process, or the machine: the child knows neither where it was nor its own log.
             failed = replace(failed, step=evidence.current_step, log=failed.log or evidence.log)

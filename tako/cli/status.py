@@ -20,7 +20,7 @@ from tako.report.data import outcome_data, service_data, step_data
 from tako.report.steps import noteworthy_lines, service_lines, step_lines
 from tako.report.summary import MAX_DETAILED
 from tako.report.tree import count_by_status, render_tree
-from tako.report.words import failure_title
+from tako.report.words import failure_title, shown
 from tako.stdio import say, show
 
 TYPE_CHECKING = False
@@ -66,7 +66,7 @@ def status(run_id: str | None, as_json: bool) -> int:
         }
         show(json.dumps(data, indent=2) + "\n")
         return 0
-    show("\n".join(_tree_text(run_id, history, state, own)) + "\n")
+    show(shown("\n".join(_tree_text(run_id, history, state, own)) + "\n"))
     return 0
 
 

@@ -6,6 +6,7 @@ import os
 import sys
 
 from runner_child import ENTRY
+from tako import cgroup
 from tako.logs import logger
 from tako.secrets.handover import DESCRIPTOR, VARIABLE, hand_over
 
@@ -34,8 +35,13 @@ class LocalLauncher:
         env: Mapping[str, str],
         hidden: Collection[str] = (),
         argv: Sequence[str] = (),
+        group: str | None = None,
     ) -> None:
-        """``hidden`` are variables of ``env`` that no child gets; it may grow."""
+        """``hidden`` are variables of ``env`` that no child gets; it may grow.
+
+        ``group`` is the control group of the tree, in which each child has one of its own, if it may have any.
+        """
+        self._group = group
         self._processes = processes
         self._hidden = hidden
         self._env = {**env, "TAKO_LIFELINE": "1"}
@@ -56,6 +62,9 @@ class LocalLauncher:
                 opened.append(kept)
                 more[DESCRIPTOR] = kept
                 env[VARIABLE] = str(DESCRIPTOR)
+            group = self._group_of(launch.directory)
+            if group is not None:
+                env[cgroup.VARIABLE] = group
             process = self._processes.spawn(
                 [*self._argv, launch.directory],
                 env=env,
@@ -64,6 +73,7 @@ class LocalLauncher:
                 stderr=words_write,
                 more=more,
                 session=True,
+                group=group,
             )
             for descriptor in (out_write, words_write, *more.values()):
                 os.close(descriptor)
@@ -83,6 +93,13 @@ class LocalLauncher:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+
+    def _group_of(self, directory: str) -> str | None:
+        """The control group of a child, made; None where there is none to be had."""
+        if self._group is None:
+            return None
+        group = os.path.join(self._group, os.path.basename(directory))
+        return group if cgroup.make(group) else None
 
     def _inherited(self) -> Mapping[str, str]:
         if not self._hidden:
