@@ -246,7 +246,7 @@ def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json:
 def _clean_up(wiring: Wiring, result: TreeResult) -> None:
     """Remove old runs, if the settings say so, but not while somebody waits for us to end."""
     if wiring.settings.retention.automatic and result.interrupted_by is None:
-        from tako.cli.workspace import clean_automatically
+        from tako.cli.cleaner import clean_automatically
 
         with contextlib.suppress(KeyboardInterrupt):
             clean_automatically(wiring, sparing=result.root.run_id)
