@@ -23,7 +23,7 @@ from tako.fanout.interruption import Interruption
 from tako.fanout.reach import emissions
 from tako.fanout.restore import known_events, known_runs
 from tako.fanout.result import Attempt, FanOutResult, TreeResult
-from tako.fanout.scheduler import ENDED, HELD, READY, RESTING, WORKING, Scheduler
+from tako.fanout.scheduler import ENDED, HELD, READY, RESTING, WAITING, WORKING, Scheduler
 from tako.fanout.tree import Tree
 from tako.fanout.verdicts import refused_by, sentenced
 from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
@@ -451,10 +451,14 @@ class FanOutExecutor:
         """A fan-out's time is up."""
         if event_id in self._settled:
             return
-        failure = Failure(FAN_OUT_TIMEOUT, f"its fan-out took longer than its timeout of {duration(limit)}")
+        own, emitter = f"took longer than its timeout of {duration(limit)}", self._tree.plan(event_id).event.run_id
+        failure = Failure(FAN_OUT_TIMEOUT, f"its fan-out {own}")
+        # Of those further down it is not the fan-out that started them, which may have a timeout, too.
+        below = Failure(FAN_OUT_TIMEOUT, f"the fan-out of {self._tree[emitter].request.label} {own}")
         self._expired[event_id] = failure
+        started = {planned.request.run_id for planned in self._tree.plan(event_id).runs}
         for run_id in self._scheduler.open_runs(event_id):
-            self._end(run_id, failure)
+            self._end(run_id, failure if run_id in started else below)
 
     def _cancel(self, run_ids: tuple[str, ...]) -> None:
         """End runs, and all that was started because of them, since somebody asked for it."""
@@ -479,7 +483,7 @@ class FanOutExecutor:
             self._workforce.cancel(run_id)
         else:
             self._abandon(node.workspace)
-            self._conclude(run_id, sentenced(failure, None))
+            self._conclude(run_id, sentenced(failure, None, waits_at=node.waits_at if phase == WAITING else None))
 
 
 def _fans_out(request: RunRequest) -> bool:
