@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 
 from tako.records import record
@@ -70,12 +69,6 @@ class StopSignal:
         for number in signals:
             signal.signal(number, lambda *_: self.set())
         signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
-
-    def is_set(self) -> bool:
-        """Whether ``set`` was called."""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return bool(poll.poll(0))
 
     def close(self) -> None:
         """Give the descriptors back, when nobody waits any more."""

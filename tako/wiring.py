@@ -135,6 +135,8 @@ class Wiring:
         self.settings = settings
         self.clock = SystemClock()
         self.processes = Processes(self.clock, adopts=True)
+        self._group: str | None = None
+        """The control group of the tree that this process is the root of, if it may have one."""
         self.gate: Gate | None = None
         """Whom to ask before each of a root's own steps."""
         self.secrets = SecretStore(settings.secrets, self.processes)
@@ -210,17 +212,24 @@ class Wiring:
     @contextlib.contextmanager
     def owning(self, workspace: Workspace) -> Iterator[None]:
         """Be the only one at work in a root's workspace. Raises ``LockTimeoutError`` if somebody is."""
-        from tako.execution.alive import register, unregister
+        from tako import cgroup
+        from tako.execution.alive import SWEEP_SECONDS, register, root_lives, unregister
+        from tako.execution.warden import watched
         from tako.locks import exclusive
 
-        run_id = os.path.basename(workspace.path)
-        with exclusive(workspace.run_lock, clock=self.clock, timeout=0.0):
-            register(self.settings.home, run_id, clock=self.clock)
+        home, run_id = self.settings.home, os.path.basename(workspace.path)
+        timeout = 0.0 if root_lives(home, run_id) else SWEEP_SECONDS
+        with exclusive(workspace.run_lock, clock=self.clock, timeout=timeout):
+            self._group = cgroup.group_of_tree(run_id)
+            register(home, run_id, clock=self.clock, group=self._group)
             try:
                 workspace.tidy()
-                yield
+                with watched(self.processes, home, run_id):
+                    yield
             finally:
-                unregister(self.settings.home, run_id)
+                if self._group is not None:
+                    cgroup.remove(self._group, clock=self.clock, kill=True)
+                unregister(home, run_id)
 
     @contextlib.contextmanager
     def _executor(
@@ -269,7 +278,9 @@ class Wiring:
             orchestrator=self.orchestrator(),
             root_runner=self._root_runner(echo, rerun_from=rerun_from),
             child_runner=ChildWorkflowExecutor(
-                launcher=LocalLauncher(self.processes, env={**env, **chaos}, hidden=self.secrets.hidden),
+                launcher=LocalLauncher(
+                    self.processes, env={**env, **chaos}, hidden=self.secrets.hidden, group=self._group
+                ),
                 factory=ChildRunnerFactory(),
                 clock=self.clock,
                 log_limit=settings.log_limit,

@@ -23,6 +23,7 @@ FLOORS = {
     "tako.patterns": 0,
     "tako.quantities": 0,
     "tako.stdio": 0,
+    "tako.cgroup": 1,
     "tako.directories": 1,
     "tako.environment": 1,
     "tako.files": 1,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.children.base import RETRYING, StepUpdate
-from tako.children.protocol import Conversation, Hello, Note, Result
+from tako.children.protocol import Conversation, Hello, Note, Result, quotable
 from tako.clock import duration
 from tako.errors import ProtocolError
 from tako.execution.event import Event
@@ -81,8 +81,7 @@ class Hearing:
             case Hello():
                 self._listener.child_started(run_id, frame.pid)
             case StepUpdate():
-                if frame.id not in self._timeouts:
-                    raise ProtocolError(f"the child tells of a step that its workflow does not have: {frame.id!r}")
+                self._require_steps(frame.id)
                 if self._expired is None:
                     self._follow(frame)
                 self._listener.child_step(run_id, frame)
@@ -97,6 +96,15 @@ class Hearing:
                 # If its time is up, that is kept: one that was stopped answers, when it is asked to end, that it was.
                 self.due()
                 self._result_at = self._clock.monotonic()
+                at = frame.failure.step if frame.failure is not None else None
+                self._require_steps(*frame.cached, *([at] if at is not None else []))
+
+    def _require_steps(self, *ids: str) -> None:
+        """What a child names is shown to people, and is a part of paths."""
+        for step_id in ids:
+            if step_id not in self._timeouts:
+                named = quotable(repr(step_id))
+                raise ProtocolError(f"the child tells of a step that its workflow does not have: {named}")
 
     def _follow(self, step: StepUpdate) -> None:
         """Take note of where the child is: between two tries still at the step, whose time does not run then."""
@@ -174,15 +182,16 @@ def foreign_claim(request: ChildRequest, event: Event) -> str:
     """What an event claims that is not the child's to claim; empty if nothing."""
     run = request.run
     if event.run_id != run.run_id or event.source != run.repo:
-        return f"the child emitted an event in the name of {event.source} ({event.run_id})"
+        return f"the child emitted an event in the name of {quotable(event.source)} ({quotable(event.run_id)})"
     # The step's id becomes part of a path, the event's id a key of the whole tree.
     if event.step_id not in {spec.id for spec in run.workflow.steps} or event.id != event_id(run.run_id, event.step_id):
-        return f"the child emitted an event that none of its steps can: {event.id} of step {event.step_id!r}"
+        claimed = f"{quotable(event.id)} of step {quotable(repr(event.step_id))}"
+        return f"the child emitted an event that none of its steps can: {claimed}"
     inherited = set(run.visible_artifacts)
     own = f"{request.workspace.artifacts}/"
     for artifact in event.artifacts:
         if artifact in inherited:
             continue
         if artifact.repo != run.repo or not artifact.path.startswith(own) or ".." in artifact.path.split("/"):
-            return f"the child claims an artifact that is not its own: {artifact.path}"
+            return f"the child claims an artifact that is not its own: {quotable(artifact.path)}"
     return ""

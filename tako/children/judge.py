@@ -15,6 +15,7 @@ from tako.execution.failure import (
     OUT_OF_MEMORY,
     PROTOCOL,
     Failure,
+    concise,
 )
 from tako.execution.memory import is_own_end, tells_of_memory, with_limit_in_mind, with_memory_hint
 from tako.records import record, replace
@@ -60,7 +61,7 @@ def judge(conversation: Conversation, evidence: Evidence, *, seconds: float) -> 
         return ChildResult(
             status=result.status,
             seconds=seconds,
-            failure=_told(result.failure, evidence) if result.failure is not None else None,
+            failure=_told(concise(result.failure), evidence) if result.failure is not None else None,
             event=conversation.waiting,
             outputs=result.outputs or {},
             cached=result.cached,

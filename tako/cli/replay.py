@@ -27,7 +27,7 @@ from tako.report.data import step_data
 from tako.report.plain import PlainReporter
 from tako.report.steps import step_lines
 from tako.report.untriggered import untriggered
-from tako.report.words import failure_lines
+from tako.report.words import failure_lines, shown
 from tako.signals import signal_name
 from tako.stdio import say, show
 
@@ -98,11 +98,11 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
     workspace = root_workspace(wiring.settings.home, request.run_id)
     steps = read_state(workspace.state).steps if os.path.exists(workspace.state) else ()
     plans = [(event, _plan(wiring, event, request)) for event in done.emitted]
-    say("".join(f"{line}\n" for line in _told(request, workspace, done, plans)))
+    say(shown("".join(f"{line}\n" for line in _told(request, workspace, done, plans))))
     if as_json:
         show(json.dumps(_data(recorded, request, workspace, done, steps, plans, missing), indent=2) + "\n")
     else:
-        show("\n".join(_summary(recorded, request, done, steps)) + "\n")
+        show(shown("\n".join(_summary(recorded, request, done, steps)) + "\n"))
     if done.interrupted_by is not None:
         return 128 + done.interrupted_by
     return 0 if done.ok else 1

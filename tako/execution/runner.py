@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.execution.answer import read_answer
-from tako.execution.failure import INTERRUPTED, WORKFLOW_TIMEOUT, Failure
+from tako.execution.failure import INTERRUPTED, WORKFLOW_TIMEOUT, Failure, concise
 from tako.execution.state import (
     FAILED,
     RUNNING,
@@ -282,7 +282,7 @@ def _with_handler(failure: Failure | None, handler: StepRecord) -> Failure | Non
     if failure is None or handler.failure is None:
         return failure
     more = f"its on_failure step {handler.id!r} failed as well: {handler.failure.headline}"
-    return replace(failure, message=f"{failure.message}\n{more}")
+    return concise(replace(failure, message=f"{failure.message}\n{more}"))
 
 
 def _settled(step: StepRecord) -> bool:

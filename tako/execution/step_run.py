@@ -10,7 +10,7 @@ import os
 
 from tako.errors import MachineError, TakoError
 from tako.execution.confidential import masked
-from tako.execution.failure import STEP_ERROR, Failure
+from tako.execution.failure import STEP_ERROR, Failure, concise
 from tako.execution.produced import Produced, take
 from tako.execution.retry import StepAttempt, wait_before_next
 from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED, StepRecord
@@ -132,15 +132,15 @@ class StepRunner:
 
     def _try(self, context: StepContext, *, asked_again: bool) -> _Tried:
         secrets = self._capabilities.secrets
-        if not secrets:
-            return self._attempt(context, asked_again=asked_again)
         try:
             tried = self._attempt(context, asked_again=asked_again)
         finally:
-            context.forget_outputs()
+            if secrets:
+                context.forget_outputs()
         if tried.failure is None:
             return tried
-        return replace(tried, failure=masked(tried.failure, secrets))
+        # Masked first: half of a secret would not be found.
+        return replace(tried, failure=concise(masked(tried.failure, secrets)))
 
     def _attempt(self, context: StepContext, *, asked_again: bool) -> _Tried:
         spec = context.spec

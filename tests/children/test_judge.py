@@ -14,7 +14,9 @@ from tako.execution.failure import (
     EXITED,
     INTERRUPTED,
     KILLED,
+    LOG_TAIL,
     MACHINE_ERROR,
+    MAX_MESSAGE,
     NO_RESULT,
     NOT_STARTED,
     OUT_OF_MEMORY,
@@ -67,6 +69,15 @@ def test_a_failure_that_the_child_told_without_a_step_is_of_the_step_it_was_at()
     failed = said(Result("failed", failure=replace(FAILURE, step=None)))
 
     assert judge(failed, Evidence(Exit(code=1), current_step="build"), seconds=1).failure == FAILURE
+
+
+def test_of_what_a_child_tells_no_more_is_kept_than_people_read() -> None:
+    failed = said(Result("failed", failure=replace(FAILURE, message="x" * 500_000, log=("line",) * 5000)))
+
+    failure = judge(failed, Evidence(Exit(code=1)), seconds=1).failure
+    assert failure is not None
+    assert len(failure.message) <= MAX_MESSAGE
+    assert failure.log == ("line",) * LOG_TAIL
 
 
 def test_a_suspended_result_carries_the_event_that_the_child_waits_for() -> None:

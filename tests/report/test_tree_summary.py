@@ -378,3 +378,27 @@ def test_the_data_tell_every_try() -> None:
 
 def test_a_log_line_cannot_move_the_readers_cursor() -> None:
     assert printable("\x1b[31mred\x1b[0m\tplain\x1b]0;title\x07\x00") == "red\tplain�]0;title��"
+    assert printable("a\rb\x85c\u2028d\u202ee\ud800") == "a�b�c�d�e�"
+
+
+def test_what_people_write_is_shown_as_it_is() -> None:
+    text = "12\u202f000\u00a0€, 你好\u3000世界, 👩\u200d💻 ✓ é"
+
+    assert printable(text) == text
+
+
+EVIL = "\x1b[2J\x1b]0;title\x07\r\x9b31m\x08"
+
+
+def moves_the_cursor(text: str) -> bool:
+    return any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text.replace("\n", ""))
+
+
+def test_no_words_of_a_child_reach_a_terminal_as_commands() -> None:
+    failure = Failure(STEP_FAILED, f"{EVIL}\n{EVIL}", step=EVIL, log=(EVIL,))
+    child = run("a", failure=failure, cached=(EVIL,), attempts=(Attempt(1, failure, 1.0),))
+    result = tree(child, root=run("root", None, failure=failure))
+
+    for text in (summary(result, STEPS), failures(result), *failure_lines(failure), failure_title(failure)):
+        assert not moves_the_cursor(text), ascii(text)
+    assert "\ufffd]0;title\ufffd" in failure_title(failure)
