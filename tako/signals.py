@@ -101,6 +101,12 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def how_it_was_ended(number: int | None, *, forced: bool) -> str:
+    """How a process ended that was asked to: ``it was ended by SIGTERM``; ``number`` is the signal, if one ended it."""
+    by = f" by {signal_name(number)}" if number is not None else ""
+    return f"it did not end when asked to, and was killed{by}" if forced else f"it was ended{by}"
+
+
 def exit_from_status(status: int) -> Exit:
     """What waitpid(2) says of an ended process."""
     if os.WIFSIGNALED(status):
