@@ -83,8 +83,17 @@ class Options:
     """Where a person who runs it by hand keeps the values of its secrets."""
 
 
-def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
-    """Run the child of a directory and return its exit code. Never raises for what goes wrong."""
+def run(
+    options: Options,
+    frames_fd: int,
+    reader: Reader | None = None,
+    *,
+    ready: Callable[[], object] = lambda: None,
+) -> int:
+    """Run the child of a directory and return its exit code. Never raises for what goes wrong.
+
+    ``ready`` returns when other processes may be started.
+    """
     frames = Frames(frames_fd)
     reader = reader or _reader_for_terminal()
     workspace = Workspace(os.path.abspath(options.directory))
@@ -109,6 +118,7 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
         workspace.make()
         with own(workspace.run_lock):
             workspace.tidy()
+            ready()
             limit_memory(request.workflow.mem_limit or 0)
             observer = ChildObserver(frames, reader, _faults(frames))
             state = _run(request, workspace, options, observer, processes, stops, secrets)

@@ -35,6 +35,9 @@ if os.geteuid() == 0:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Begun in the background by a script, or by nohup, this process ignores them, and so would all that it starts.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     home = tempfile.mkdtemp(prefix="tako-hypothesis-")
     configuration.set_hypothesis_home_dir(home)
     config.add_cleanup(lambda: shutil.rmtree(home, ignore_errors=True))
