@@ -10,7 +10,7 @@ from tako.execution.failure import CHECKOUT_FAILED, INTERRUPTED, SECRET_MISSING,
 from tako.execution.going_on import before, go_on
 from tako.execution.moved import Place
 from tako.execution.runner import Runner
-from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, recorded_state
+from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, recorded_state, require_recorded
 from tako.execution.workspace import discard_checkout
 from tako.secrets.run import NO_SECRETS
 from tako.signals import Stops, StopSignal
@@ -130,6 +130,8 @@ class InProcessRunner:
 
     def _begin(self, request: ChildRequest, runner: Runner) -> ExecutionState:
         workspace = request.workspace
+        if request.resumed:
+            require_recorded(workspace.state)
         goes_on = request.resumed or request.attempt > 1 or self._rerun_from is not None
         recorded = recorded_state(workspace.state) if goes_on else None
         if recorded is None:

@@ -221,9 +221,9 @@ def _carry_out(
 def _broken_off(error: MachineError, workspace: Workspace) -> int:
     """Say what Tako itself could not go on for, and how to go on when that is mended; returns the exit code.
 
-    Raises the error if nothing has begun.
+    Raises the error if there is nothing to go on with.
     """
-    if not workspace.has_begun:
+    if not os.path.lexists(workspace.request):
         raise error
     say(f"error: {error}\n  go on with it: tako exec --resume {os.path.basename(workspace.path)}\n")
     return error.exit_code
