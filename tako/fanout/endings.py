@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.execution.failure import CANCELLED, FAN_OUT_TIMEOUT, Failure
-from tako.fanout.scheduler import ENDED, WORKING
+from tako.fanout.scheduler import ENDED, WAITING, WORKING
 from tako.fanout.verdicts import sentenced
 
 TYPE_CHECKING = False
@@ -49,10 +49,15 @@ class Endings:
 
     def expire(self, event_id: str, limit: float) -> None:
         """The time of a fan-out, ``limit`` seconds, is up, and it is not settled."""
-        failure = Failure(FAN_OUT_TIMEOUT, f"its fan-out took longer than its timeout of {duration(limit)}")
+        plan = self._tree.plan(event_id)
+        took = f"took longer than its timeout of {duration(limit)}"
+        failure = Failure(FAN_OUT_TIMEOUT, f"its fan-out {took}")
+        # Of those further down it is not the fan-out that started them, which may have a timeout, too.
+        below = Failure(FAN_OUT_TIMEOUT, f"the fan-out of {self._tree[plan.event.run_id].request.label} {took}")
         self._expired[event_id] = failure
+        started = {planned.request.run_id for planned in plan.runs}
         for run_id in self._scheduler.open_runs(event_id):
-            self._end(run_id, failure)
+            self._end(run_id, failure if run_id in started else below)
 
     def cancel(self, run_ids: Iterable[str]) -> None:
         """End runs, and all that was started because of them, since somebody asked for it."""
@@ -87,4 +92,4 @@ class Endings:
             self._workforce.cancel(run_id)
         else:
             self._abandon(node.workspace)
-            self._conclude(run_id, sentenced(failure, None))
+            self._conclude(run_id, sentenced(failure, None, waits_at=node.waits_at if phase == WAITING else None))
