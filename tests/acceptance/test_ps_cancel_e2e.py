@@ -320,7 +320,7 @@ def test_a_child_at_work_is_cancelled_and_the_others_go_on(world: World) -> None
     report = finished(tree)
     run = run_named(report, "seen/b-works")
     assert (run["status"], run["failure"]["kind"], run["failure"]["step"]) == ("cancelled", "cancelled", "second")
-    assert run["failure"]["message"] == "cancelled by `tako cancel`"
+    assert run["failure"]["message"] == "cancelled by `tako cancel`; it was ended by SIGTERM"
     assert state_of(run["workspace"])["failure"]["kind"] == "interrupted"
     statuses = {one["repository"]: one["status"] for one in report["runs"]}
     assert statuses == {
@@ -347,7 +347,8 @@ def test_a_child_that_waits_is_cancelled_with_all_below_it(world: World) -> None
         "seen/d-below": "cancelled",
     }
     below = run_named(report, "seen/c-below")["failure"]
-    assert (below["message"], below["step"]) == ("cancelled with seen/a-waits:work, which triggered it", "second")
+    told = "cancelled with seen/a-waits:work, which triggered it; it was ended by SIGTERM"
+    assert (below["message"], below["step"]) == (told, "second")
     assert run_named(report, "seen/d-below")["started_at"] is None
     assert not there(world, "d").exists()
     assert not (world.root / "never").exists()
