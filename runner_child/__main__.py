@@ -15,8 +15,8 @@ from tako.stdio import prepare
 
 def main(argv: list[str]) -> int:
     """Run a child, or what the options ask for."""
-    entrance = Entrance(os.environ.pop(VARIABLE, ""))
     prepare()
+    entrance = Entrance(os.environ.pop(VARIABLE, ""))
     frames = os.dup(1)
     os.dup2(2, 1)
     if len(argv) == 1 and not argv[0].startswith("-"):

@@ -10,7 +10,7 @@ from tako.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 @record
@@ -51,8 +51,8 @@ class Stops:
 class StopSignal:
     """Tells everyone who waits that it is time to stop: ``fd`` becomes readable once ``set`` was called."""
 
-    def __init__(self) -> None:
-        self.fd, self._write_end = os.pipe()
+    def __init__(self, pipe: Callable[[], tuple[int, int]] = os.pipe) -> None:
+        self.fd, self._write_end = pipe()
         os.set_blocking(self._write_end, False)
 
     def set(self) -> None:
@@ -99,6 +99,12 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def how_it_was_ended(number: int | None, *, forced: bool) -> str:
+    """How a process ended that was asked to: ``it was ended by SIGTERM``; ``number`` is the signal, if one ended it."""
+    by = f" by {signal_name(number)}" if number is not None else ""
+    return f"it did not end when asked to, and was killed{by}" if forced else f"it was ended{by}"
 
 
 def exit_from_status(status: int) -> Exit:

@@ -12,7 +12,7 @@ from tako.cli.runs import complete_runs, find_begun, find_run
 from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.target import make_wiring
 from tako.clock import duration
-from tako.errors import StateError, TakoError, UsageError
+from tako.errors import MachineError, StateError, TakoError, UsageError
 from tako.execution.request import read_request
 from tako.execution.state import SUSPENDED, read_state
 from tako.execution.workspace import Workspace, root_workspace
@@ -20,6 +20,8 @@ from tako.fanout.history import read_history
 from tako.fanout.journal import read_journal
 from tako.fanout.restore import restore
 from tako.ids import new_run_id
+from tako.limits import limit_memory
+from tako.quantities import shown_size
 from tako.records import replace, to_data
 from tako.report.data import step_data
 from tako.report.plain import PlainReporter
@@ -93,7 +95,7 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
     missing = [each for each in request.visible_artifacts if not os.path.lexists(each.path)]
     say("".join(f"{line}\n" for line in _header(recorded, request, missing, verbose=verbose)))
     with wiring.signals.heeded():
-        done = wiring.run_alone(request, PlainReporter(say), echo=_echo)
+        done = _run(wiring, request)
         _report(wiring, recorded, request, done, missing, as_json=as_json)
     if done.interrupted_by is not None:
         return 128 + done.interrupted_by
@@ -117,6 +119,17 @@ def _report(
         show(json.dumps(_data(recorded, request, workspace, done, steps, plans, missing), indent=2) + "\n")
     else:
         show(shown("\n".join(_summary(recorded, request, done, steps)) + "\n"))
+
+
+def _run(wiring: Wiring, request: RunRequest) -> AloneResult:
+    """Run it as the child did, whose own process was limited, too. Raises as ``Wiring.run_alone``."""
+    limit = request.workflow.mem_limit
+    limit_memory(limit or 0)
+    try:
+        return wiring.run_alone(request, PlainReporter(say), echo=_echo)
+    except MemoryError as error:
+        allowed = f"each of its processes may have {shown_size(limit)} (mem_limit)" if limit is not None else ""
+        raise MachineError("it could not get the memory that it asked for", why=allowed) from error
 
 
 def find_recorded(root: Workspace, child: str | None) -> RunRequest:

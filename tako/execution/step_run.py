@@ -125,8 +125,9 @@ class StepRunner:
                 return tried.record(spec.id, started_at=started_at, seconds=now - began, attempts=attempts)
             attempt = StepAttempt(number, replace(tried.failure, step=spec.id), now - tried_at)
             attempts = (*attempts, attempt)
-            self._keep_log(context)
+            # Told first: who hears of it looks at both places for the log, whenever this process dies.
             self._observer.step_retrying(spec, attempt, delay)
+            self._keep_log(context)
             self._clock.sleep(delay)
 
     def _try(self, context: StepContext, *, asked_again: bool) -> _Tried:

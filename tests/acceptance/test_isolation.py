@@ -271,7 +271,7 @@ def test_every_way_of_dying_is_told_for_what_it_was_and_leaves_the_others_alone(
         message, last_words = WORDS[name]
         assert message in failure["message"], (name, failure)
         assert any(last_words in line for line in failure["log"]), (name, failure)
-        python, _, rest = run["replay"].partition(" -m ")
+        python, _, rest = run["replay"].partition(" -P -m ")
         assert os.path.samefile(python, sys.executable)
         assert rest == f"tako replay {report['run_id']} --child {run['run_id']}"
         assert run["duration_seconds"] > 0

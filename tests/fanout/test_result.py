@@ -88,8 +88,8 @@ def test_a_refusal_is_told_as_it_was_said() -> None:
 
 
 def test_a_run_is_replayed_from_its_record_beside_that() -> None:
-    assert run("a").replay == f"{sys.executable} -m tako replay {ROOT_ID} --child a"
-    assert run(ROOT_ID).replay == f"{sys.executable} -m tako replay {ROOT_ID}"
+    assert run("a").replay == f"{sys.executable} -P -m tako replay {ROOT_ID} --child a"
+    assert run(ROOT_ID).replay == f"{sys.executable} -P -m tako replay {ROOT_ID}"
 
 
 EXPIRED = Failure(FAN_OUT_TIMEOUT, "its fan-out took longer than its timeout of 10.0s")
