@@ -13,8 +13,9 @@ def main() -> None:
     try:
         code = _run()
     except KeyboardInterrupt as error:
-        from tako.interrupts import exit_code, told
+        from tako.interrupts import exit_code, heed_no_more, told
 
+        heed_no_more()
         say(f"{told(error)}\n")
         code = exit_code(error)
     sys.exit(code)

@@ -51,6 +51,11 @@ class Household:
         if self._strangers is None:
             self._strangers = frozenset(family.own_children())
 
+    @property
+    def is_open(self) -> bool:
+        """Whether strangers are told from orphans."""
+        return self._strangers is not None
+
     def start(self, spawn: Callable[[], int], *, apart: bool = False) -> int:
         """Start a process; nobody can take it for an orphan in between. One ``apart`` is none of those at work."""
         with self._lock:
@@ -169,6 +174,15 @@ def end_all(
 def kill_all(clock: Clock) -> None:
     """Kill everything below this process at once, its own children included."""
     end_all(lambda: family.descendants(family.own_children()), clock, force=True)
+
+
+def kill_ours(clock: Clock) -> None:
+    """Kill what was started here, with all below, and what it has left: for a process that was torn from its waiting.
+
+    What ends a process by an exception, wherever that strikes, may come between its start and the waiting for it.
+    """
+    if household.is_open:
+        end_all(_all_below, clock, force=True)
 
 
 def freeze(clock: Clock) -> None:

@@ -1,7 +1,8 @@
 """What the signals that ask Tako to end do: they end a command by an exception, and a run in good order.
 
 An exception lets a command end what it has started, and give back what it holds, on its way out. A run has more to do
-than that: it is handed the signals, from before there is anything of it on the disk until its report is out.
+than that: it is handed the signals, from before there is anything of it on the disk until its report is out; and so is
+the one of Ctrl-Z, since a run has children to stop and the cursor to give back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from tako.signals import is_ignored, signal_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import FrameType
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -87,45 +88,47 @@ class Insistence:
 
 
 class RunSignals:
-    """Hands signals to a run. One that comes before the run can hear it is kept until then.
+    """Hands signals to a run, those that ask for its end and SIGTSTP. One that comes before it can hear is kept.
 
     What has ended cannot be asked to: the first signal that comes then is passed by, and the report comes out whole.
     Whoever sends another one does not want to wait for that either. For the main thread only.
     """
 
     def __init__(self) -> None:
-        self._interrupt: Callable[[int], object] = self._keep
+        self._hear: Callable[[int], object] = self._keep
         self._kept: list[int] = []
         self._restore: Callable[[], None] = lambda: None
 
     @contextlib.contextmanager
     def heeded(self) -> Iterator[None]:
         """Keep the signals for a run that is about to begin, and pass them by when it has ended."""
-        with handlers(lambda number: self._interrupt(number)) as self._restore:
+        with handlers(lambda number: self._hear(number), (*STOP_SIGNALS, signal.SIGTSTP)) as self._restore:
             yield
 
     @contextlib.contextmanager
-    def handed_to(self, interrupt: Callable[[int], object]) -> Iterator[None]:
+    def handed_to(self, hear: Callable[[int], object]) -> Iterator[None]:
         """Call a function with each signal, also with those that were kept."""
-        before, self._interrupt = self._interrupt, interrupt
+        before, self._hear = self._hear, hear
         while self._kept:
-            interrupt(self._kept.pop(0))
+            hear(self._kept.pop(0))
         try:
             yield
         finally:
-            self._interrupt = before if before != self._keep else self._pass_by
+            self._hear = before if before != self._keep else self._pass_by
 
     def _keep(self, number: int) -> None:
-        self._kept.append(number)
+        # Whoever presses Ctrl-Z again since nothing has happened yet wants it to stop once.
+        if number != signal.SIGTSTP or number not in self._kept:
+            self._kept.append(number)
 
     def _pass_by(self, _number: int) -> None:
         self._restore()
 
 
 @contextlib.contextmanager
-def handlers(handle: Callable[[int], object]) -> Iterator[Callable[[], None]]:
-    """Let a function be called with each signal that asks for the end; gives what ends that earlier."""
-    previous = {number: signal.signal(number, lambda got, _frame: handle(got)) for number in _heeded()}
+def handlers(handle: Callable[[int], object], signals: Iterable[int] = STOP_SIGNALS) -> Iterator[Callable[[], None]]:
+    """Let a function be called with each of some signals that are not ignored; gives what ends that earlier."""
+    previous = {number: signal.signal(number, lambda got, _frame: handle(got)) for number in _heeded(signals)}
 
     def restore() -> None:
         while previous:
@@ -137,5 +140,5 @@ def handlers(handle: Callable[[int], object]) -> Iterator[Callable[[], None]]:
         restore()
 
 
-def _heeded() -> list[int]:
-    return [number for number in STOP_SIGNALS if not is_ignored(number)]
+def _heeded(signals: Iterable[int] = STOP_SIGNALS) -> list[int]:
+    return [number for number in signals if not is_ignored(number)]

@@ -20,7 +20,7 @@ from tako.records import record
 from tako.repos.git import Git
 from tako.secrets.store import FILE_VARIABLE, SecretStore, Sources
 from tako.settings import choose, files_for
-from tako.signals import Stops, StopSignal, is_ignored
+from tako.signals import Stops, StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ class Wiring:
         deliveries = Deliveries(self.settings.home, lambda: self.ledger(say), say=say)
         try:
             executor = self._make_executor(journal, deliveries, observer, echo, rerun_from)
-            with self._signals(executor), self._services_end(workspace, observer):
+            with self._handed_to(executor), self._services_end(workspace, observer):
                 yield executor
         finally:
             deliveries.close()
@@ -319,11 +319,11 @@ class Wiring:
 
     @contextlib.contextmanager
     def _forced_by_signals(self, observer: TreeObserver) -> Iterator[Stops]:
-        """Stops of something that was asked to end: a signal forces it, but for a hangup, which is nobody's wish."""
+        """Stops of something that was asked to end: who sends one more signal, by a wish of his own, forces it."""
         force = StopSignal()
 
         def kill(number: int) -> None:
-            if number != signal.SIGHUP:
+            if number in (signal.SIGINT, signal.SIGTERM):
                 observer.interrupted(number, working=0, again=True)
                 force.set()
 
@@ -366,7 +366,7 @@ class Wiring:
         with self.owning(workspace), contextlib.closing(Journal(workspace.journal, self.clock)) as journal:
             runner = self._root_runner(echo, rerun_from=None)
             executor = AloneExecutor(runner=runner, journal=journal, clock=self.clock, observer=observer)
-            with self._signals(executor), self._services_end(workspace, observer):
+            with self._handed_to(executor), self._services_end(workspace, observer):
                 return executor.run(request, workspace)
 
     def _faults(self) -> Callable[[str], object] | None:
@@ -393,27 +393,22 @@ class Wiring:
             waiting=waiting,
         )
 
-    @contextlib.contextmanager
-    def _signals(self, executor: FanOutExecutor | AloneExecutor) -> Iterator[None]:
-        """Let the signals that end or stop a program do that to the whole tree; an ignored one stays so (nohup(1))."""
+    def _handed_to(self, executor: FanOutExecutor | AloneExecutor) -> contextlib.AbstractContextManager[None]:
+        """Let the signals that end or stop a program do that to the whole tree."""
 
-        def on_stop(_number: int, _frame: object) -> None:
-            executor.pause(lambda: self._stand_still(on_stop))
+        def hear(number: int) -> None:
+            if number == signal.SIGTSTP:
+                executor.pause(self._stand_still)
+            else:
+                executor.interrupt(number)
 
-        stops = not is_ignored(signal.SIGTSTP)
-        previous = signal.signal(signal.SIGTSTP, on_stop) if stops else None
-        try:
-            with self.signals.handed_to(executor.interrupt):
-                yield
-        finally:
-            if stops:
-                signal.signal(signal.SIGTSTP, previous)
+        return self.signals.handed_to(hear)
 
-    def _stand_still(self, handler: Callable[[int, object], None]) -> None:
+    def _stand_still(self) -> None:
         """Stop the tree, then this process as if it had no handler; it is continued behind that line."""
         self.processes.freeze()
         try:
-            signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+            handler = signal.signal(signal.SIGTSTP, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTSTP)
             signal.signal(signal.SIGTSTP, handler)
         finally:

@@ -230,6 +230,27 @@ def test_all_below_stands_still_and_goes_on(processes: Processes, tmp_path: Path
     )
 
 
+def test_who_was_torn_from_waiting_kills_what_it_started_and_no_stranger(processes: Processes) -> None:
+    adopting(
+        processes,
+        """
+        import subprocess
+        from tako.clock import SystemClock
+        from tako.household import kill_ours
+        stranger = subprocess.Popen(["sleep", "1000"])
+        household._strangers = None
+        household.open()
+        script = "trap '' TERM; (setsid sleep 1000 &); sleep 1000 & wait"
+        processes.spawn(["bash", "-c", script], env=os.environ)
+        while len(living()) < 4: time.sleep(0.01)
+        kill_ours(SystemClock())
+        assert living() == [stranger.pid]
+        stranger.kill()
+        stranger.wait()
+        """,
+    )
+
+
 def test_a_signal_does_not_reach_who_has_the_pid_by_now(processes: Processes) -> None:
     process = processes.spawn(["sleep", "1000"], env=os.environ)
     try:

@@ -22,7 +22,8 @@ INT, TERM, HUP = STOP_SIGNALS
 def own_handlers() -> Iterator[list[int]]:
     """What comes to the handlers that were there before; the process's own are back afterwards."""
     heard: list[int] = []
-    before = {number: signal.signal(number, lambda got, _frame: heard.append(got)) for number in STOP_SIGNALS}
+    signals = (*STOP_SIGNALS, signal.SIGTSTP)
+    before = {number: signal.signal(number, lambda got, _frame: heard.append(got)) for number in signals}
     yield heard
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -73,6 +74,16 @@ def test_a_signal_that_comes_before_the_run_is_kept_for_it(own_handlers: list[in
     assert not own_handlers
     signal.raise_signal(INT)
     assert own_handlers == [INT]
+
+
+def test_a_stop_by_ctrl_z_that_comes_before_the_run_is_kept_once(own_handlers: list[int]) -> None:
+    run, heard = RunSignals(), list[int]()
+    with run.heeded():
+        for number in (signal.SIGTSTP, TERM, signal.SIGTSTP):
+            signal.raise_signal(number)
+        with run.handed_to(heard.append):
+            assert heard == [signal.SIGTSTP, TERM]
+    assert not own_handlers
 
 
 def test_what_ends_behind_a_run_hears_the_signals_and_then_the_run_does_again(own_handlers: list[int]) -> None:

@@ -41,7 +41,7 @@ Examples:
 
 Exit codes:
   0 fine, 1 a workflow failed, 2 wrong usage or configuration, 3 Tako or its
-  machine failed, 130 interrupted
+  machine failed, 130, 143 or 129 interrupted
 
 Environment:
   TAKO_HOME  where cache and workspaces are; ~/.tako by default

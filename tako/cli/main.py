@@ -8,7 +8,9 @@ import click
 
 from tako import __version__
 from tako.cli.help import HELP
+from tako.clock import SystemClock
 from tako.errors import MachineError, TakoError
+from tako.household import kill_ours
 from tako.interrupts import exit_code, told
 from tako.stdio import say, show, silence
 
@@ -65,6 +67,7 @@ class LazyGroup(click.Group):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             # What click makes of it does not tell which signal it was.
+            kill_ours(SystemClock())
             say(f"\n{told(error)}\n")
             raise click.exceptions.Exit(exit_code(error)) from error
 

@@ -189,12 +189,12 @@ class FanOutExecutor:
 
     def _start_what_may(self) -> None:
         """Start runs until no more may start: one that is refused ends at once, and with it perhaps some behind it."""
-        while self._interruption.signal_number is None:
+        while not self._interruption.is_wanted:
             released = self._release_held()
             self._answer_settled()
             startable = self._scheduler.startable()
             for run_id in startable:
-                if self._scheduler.phase(run_id) != ENDED:
+                if self._scheduler.phase(run_id) != ENDED and not self._interruption.is_wanted:
                     self._start(run_id)
             if not released and not startable:
                 return

@@ -20,6 +20,9 @@ class Interruption:
         self._workforce = workforce
         self._observer = observer
         self._insistence = Insistence()
+        self.is_wanted = False
+        """Whether a signal has come. The loop acts on it only when it has planned what it is planning: that can take
+        seconds, and nothing is to be started any more meanwhile."""
 
     @property
     def signal_number(self) -> int | None:
@@ -28,6 +31,7 @@ class Interruption:
 
     def interrupt(self, signal_number: int) -> None:
         """Ask all that is at work to end; asked a second time, force it."""
+        self.is_wanted = True
         self._workforce.post(lambda: self._stop(signal_number))
 
     def pause(self, stop_and_wait: Callable[[], None]) -> None:

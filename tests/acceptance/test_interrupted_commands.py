@@ -118,6 +118,25 @@ def test_a_signal_before_the_run_can_hear_it_ends_it_in_good_order(
     assert world.tako("exec", "--resume", run.name).code == 0
 
 
+def test_ctrl_z_before_the_run_can_hear_it_shows_the_cursor_first(world: World, terminal: Terminal) -> None:
+    root = tree(world)
+    there = wait_at(world, BEFORE_IT_CAN_HEAR)
+    before = terminal.type(f"cd {root}; PYTHONPATH={world.env['PYTHONPATH']} tako exec {WORKFLOW}\n")
+    terminal.until(there.exists, "it was about to begin")
+    terminal.until(lambda: HIDE in terminal.shown[before:], "the live display was there")
+
+    before = terminal.type("\x1a")
+    go_on(world)
+    terminal.wait_for_prompt(before)
+    assert "Stopped" in terminal.shown[before:]
+    assert terminal.cursor_is_visible
+    before = terminal.type("fg\n")
+    terminal.wait_for_prompt(before)
+
+    assert terminal.run("echo code=$?") == "code=0\n", terminal.shown
+    assert terminal.cursor_is_visible
+
+
 # After the run.
 
 

@@ -16,6 +16,9 @@ from tests.fanout.cast import SUCCESS, Cast, emitted, fails, statuses, tells_onc
 
 if TYPE_CHECKING:
     from tako.children.base import ChildListener
+    from tako.execution.event import Event
+    from tako.execution.request import RunRequest
+    from tako.fanout.plan import Plan
 
 MakeCast = Callable[..., Cast]
 
@@ -172,6 +175,33 @@ def test_an_interruption_stops_everyone_and_starts_nobody(cast: Cast) -> None:
     assert cast.started == [("root", False)]
     assert cast.stopped.is_set()
     assert f"signal {signal.SIGTERM}, 1 at work" in cast.heard
+
+
+def test_a_signal_while_an_event_is_planned_lets_nobody_start(cast: Cast) -> None:
+    def plan(event: Event, emitter: RunRequest, held: object = None) -> Plan:
+        cast.executor.interrupt(signal.SIGINT)
+        return planned(event, emitter, held)
+
+    planned, cast.plan = cast.plan, plan  # type: ignore[method-assign]
+    cast.behaviours = {"root": waits_once}
+    cast.subscribers = {"root": ("a", "b")}
+    result = cast.run()
+
+    assert cast.started == [("root", False)]
+    assert cast.heard[-1] == f"signal {signal.SIGINT}, 0 at work"
+    assert (result.interrupted_by, statuses(result)) == (
+        signal.SIGINT,
+        {"root": "pending", "a": "pending", "b": "pending"},
+    )
+
+
+def test_a_tree_that_is_interrupted_before_it_begins_does_not(cast: Cast) -> None:
+    cast.executor.interrupt(signal.SIGTERM)
+    result = cast.run()
+
+    assert cast.started == []
+    assert cast.heard == [f"signal {signal.SIGTERM}, 0 at work"]
+    assert (result.interrupted_by, statuses(result)) == (signal.SIGTERM, {"root": "pending"})
 
 
 def test_an_error_of_our_own_ends_the_others_and_is_raised(cast: Cast) -> None:
