@@ -6,7 +6,8 @@ the step leaves behind and ends it, when the step has ended, when it is asked to
 that only the root holds open, says that the root is gone.
 
 The command gets an empty stdin and the keeper's stdout and stderr; the keeper ends the way the command did. MEMORY is
-the most bytes that each process may allocate, 0 for no limit.
+the most bytes that each process may allocate, 0 for no limit. That the machine has no process for the command is
+written to the keeper's descriptor 3.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ if TYPE_CHECKING:
 
 NOT_FOUND, NOT_EXECUTABLE, NOT_STARTED = 127, 126, 125
 """Exit codes for a command that could not be started: the shell's two (POSIX 2.8.2), one for the machine's fault."""
+
+_REPORT = 3
+"""Where a keeper writes that the machine could not start the command: the error's number, and what it is about. No exit
+code can say so, since each may be the command's own."""
+
+_LONGEST_REPORT = 4096
+"""Bytes; what a pipe takes at once (pipe(7))."""
 
 KEEPERS_GRACE_SECONDS = GRACE_SECONDS + 3.0
 """How long a keeper that is asked to end may take: its command's grace, and what comes after."""
@@ -61,24 +69,30 @@ class KeptProcesses(Processes):
         stopped, and wait for ever. The keeper alone is asked to end: it asks the command, and many programs take a
         second SIGTERM as leave to skip their cleaning up.
         """
-        lifeline, keep = self.pipe("a lifeline")
         kept = [sys.executable, "-I", "-S", KEEPER, str(self._memory), *argv]
-        try:
-            return self._run_piped(
-                kept,
-                env,
-                on_stdout,
-                on_stderr,
-                stops=stops,
-                timeout=timeout,
-                grace=KEEPERS_GRACE_SECONDS,
-                stdin=lifeline,
-                session=True,
-                whole_tree=False,
-            )
-        finally:
-            os.close(lifeline)
-            os.close(keep)
+        with self._two_pipes("a keeper") as (lifeline, keep, report, report_end):
+            try:
+                outcome = self._run_piped(
+                    kept,
+                    env,
+                    on_stdout,
+                    on_stderr,
+                    stops=stops,
+                    timeout=timeout,
+                    grace=KEEPERS_GRACE_SECONDS,
+                    stdin=lifeline,
+                    more={_REPORT: report_end},
+                    session=True,
+                    whole_tree=False,
+                )
+            finally:
+                os.close(keep)
+                os.close(report_end)
+            refused = os.read(report, _LONGEST_REPORT).decode("utf-8", "replace")
+        if refused:
+            number, _, what = refused.partition(" ")
+            raise SpawnError(what, where=argv[0], number=int(number), passing=True)
+        return outcome
 
 
 def main(arguments: Sequence[str]) -> None:
@@ -91,8 +105,11 @@ def main(arguments: Sequence[str]) -> None:
     try:
         process = processes.spawn(arguments[1:], env=os.environ, stdout=1, stderr=2)
     except SpawnError as error:
-        sys.stderr.write(f"{error}\n")
-        sys.stderr.flush()
+        if error.passing:
+            os.write(_REPORT, f"{error.number} {error.what}".encode("utf-8", "replace")[:_LONGEST_REPORT])
+        else:
+            sys.stderr.write(f"{error}\n")
+            sys.stderr.flush()
         os._exit(_code_of(error))
     outcome = processes.supervise(process, {}, stops=Stops(ask=(stop.fd,), lost=(lost,)))
     _end_like(outcome.exit)

@@ -21,7 +21,7 @@ from tako.errors import SpawnError
 from tako.household import adopted, end_all, freeze, household, is_alone, kill_all, thaw
 from tako.patience import ASK, FORCE, Awake, Patience
 from tako.records import record
-from tako.shortage import TRIED, is_shortage, patiently
+from tako.shortage import TRIED, is_shortage, lasting_pipe, patiently
 from tako.signals import Exit, Stops, exit_from_status, signal_group
 from tako.watch import Watch
 
@@ -182,10 +182,13 @@ class Processes:
             pid = patiently(lambda: household.start(start, apart=apart), self._clock)
         return Process(pid, argv, session=session, group=group)
 
-    def pipe(self, what: str) -> tuple[int, int]:
-        """A pipe: the end to read from, the end to write to. Raises ``SpawnError``, naming what it was for."""
+    def pipe(self, what: str, *, lasting: bool = False) -> tuple[int, int]:
+        """A pipe: the end to read from, the end to write to. Raises ``SpawnError``, naming what it was for.
+
+        One that is ``lasting`` leaves some descriptors for others.
+        """
         with _spawn_errors(f"cannot make a pipe for {what}"):
-            return patiently(os.pipe, self._clock)
+            return patiently(lasting_pipe if lasting else os.pipe, self._clock)
 
     def descriptor(self, make: Callable[[], int], what: str) -> int:
         """The descriptor that ``make`` opens. Raises ``SpawnError``, naming what it was for."""
@@ -248,12 +251,15 @@ class Processes:
         timeout: float | None,
         grace: float = GRACE_SECONDS,
         stdin: int | None = None,
+        more: Mapping[int, int] = {},
         session: bool = False,
         whole_tree: bool = True,
     ) -> Outcome:
         with self._two_pipes(argv[0]) as (out_read, out_write, err_read, err_write):
             try:
-                process = self.spawn(argv, env=env, stdin=stdin, stdout=out_write, stderr=err_write, session=session)
+                process = self.spawn(
+                    argv, env=env, stdin=stdin, stdout=out_write, stderr=err_write, more=more, session=session
+                )
             finally:
                 os.close(out_write)
                 os.close(err_write)

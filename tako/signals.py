@@ -10,7 +10,7 @@ from tako.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 
 @record
@@ -51,8 +51,8 @@ class Stops:
 class StopSignal:
     """Tells everyone who waits that it is time to stop: ``fd`` becomes readable once ``set`` was called."""
 
-    def __init__(self) -> None:
-        self.fd, self._write_end = os.pipe()
+    def __init__(self, pipe: Callable[[], tuple[int, int]] = os.pipe) -> None:
+        self.fd, self._write_end = pipe()
         os.set_blocking(self._write_end, False)
 
     def set(self) -> None:

@@ -38,6 +38,7 @@ def kept(processes: Processes, *argv: str, memory: int = 0) -> Completed:
     [
         ("exit 0", "code=0 signal=None"),
         ("exit 42", "code=42 signal=None"),
+        ("exit 125", "code=125 signal=None"),
         ("kill -KILL $$", "code=None signal=9"),
         ("kill -SEGV $$", "code=None signal=11"),
         ("kill -TERM $$", "code=None signal=15"),

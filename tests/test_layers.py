@@ -29,6 +29,7 @@ FLOORS = {
     "tako.files": 1,
     "tako.log_file": 1,
     "tako.identity": 1,
+    "tako.interrupts": 1,
     "tako.family": 1,
     "tako.foreground": 1,
     "tako.household": 1,

@@ -18,7 +18,7 @@ from tako.execution.workspace import discard_checkout
 from tako.log_file import DEFAULT_LOG_LIMIT, LazyLog
 from tako.records import replace
 from tako.secrets.run import NO_SECRETS, masked_sinks
-from tako.shortage import TRIED, is_shortage, patiently
+from tako.shortage import TRIED, is_shortage, lasting_pipe, patiently
 from tako.signals import Stops, StopSignal
 
 TYPE_CHECKING = False
@@ -162,7 +162,7 @@ class ChildWorkflowExecutor:
     def _cancellable(self, run_id: str) -> Iterator[Stops]:
         """What ends the child of a run, that it was cancelled included, also if it was before this."""
         try:
-            stop = patiently(StopSignal, self._clock)
+            stop = patiently(lambda: StopSignal(lasting_pipe), self._clock)
         except OSError as error:
             what = f"cannot watch a child: {error.strerror} ({TRIED})"
             raise SpawnError(what, number=error.errno, passing=True) from error

@@ -7,7 +7,7 @@ import signal
 
 import click
 
-from tako.cli.status import outcome_word
+from tako.cli.runs import outcome_word
 from tako.cli.target import make_wiring
 from tako.errors import MachineError, StateError, UsageError
 from tako.execution.alive import alive_runs

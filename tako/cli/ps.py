@@ -7,6 +7,7 @@ import json
 
 import click
 
+from tako.cli.runs import UNREADABLE
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import MachineError, StateError
@@ -39,7 +40,6 @@ Examples:
 """
 
 STOPPED = "stopped"
-UNREADABLE = "unreadable"
 
 COUNTED = {RUNNING: "at work", WAITING: "wait", RETRYING: "to try again", PENDING: "to come"}
 """What is told of the children of a root, as `2 wait`."""

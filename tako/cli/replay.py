@@ -94,7 +94,23 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
     require_secrets(wiring, request.workflow, request.inputs)
     missing = [each for each in request.visible_artifacts if not os.path.lexists(each.path)]
     say("".join(f"{line}\n" for line in _header(recorded, request, missing, verbose=verbose)))
-    done = _run(wiring, request)
+    with wiring.signals.heeded():
+        done = _run(wiring, request)
+        _report(wiring, recorded, request, done, missing, as_json=as_json)
+    if done.interrupted_by is not None:
+        return 128 + done.interrupted_by
+    return 0 if done.ok else 1
+
+
+def _report(
+    wiring: Wiring,
+    recorded: RunRequest,
+    request: RunRequest,
+    done: AloneResult,
+    missing: Sequence[ArtifactRef],
+    *,
+    as_json: bool,
+) -> None:
     workspace = root_workspace(wiring.settings.home, request.run_id)
     steps = read_state(workspace.state).steps if os.path.exists(workspace.state) else ()
     plans = [(event, _plan(wiring, event, request)) for event in done.emitted]
@@ -103,9 +119,6 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
         show(json.dumps(_data(recorded, request, workspace, done, steps, plans, missing), indent=2) + "\n")
     else:
         show(shown("\n".join(_summary(recorded, request, done, steps)) + "\n"))
-    if done.interrupted_by is not None:
-        return 128 + done.interrupted_by
-    return 0 if done.ok else 1
 
 
 def _run(wiring: Wiring, request: RunRequest) -> AloneResult:

@@ -8,14 +8,13 @@ import os
 
 import click
 
-from tako.cli.runs import NEVER_BEGUN, complete_runs, find_begun, root_runs
+from tako.cli.runs import INTERRUPTED, NEVER_BEGUN, UNREADABLE, complete_runs, find_begun, outcome_word, root_runs
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import StateError
-from tako.execution.state import RUNNING, SUSPENDED, read_state
+from tako.execution.state import RUNNING, read_state
 from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
 from tako.fanout.history import RETRYING, WAITING, History, read_history
-from tako.locks import is_held
 from tako.records import replace
 from tako.report.data import outcome_data, service_data, step_data
 from tako.report.steps import noteworthy_lines, service_lines, step_lines
@@ -37,7 +36,6 @@ Examples:
 """
 
 SHOWN_RUNS = 20
-INTERRUPTED = "interrupted"
 
 
 @click.command(epilog=EPILOG)
@@ -72,20 +70,6 @@ def status(run_id: str | None, as_json: bool) -> int:
     return 0
 
 
-def outcome_word(history: History, workspace: Workspace) -> str:
-    """``success``, ``failed``, ``running``, or ``interrupted``: by a signal, or since nobody is left to end it.
-
-    A child that was run alone may also be ``suspended``: nobody runs what its fan-out would trigger.
-    """
-    if history.interrupted:
-        return INTERRUPTED
-    if history.finished:
-        return "success" if history.ok else "failed"
-    if history.outcomes[0].status == SUSPENDED:
-        return SUSPENDED
-    return RUNNING if is_held(workspace.run_lock) else INTERRUPTED
-
-
 def as_of_now(run: ChildOutcome, state: str, now: float) -> ChildOutcome:
     """A run of a tree in that state: nothing of an interrupted tree is at work, and what is at work has taken time.
 
@@ -113,7 +97,7 @@ def _list(home: str, *, as_json: bool) -> int:
         try:
             history = read_history(workspace)
         except StateError as error:
-            rows.append({"run_id": run_id, "status": "unreadable", "detail": str(error), "triggered": 0})
+            rows.append({"run_id": run_id, "status": UNREADABLE, "detail": str(error), "triggered": 0})
             continue
         rows.append(
             {

@@ -7,13 +7,16 @@ what somebody asks for from outside comes to the loop as messages, one after ano
 from __future__ import annotations
 
 import threading
+from functools import partial
 from queue import Empty, SimpleQueue
 
 from tako.children.base import ChildRequest, ChildResult
-from tako.execution.failure import NOT_STARTED, Failure
+from tako.errors import SpawnError
+from tako.execution.failure import failure_of_machine
 from tako.fanout.timers import Timers
 from tako.patience import Awake
 from tako.records import record
+from tako.shortage import PAUSES, TRIED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -65,6 +68,7 @@ class Workforce:
         self._look_up_at = 0.0
         self._queue: SimpleQueue[Message] = SimpleQueue()
         self._working: set[str] = set()
+        self._without_thread: set[str] = set()
 
     @property
     def working(self) -> int:
@@ -76,12 +80,21 @@ class Workforce:
         run_id = child.run.run_id
         self._working.add(run_id)
         runner = self._child_runner if child.run.parent_id else self._root_runner
-        thread = threading.Thread(target=self._work, args=(runner, child, listener), name=run_id, daemon=True)
+        self._start_thread(run_id, partial(self._work, runner, child, listener), PAUSES)
+
+    def _start_thread(self, run_id: str, work: Callable[[], None], pauses: tuple[float, ...]) -> None:
+        """Start the thread of a run, if not now then after some pauses: the loop must not wait for that."""
+        self._without_thread.discard(run_id)
         try:
-            thread.start()
+            threading.Thread(target=work, name=run_id, daemon=True).start()
         except RuntimeError as error:
-            failure = Failure(NOT_STARTED, f"cannot start a thread to watch it: {error}")
-            self._queue.put(Ended(run_id, ChildResult("failed", seconds=0.0, failure=failure)))
+            if pauses:
+                self._without_thread.add(run_id)
+                self.after(pauses[0], lambda: self._start_thread(run_id, work, pauses[1:]))
+                return
+            lacking = SpawnError(f"cannot start a thread to watch it: {error} ({TRIED})", passing=True)
+            failure = failure_of_machine(lacking)
+            self._queue.put(Ended(run_id, ChildResult("failed", seconds=sum(PAUSES), failure=failure)))
 
     def _work(self, runner: WorkflowRunner, child: ChildRequest, listener: ChildListener) -> None:
         try:
@@ -151,5 +164,5 @@ class Workforce:
     def stop_and_wait(self) -> None:
         """After an error of our own: let the threads see their runs end, whatever they have to say."""
         self.stop()
-        while self._working:
+        while self._working - self._without_thread:
             self._wait(LOOK_UP_SECONDS)

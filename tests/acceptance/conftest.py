@@ -69,10 +69,13 @@ class World:
         """Run ``python -m runner_child`` to its end, by hand: no terminal, no parent."""
         return self.run([sys.executable, "-m", "runner_child", *arguments], timeout=timeout)
 
-    def start(self, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
-        """Start ``tako`` and leave it running; who calls this waits for it."""
+    def start(self, *arguments: str, cwd: Path | None = None, around: tuple[str, ...] = ()) -> subprocess.Popen[str]:
+        """Start ``tako`` and leave it running; who calls this waits for it.
+
+        ``around`` is a command that is given the whole command line to run.
+        """
         process = subprocess.Popen(
-            [str(BIN / "tako"), *arguments],
+            [*around, str(BIN / "tako"), *arguments],
             cwd=cwd or self.root,
             env=self.env,
             stdin=subprocess.DEVNULL,

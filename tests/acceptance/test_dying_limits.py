@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.conftest import World
+from tests.acceptance.conftest import BIN, World
 from tests.acceptance.dying import ROOT, SIBLINGS, Death, Tree, die, run_named, wild
-from tests.acceptance.observe import wait_for
+from tests.acceptance.observe import entries, wait_for
 from tests.acceptance.recipes import config, fan_out, step
 from tests.acceptance.remains import processes_of_run
 
@@ -80,11 +80,49 @@ def test_children_that_cannot_be_started_are_the_machines_fault(world: World, li
         assert not processes_of_run(run["run_id"])
 
 
+def test_children_leave_the_root_the_descriptors_that_it_needs_to_go_on(world: World) -> None:
+    """With as many at work as it can have, it reads who hears what they emit, and writes that down."""
+    hold = "until [ -e {} ]; do sleep 0.02; done"
+    emit, end = world.root / "emit", world.root / "end"
+    for number in range(14):
+        name = f"crowd/{number}"
+        told = fan_out("tell", wait_for_children=False)
+        world.cached(
+            name,
+            config(name, step("first", hold.format(emit)), told, step("last", hold.format(end)), hears=ROOT),
+            git=False,
+        )
+        world.cached(f"below/{number}", config(f"below/{number}", step("it", "true"), hears=name), git=False)
+    root = world.working("root", config(ROOT, fan_out()))
+    process = world.start("exec", "work", "--json", "-j", "14", cwd=root, around=("prlimit", "--nofile=64"))
+
+    def journal(kind: str) -> list[Any]:
+        return entries(world.only_workspace(), kind) if (world.home / "workspaces").is_dir() else []
+
+    wait_for(lambda: len(journal("ended")) + len(journal("started")) >= 1 + 14, "all were started, or told")
+    crowd = {entry.data["run_id"] for entry in journal("started")} - {world.only_workspace().name}
+    emit.touch()
+    wait_for(lambda: len(journal("plan")) >= 1 + len(crowd), "all events were planned")
+    end.touch()
+    ran = world.finish(process)
+
+    assert ran.code == 3, ran.text
+    assert ran.json()["warnings"] == []
+    below = [run for run in ran.json()["runs"] if run["repository"].startswith("below/")]
+    assert len(below) == len(crowd) >= 4
+    kinds = {run["failure"]["kind"] for run in ran.json()["runs"] if run["failure"]}
+    assert kinds == {"not_started"}
+
+
 ONLY_ONE = ("prlimit", "--nproc=0")
 """No process and no thread beside the one that is there, for whoever is not privileged."""
 
-UNPRIVILEGED = ("setpriv", "--ruid=61000", "--securebits=+noroot", "--bounding-set=-all", "--inh-caps=-all")
-"""What makes that of the superuser, so that its files stay its own."""
+
+def unprivileged(user: int) -> tuple[str, ...]:
+    """What makes that of the superuser, so that its files stay its own; processes are counted for each user."""
+    if os.geteuid():
+        return ()
+    return ("setpriv", f"--ruid={user}", "--securebits=+noroot", "--bounding-set=-all", "--inh-caps=-all")
 
 
 def test_a_child_that_has_no_thread_to_spare_was_not_started(world: World) -> None:
@@ -92,12 +130,28 @@ def test_a_child_that_has_no_thread_to_spare_was_not_started(world: World) -> No
     ran = world.tako("exec", "work", "--json", cwd=world.working("root", config(ROOT, fan_out())))
     (run,) = ran.json()["runs"]
     world.env["TAKO_LIFELINE"] = "1"
-    around = (*UNPRIVILEGED, *ONLY_ONE) if os.geteuid() == 0 else ONLY_ONE
 
-    done = world.run([*around, sys.executable, "-m", "runner_child", run["workspace"]])
+    done = world.run([*unprivileged(61_500), *ONLY_ONE, sys.executable, "-m", "runner_child", run["workspace"]])
 
     assert done.code == 3, done.text
     frames = [json.loads(line) for line in done.out.splitlines()]
     assert [frame["frame"] for frame in frames] == ["hello", "result"]
     assert frames[-1]["failure"]["kind"] == "not_started"
     assert f"cannot start the thread that watches for the end of the parent {PATIENT}" in done.err
+
+
+@pytest.mark.parametrize("limit", range(4))
+def test_a_root_that_comes_to_the_limit_of_processes_is_the_machines_fault(world: World, limit: int) -> None:
+    """Whatever it is that cannot be started: a thread for its run, the keeper of its step, or the step's shell."""
+    root = world.working("root", config(ROOT, step("first", "exit 125", continue_on_error=True), step("last", "true")))
+    around = (*unprivileged(61_510 + limit), "prlimit", f"--nproc={limit}")
+
+    ran = world.run([*around, str(BIN / "tako"), "exec", "work", "--json"], cwd=root)
+
+    assert ran.code == 3, ran.text
+    assert PATIENT in ran.err
+    assert "`ulimit -u`" in ran.err
+    assert "Traceback" not in ran.err
+    resumed = world.tako("exec", "--resume", "@latest", "--json", cwd=root)
+    assert resumed.code == 0, resumed.text
+    assert [one["failure"] and one["failure"]["exit_code"] for one in resumed.json()["steps"]] == [125, None]

@@ -321,7 +321,7 @@ def test_a_child_for_which_no_stop_can_be_made_was_not_started(
     launcher = SayingLauncher(HELLO, SUCCESS)
     executor = executor_of(launcher)
 
-    def none_left() -> None:
+    def none_left(_pipe: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
     monkeypatch.setattr(module, "StopSignal", none_left)

@@ -266,12 +266,12 @@ def test_a_launch_without_descriptors_is_told_as_passing_and_leaves_none_open(
     made = 0
     pipe = processes.pipe
 
-    def one_only(what: str) -> tuple[int, int]:
+    def one_only(what: str, *, lasting: bool = False) -> tuple[int, int]:
         nonlocal made
         made += 1
         if made > 1:
             raise SpawnError(f"cannot start {what!r}: Too many open files", passing=True)
-        return pipe(what)
+        return pipe(what, lasting=lasting)
 
     processes.lifeline()
     monkeypatch.setattr(processes, "pipe", one_only)

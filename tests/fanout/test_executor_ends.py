@@ -12,6 +12,7 @@ import pytest
 
 from tako.children.base import ChildRequest, ChildResult
 from tako.children.retry import RetryPolicy, decide, jitter
+from tako.errors import MachineError
 from tako.execution.failure import (
     CANCELLED,
     CIRCUIT_OPEN,
@@ -778,16 +779,30 @@ def test_a_pause_lets_the_whole_tree_stand_still_between_two_messages(cast: Cast
 # The machine's own.
 
 
-def refuse_thread(monkeypatch: pytest.MonkeyPatch, cast: Cast, repo: str) -> None:
-    """Let the machine have no thread for the runs of one repository."""
+def refuse_thread(monkeypatch: pytest.MonkeyPatch, cast: Cast, repo: str, *, times: int = 1000) -> None:
+    """Let the machine have no thread, so many times, for the runs of one repository."""
+    left = times
 
     class Thread(threading.Thread):
         def start(self) -> None:
-            if self.name == cast.ids.get(repo):
+            nonlocal left
+            if self.name == cast.ids.get(repo) and left:
+                left -= 1
+                cast.heard.append(f"no thread for {repo}")
                 raise RuntimeError("can't start new thread")
             super().start()
 
     monkeypatch.setattr(workforce, "threading", SimpleNamespace(Thread=Thread))
+
+
+def let_it_try(cast: Cast, repo: str) -> Callable[[], None]:
+    """What happens meanwhile: time passes in which it is tried again to start a thread."""
+
+    def meanwhile() -> None:
+        cast.wait_to_hear(f"no thread for {repo}")
+        cast.let_pass(6)
+
+    return meanwhile
 
 
 def test_a_run_for_which_no_thread_can_be_started_was_not_started(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -795,12 +810,45 @@ def test_a_run_for_which_no_thread_can_be_started_was_not_started(cast: Cast, mo
     cast.behaviours = {"root": waits_once}
     cast.subscribers = {"root": ("a", "b")}
 
-    result = cast.run()
+    result = cast.run(let_it_try(cast, "a"))
 
     assert statuses(result) == {"root": "failed", "a": "failed", "b": "success"}
     failure = result.runs[0].failure
-    assert failure == Failure(NOT_STARTED, "cannot start a thread to watch it: can't start new thread")
+    assert failure is not None
+    assert failure.kind == NOT_STARTED
+    assert failure.headline == "cannot start a thread to watch it: can't start new thread (tried for 3 seconds)"
+    assert "`ulimit -u`" in failure.message
+    assert cast.heard.count("no thread for a") == 7
     assert result.is_the_machines_fault
+
+
+def test_a_thread_that_cannot_be_started_for_a_moment_is_waited_for(
+    cast: Cast, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Meanwhile the others go on."""
+    refuse_thread(monkeypatch, cast, "a", times=3)
+    cast.behaviours = {"root": waits_once}
+    cast.subscribers = {"root": ("a", "b")}
+
+    def meanwhile() -> None:
+        cast.wait_to_hear("b success")
+        cast.let_pass(6)
+
+    assert statuses(cast.run(meanwhile)) == {"root": "success", "a": "success", "b": "success"}
+    assert cast.heard.count("no thread for a") == 3
+
+
+def test_an_error_of_takos_own_does_not_wait_for_a_thread(cast: Cast, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_request: ChildRequest, _listener: ChildListener) -> ChildResult:
+        cast.wait_to_hear("no thread for a")
+        raise MachineError("the disk is gone")
+
+    refuse_thread(monkeypatch, cast, "a")
+    cast.behaviours = {"root": waits_once, "b": breaks}
+    cast.subscribers = {"root": ("a", "b")}
+
+    with pytest.raises(MachineError, match="the disk is gone"):
+        cast.run()
 
 
 def test_it_is_not_the_machines_fault_alone_if_a_workflow_failed_too(
@@ -810,4 +858,4 @@ def test_it_is_not_the_machines_fault_alone_if_a_workflow_failed_too(
     cast.behaviours = {"root": waits_once, "b": fails}
     cast.subscribers = {"root": ("a", "b")}
 
-    assert not cast.run().is_the_machines_fault
+    assert not cast.run(let_it_try(cast, "a")).is_the_machines_fault

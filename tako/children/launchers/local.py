@@ -54,7 +54,7 @@ class LocalLauncher:
         opened: list[int] = []
         try:
             for what in ("a child's stdout", "a child's stderr"):
-                opened += self._processes.pipe(what)
+                opened += self._processes.pipe(what, lasting=True)
             out_read, out_write, words_read, words_write = opened
             more: dict[int, int] = {}
             if launch.secrets:
