@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
+from tako.fanout.result import in_numbers
 from tako.report.steps import service_lines, step_lines
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import failure_lines, failure_title
@@ -57,7 +58,7 @@ def failures(result: TreeResult) -> str:
         rest = [f"  {line}" for line in failure_lines(failure)[1:]]
         lines += ["", f"execution failed: {where}: {failure.headline}", *rest]
     elif result.interrupted_by is None and not result.ok:
-        what = f"{len(own)} triggered runs failed" if own else "a fan-out was refused"
+        what = in_numbers(own) if own else "a fan-out was refused"
         lines += ["", f"execution failed: {what}; nobody waited for it"]
     if result.interrupted_by is not None:
         lines += ["", f"execution interrupted by {signal_name(result.interrupted_by)}"]
