@@ -24,9 +24,14 @@ def main() -> None:
             from tako.cli.help import HELP
 
             sys.exit(_answer(HELP))
-    from tako.cli.main import run
+    try:
+        from tako.cli.main import run
 
-    sys.exit(run(arguments))
+        code = run(arguments)
+    except MemoryError:
+        say("error: Tako could not get the memory that it needs\n  fix: close other programs, or raise `ulimit -v`\n")
+        code = 3
+    sys.exit(code)
 
 
 def _answer(text: str) -> int:

@@ -8,7 +8,8 @@ import click
 
 from tako import __version__
 from tako.cli.help import HELP
-from tako.errors import MachineError, TakoError
+from tako.errors import MAKE_ROOM, MachineError, TakoError
+from tako.shortage import is_shortage
 from tako.stdio import say, show, silence
 
 COMMANDS = {
@@ -66,7 +67,7 @@ def cli() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line; returns its exit code and never raises."""
+    """Run the command line; returns its exit code. Raises nothing but ``MemoryError``."""
     try:
         result = cli.main(args=arguments, prog_name="tako", standalone_mode=False)
         show("")
@@ -87,14 +88,23 @@ def run(arguments: list[str]) -> int:
         return 0
     except OSError as error:
         silence(1)
-        say(f"error: {error}\n")
+        say(f"error: {_refusal(error)}\n")
         return MachineError.exit_code
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  (a bug of ours: the traceback is what the report needs)
         import traceback
 
         say(traceback.format_exc())
         say(f"error: this is a bug in Tako ({type(error).__name__}); please report it with the above\n")
         return 3
+
+
+def _refusal(error: OSError) -> str:
+    """What the machine refused, where nobody could say more of it."""
+    if not is_shortage(error):
+        return str(error)
+    return str(MachineError(f"Tako cannot go on: {error.strerror}", where=error.filename or "", cure=MAKE_ROOM))
 
 
 def _usage(error: click.ClickException) -> str:

@@ -12,7 +12,7 @@ from tako.cli.runs import complete_runs, find_begun, find_run
 from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.target import make_wiring
 from tako.clock import duration
-from tako.errors import StateError, TakoError, UsageError
+from tako.errors import MachineError, StateError, TakoError, UsageError
 from tako.execution.request import read_request
 from tako.execution.state import SUSPENDED, read_state
 from tako.execution.workspace import Workspace, root_workspace
@@ -103,7 +103,9 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
         show("\n".join(_summary(recorded, request, done, steps)) + "\n")
     if done.interrupted_by is not None:
         return 128 + done.interrupted_by
-    return 0 if done.ok else 1
+    if done.ok:
+        return 0
+    return MachineError.exit_code if done.is_the_machines_fault else 1
 
 
 def find_recorded(root: Workspace, child: str | None) -> RunRequest:
