@@ -9,18 +9,20 @@ from __future__ import annotations
 import os
 import sys
 
+from tako.cgroup import VARIABLE, Entrance
 from tako.stdio import prepare
 
 
 def main(argv: list[str]) -> int:
     """Run a child, or what the options ask for."""
     prepare()
+    entrance = Entrance(os.environ.pop(VARIABLE, ""))
     frames = os.dup(1)
     os.dup2(2, 1)
     if len(argv) == 1 and not argv[0].startswith("-"):
         from runner_child.child import Options, run
 
-        return run(Options(argv[0]), frames)
+        return run(Options(argv[0]), frames, ready=entrance.wait)
     from runner_child.options import run_with_options
 
     return run_with_options(argv, frames)

@@ -25,6 +25,7 @@ from tako.execution.failure import (
     NOT_STARTED,
     OUT_OF_MEMORY,
     Failure,
+    concise,
     failure_of_machine,
 )
 from tako.execution.going_on import go_on
@@ -82,8 +83,17 @@ class Options:
     """Where a person who runs it by hand keeps the values of its secrets."""
 
 
-def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
-    """Run the child of a directory and return its exit code. Never raises for what goes wrong."""
+def run(
+    options: Options,
+    frames_fd: int,
+    reader: Reader | None = None,
+    *,
+    ready: Callable[[], object] = lambda: None,
+) -> int:
+    """Run the child of a directory and return its exit code. Never raises for what goes wrong.
+
+    ``ready`` returns when other processes may be started.
+    """
     frames = Frames(frames_fd)
     reader = reader or _reader_for_terminal()
     workspace = Workspace(os.path.abspath(options.directory))
@@ -108,6 +118,7 @@ def run(options: Options, frames_fd: int, reader: Reader | None = None) -> int:
         workspace.make()
         with own(workspace.run_lock):
             workspace.tidy()
+            ready()
             limit_memory(request.workflow.mem_limit or 0)
             observer = ChildObserver(frames, reader, _faults(frames))
             state = _run(request, workspace, options, observer, processes, stops, secrets)
@@ -251,7 +262,7 @@ def _crashed(request: RunRequest, error: Exception, secrets: RunSecrets) -> Exec
         workflow=request.workflow.name,
         status=FAILED,
         started_at=SystemClock().now(),
-        failure=masked(failure, secrets),
+        failure=concise(masked(failure, secrets)),
     )
 
 

@@ -6,7 +6,7 @@ import sys
 
 from tako.clock import duration
 from tako.report.steps import took
-from tako.report.words import MARKS, failure_lines
+from tako.report.words import MARKS, failure_lines, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -46,5 +46,5 @@ class TerminalReader:
                 self._line(f"  {line}")
 
     def _line(self, text: str) -> None:
-        sys.stderr.write(text + "\n")
+        sys.stderr.write(shown(text) + "\n")
         sys.stderr.flush()

@@ -9,29 +9,41 @@ from tako.stdio import prepare, say, show
 
 
 def main() -> None:
-    """Run the command line and end the process with its exit code.
+    """Run the command line and end the process with its exit code."""
+    try:
+        code = _run()
+    except KeyboardInterrupt as error:
+        from tako.interrupts import exit_code, told
 
-    The version and the help need nothing of ours, so they are answered before anything else is imported.
-    """
+        say(f"{told(error)}\n")
+        code = exit_code(error)
+    except MemoryError:
+        say("error: Tako could not get the memory that it needs\n  fix: close other programs, or raise `ulimit -v`\n")
+        code = 3
+    sys.exit(code)
+
+
+def _run() -> int:
+    """The version and the help need nothing of ours, so they are answered before anything else is imported."""
     prepare()
     arguments = sys.argv[1:]
     if "_TAKO_COMPLETE" not in os.environ:
         if arguments in (["version"], ["--version"]):
             from tako import __version__
 
-            sys.exit(_answer(f"tako {__version__}\n"))
+            return _answer(f"tako {__version__}\n")
         if arguments in ([], ["--help"]):
             from tako.cli.help import HELP
 
-            sys.exit(_answer(HELP))
-    try:
-        from tako.cli.main import run
+            return _answer(HELP)
+    from tako.interrupts import heed_no_more, raise_on_signals
 
-        code = run(arguments)
-    except MemoryError:
-        say("error: Tako could not get the memory that it needs\n  fix: close other programs, or raise `ulimit -v`\n")
-        code = 3
-    sys.exit(code)
+    raise_on_signals()
+    from tako.cli.main import run
+
+    code = run(arguments)
+    heed_no_more()
+    return code
 
 
 def _answer(text: str) -> int:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 OWN_VARIABLES = frozenset(
     {
         "TAKO_ATTEMPT",
+        "TAKO_CGROUP",
         "TAKO_CHAOS",
         "TAKO_ERROR_EXIT_CODE",
         "TAKO_ERROR_KIND",

@@ -27,7 +27,8 @@ class TakoError(Exception):
         self.cure = cure
 
     def __str__(self) -> str:
-        lines = [f"{self.where}: {self.what}" if self.where else self.what]
+        says_where = not self.where or self.where in self.what
+        lines = [self.what if says_where else f"{self.where}: {self.what}"]
         if self.why:
             lines.append(f"  why: {self.why}")
         if self.cure:

@@ -41,25 +41,28 @@ class Household:
     def __init__(self) -> None:
         self._lock = allocate_lock()
         self._started: set[int] = set()
+        self._apart: set[int] = set()
         self._strangers: frozenset[int] | None = None
-        self._spares_services = False
+        self.spares_services = False
+        """Whether there may be keepers of services among the orphans, which are none."""
 
     def open(self) -> None:
         """Children that are there at first are somebody else's, as after ``exec`` in a shell with jobs."""
         if self._strangers is None:
             self._strangers = frozenset(family.own_children())
 
-    def start(self, spawn: Callable[[], int]) -> int:
-        """Start a process; nobody can take it for an orphan in between."""
+    def start(self, spawn: Callable[[], int], *, apart: bool = False) -> int:
+        """Start a process; nobody can take it for an orphan in between. One ``apart`` is none of those at work."""
         with self._lock:
             pid = spawn()
-            self._started.add(pid)
+            (self._apart if apart else self._started).add(pid)
         return pid
 
     def left(self, pid: int) -> None:
         """A process was waited for."""
         with self._lock:
             self._started.discard(pid)
+            self._apart.discard(pid)
 
     def at_work(self) -> list[int]:
         """The processes that were started here and have not been waited for."""
@@ -73,17 +76,13 @@ class Household:
         """
         with self._lock:
             children = family.own_children()
-            spared = self._started | (self._strangers or frozenset())
+            spared = self._started | self._apart | (self._strangers or frozenset())
         if not children:
             return []
         group = os.getpgrp()
         spared |= {pid for pid in children if pid not in spared and family.group_of(pid) == group}
         alive = family.reap(children, spared)
-        return [pid for pid in alive if not _serves(pid)] if self._spares_services else alive
-
-    def spare_services(self) -> None:
-        """From now on, there may be keepers of services among the orphans, which are none."""
-        self._spares_services = True
+        return [pid for pid in alive if not _serves(pid)] if self.spares_services else alive
 
     def services(self) -> dict[int, str]:
         """The children that keep a step that was left running, adopted or not: pids to the files of their records.

@@ -15,7 +15,7 @@ import contextlib
 import os
 import signal
 
-from tako import family
+from tako import cgroup, family
 from tako.clock import SystemClock
 from tako.errors import SpawnError
 from tako.household import adopted, end_all, freeze, household, is_alone, kill_all, thaw
@@ -88,11 +88,13 @@ class Completed:
 class Process:
     """A started process. Only the thread that started it waits for it."""
 
-    def __init__(self, pid: int, argv: Sequence[str], *, session: bool = False) -> None:
+    def __init__(self, pid: int, argv: Sequence[str], *, session: bool = False, group: str | None = None) -> None:
         self.pid = pid
         self.argv = tuple(argv)
         self.session = session
         """Whether it leads a session, not only a group."""
+        self.group = group
+        """The control group that it enters by itself, alone with all that it starts; see ``tako.cgroup``."""
         self._exit: Exit | None = None
         self._pidfd = _pidfd(pid)
 
@@ -146,12 +148,15 @@ class Processes:
         stderr: int | None = None,
         more: Mapping[int, int] = {},
         session: bool = False,
+        group: str | None = None,
+        apart: bool = False,
     ) -> Process:
         """Start a command as leader of its own process group, or session.
 
         ``argv[0]`` is looked up in this process's PATH. Descriptors that are None become ``/dev/null``; ``more`` maps
-        numbers from 3 on to descriptors of other numbers, which the command then has under these. What the machine
-        lacks at the moment is waited for, some seconds. Raises ``SpawnError`` if it cannot be started.
+        numbers from 3 on to descriptors of other numbers, which the command then has under these. ``group`` is the
+        control group that the command enters by itself. One ``apart`` is none of those at work: there for all of them.
+        What the machine lacks at the moment is waited for, some seconds. Raises ``SpawnError`` if it cannot be started.
         """
         actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = []
         for target, source in enumerate((stdin, stdout, stderr)):
@@ -174,7 +179,8 @@ class Processes:
             )
 
         with _spawn_errors(f"cannot start {argv[0]!r}", where=argv[0]):
-            return Process(patiently(lambda: household.start(start), self._clock), argv, session=session)
+            pid = patiently(lambda: household.start(start, apart=apart), self._clock)
+        return Process(pid, argv, session=session, group=group)
 
     def pipe(self, what: str, *, lasting: bool = False) -> tuple[int, int]:
         """A pipe: the end to read from, the end to write to. Raises ``SpawnError``, naming what it was for.
@@ -342,6 +348,9 @@ class Processes:
     def _urge(self, process: Process, action: str, *, whole_tree: bool) -> None:
         """Ask or force a process; one that is stopped can only be forced, so it is woken when it is asked."""
         number = signal.SIGTERM if action == ASK else signal.SIGKILL
+        if action == FORCE and process.group is not None and not household.spares_services:
+            # Services are asked first, each by itself.
+            cgroup.kill(process.group)
         below = family.descendants([process.pid]) if whole_tree and self._adopts else []
         signal_group(process.pid, number)
         signal_group(process.pid, signal.SIGCONT)
@@ -352,13 +361,18 @@ class Processes:
     def end_leftovers(self, process: Process, *, force: bool = False, in_order: bool = False) -> int:
         """End what an ended process left running, and return how many processes that were; see ``end_all``.
 
-        One that ended ``in_order`` while others are at work is believed to have left nothing if nothing is seen.
+        One that ended ``in_order`` while others are at work is believed to have left nothing if nothing is seen. Its
+        control group has then nobody in it, and is removed.
         """
         if self._adopts:
             # While others are at work here nothing is certain, and many looks would cost each of them something.
             looks = 1 if in_order and household.at_work() else _LOOKS
-            return end_all(adopted, self._clock, force=force, none_left=is_alone, looks=looks)
-        return end_all(lambda: _members(process), self._clock, force=force)
+            ended = end_all(adopted, self._clock, force=force, none_left=is_alone, looks=looks)
+        else:
+            ended = end_all(lambda: _members(process), self._clock, force=force)
+        if process.group is not None:
+            cgroup.remove(process.group, clock=self._clock, kill=not household.spares_services)
+        return ended
 
     def lifeline(self) -> int:
         """A descriptor that becomes readable, for whoever has it as its stdin, when this process has ended."""
@@ -375,7 +389,7 @@ class Processes:
 
     def spare_services(self) -> None:
         """Take no keeper of a service for an orphan, from now on: one of a child may be left running."""
-        household.spare_services()
+        household.spares_services = True
 
     def services(self) -> dict[int, str]:
         """The keepers of services that are children of this process: pids to the files of their records."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
 
 from tako.records import record
@@ -71,12 +70,6 @@ class StopSignal:
             signal.signal(number, lambda *_: self.set())
         signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
 
-    def is_set(self) -> bool:
-        """Whether ``set`` was called."""
-        poll = select.poll()
-        poll.register(self.fd, select.POLLIN)
-        return bool(poll.poll(0))
-
     def close(self) -> None:
         """Give the descriptors back, when nobody waits any more."""
         os.close(self.fd)
@@ -106,6 +99,12 @@ def signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return f"signal {number}"
+
+
+def how_it_was_ended(number: int | None, *, forced: bool) -> str:
+    """How a process ended that was asked to: ``it was ended by SIGTERM``; ``number`` is the signal, if one ended it."""
+    by = f" by {signal_name(number)}" if number is not None else ""
+    return f"it did not end when asked to, and was killed{by}" if forced else f"it was ended{by}"
 
 
 def exit_from_status(status: int) -> Exit:

@@ -14,12 +14,13 @@ from tako.environment import LOG_LIMIT_VARIABLE, base_environment
 from tako.execution.cache_limit import DEFAULT_LIMIT
 from tako.execution.retention import Retention
 from tako.execution.workspace import root_workspace
+from tako.interrupts import RunSignals
 from tako.process import Processes
 from tako.records import record
 from tako.repos.git import Git
 from tako.secrets.store import FILE_VARIABLE, SecretStore, Sources
 from tako.settings import choose, files_for
-from tako.signals import is_ignored
+from tako.signals import Stops, StopSignal, is_ignored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,10 +44,7 @@ if TYPE_CHECKING:
     from tako.fanout.restore import Restored
     from tako.fanout.result import TreeResult
     from tako.repos.cache import RepoCache
-    from tako.signals import Stops
     from tako.steps.base import Gate
-
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @record
@@ -135,6 +133,10 @@ class Wiring:
         self.settings = settings
         self.clock = SystemClock()
         self.processes = Processes(self.clock, adopts=True)
+        self.signals = RunSignals()
+        """For the run, if there is to be one; who makes it has them heeded."""
+        self._group: str | None = None
+        """The control group of the tree that this process is the root of, if it may have one."""
         self.gate: Gate | None = None
         """Whom to ask before each of a root's own steps."""
         self.secrets = SecretStore(settings.secrets, self.processes)
@@ -184,8 +186,8 @@ class Wiring:
     ) -> TreeResult:
         """Run a root and all it triggers, in a workspace of its own.
 
-        SIGINT, SIGTERM and SIGHUP end the tree while this runs, SIGTSTP stops it for a while. Raises ``MachineError``
-        or ``StateError`` if Tako itself cannot go on.
+        The ``signals`` end the tree while this runs, SIGTSTP stops it for a while. Raises ``MachineError`` or
+        ``StateError`` if Tako itself cannot go on.
         """
         from tako.execution.request import write_request
 
@@ -210,17 +212,24 @@ class Wiring:
     @contextlib.contextmanager
     def owning(self, workspace: Workspace) -> Iterator[None]:
         """Be the only one at work in a root's workspace. Raises ``LockTimeoutError`` if somebody is."""
-        from tako.execution.alive import register, unregister
+        from tako import cgroup
+        from tako.execution.alive import SWEEP_SECONDS, register, root_lives, unregister
+        from tako.execution.warden import watched
         from tako.locks import exclusive
 
-        run_id = os.path.basename(workspace.path)
-        with exclusive(workspace.run_lock, clock=self.clock, timeout=0.0):
-            register(self.settings.home, run_id, clock=self.clock)
+        home, run_id = self.settings.home, os.path.basename(workspace.path)
+        timeout = 0.0 if root_lives(home, run_id) else SWEEP_SECONDS
+        with exclusive(workspace.run_lock, clock=self.clock, timeout=timeout):
+            self._group = cgroup.group_of_tree(run_id)
+            register(home, run_id, clock=self.clock, group=self._group)
             try:
                 workspace.tidy()
-                yield
+                with watched(self.processes, home, run_id):
+                    yield
             finally:
-                unregister(self.settings.home, run_id)
+                if self._group is not None:
+                    cgroup.remove(self._group, clock=self.clock, kill=True)
+                unregister(home, run_id)
 
     @contextlib.contextmanager
     def _executor(
@@ -240,7 +249,7 @@ class Wiring:
         deliveries = Deliveries(self.settings.home, lambda: self.ledger(say), say=say)
         try:
             executor = self._make_executor(journal, deliveries, observer, echo, rerun_from)
-            with self._signals(executor), self._services_end(workspace, say):
+            with self._signals(executor), self._services_end(workspace, observer):
                 yield executor
         finally:
             deliveries.close()
@@ -269,7 +278,9 @@ class Wiring:
             orchestrator=self.orchestrator(),
             root_runner=self._root_runner(echo, rerun_from=rerun_from),
             child_runner=ChildWorkflowExecutor(
-                launcher=LocalLauncher(self.processes, env={**env, **chaos}, hidden=self.secrets.hidden),
+                launcher=LocalLauncher(
+                    self.processes, env={**env, **chaos}, hidden=self.secrets.hidden, group=self._group
+                ),
                 factory=ChildRunnerFactory(),
                 clock=self.clock,
                 log_limit=settings.log_limit,
@@ -292,17 +303,35 @@ class Wiring:
             self.secrets.hide(planned.request.workflow.secrets)
 
     @contextlib.contextmanager
-    def _services_end(self, workspace: Workspace, say: Callable[[str], object]) -> Iterator[None]:
+    def _services_end(self, workspace: Workspace, observer: TreeObserver) -> Iterator[None]:
         """Let no service of a tree outlive it: those of runs that waited when it ended are still there."""
         from tako.execution.services import ServicesOfChildren
 
         try:
             yield
         finally:
-            for record in ServicesOfChildren(self.processes, self.clock).end(workspace):
+            with self._forced_by_signals(observer) as stops:
+                ended = ServicesOfChildren(self.processes, self.clock).end(workspace, stops)
+            for record in ended:
                 step_id = os.path.basename(record).removesuffix(".json")
                 run_id = os.path.basename(os.path.dirname(os.path.dirname(record)))
-                say(f"■ step '{step_id}' of {run_id} was still running and was stopped")
+                observer.told(f"■ step '{step_id}' of {run_id} was still running and was stopped")
+
+    @contextlib.contextmanager
+    def _forced_by_signals(self, observer: TreeObserver) -> Iterator[Stops]:
+        """Stops of something that was asked to end: a signal forces it, but for a hangup, which is nobody's wish."""
+        force = StopSignal()
+
+        def kill(number: int) -> None:
+            if number != signal.SIGHUP:
+                observer.interrupted(number, working=0, again=True)
+                force.set()
+
+        try:
+            with self.signals.handed_to(kill):
+                yield Stops(force=(force.fd,))
+        finally:
+            force.close()
 
     def _root_runner(self, echo: Callable[[str, bytes], object] | None, *, rerun_from: str | None) -> InProcessRunner:
         from tako.children.in_process import InProcessRunner
@@ -337,7 +366,7 @@ class Wiring:
         with self.owning(workspace), contextlib.closing(Journal(workspace.journal, self.clock)) as journal:
             runner = self._root_runner(echo, rerun_from=None)
             executor = AloneExecutor(runner=runner, journal=journal, clock=self.clock, observer=observer)
-            with self._signals(executor), self._services_end(workspace, observer.told):
+            with self._signals(executor), self._services_end(workspace, observer):
                 return executor.run(request, workspace)
 
     def _faults(self) -> Callable[[str], object] | None:
@@ -366,23 +395,19 @@ class Wiring:
 
     @contextlib.contextmanager
     def _signals(self, executor: FanOutExecutor | AloneExecutor) -> Iterator[None]:
-        """Let the signals that end or stop a program do that to the whole tree.
-
-        One that was ignored when Tako was started (nohup(1)) stays so.
-        """
-        ending = {number: lambda got, _: executor.interrupt(got) for number in STOP_SIGNALS if not is_ignored(number)}
-        previous = {number: signal.signal(number, handler) for number, handler in ending.items()}
+        """Let the signals that end or stop a program do that to the whole tree; an ignored one stays so (nohup(1))."""
 
         def on_stop(_number: int, _frame: object) -> None:
             executor.pause(lambda: self._stand_still(on_stop))
 
-        if not is_ignored(signal.SIGTSTP):
-            previous[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, on_stop)
+        stops = not is_ignored(signal.SIGTSTP)
+        previous = signal.signal(signal.SIGTSTP, on_stop) if stops else None
         try:
-            yield
+            with self.signals.handed_to(executor.interrupt):
+                yield
         finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            if stops:
+                signal.signal(signal.SIGTSTP, previous)
 
     def _stand_still(self, handler: Callable[[int, object], None]) -> None:
         """Stop the tree, then this process as if it had no handler; it is continued behind that line."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from scripts.benchmarks.proc import children_of, spent, spent_alone, spent_by_ended, spent_by_living
 from scripts.benchmarks.timing import progress, timed
 from scripts.benchmarks.world import PYTHON, make_plain_world, run_tako, tako_command, world_env
+from tako.children.launchers.base import Launch
 from tako.children.launchers.local import LocalLauncher
 from tako.process import Processes
 from tako.signals import Stops, StopSignal
@@ -72,16 +73,8 @@ def supervisor(processes: Processes, argv: list[str], directory: Path) -> Iterat
     asked, cancelled, forced = StopSignal(), StopSignal(), StopSignal()
 
     def start() -> None:
-        launcher.launch(
-            str(directory),
-            env={},
-            secrets={},
-            on_output=lambda _data: True,
-            on_closed=lambda: None,
-            on_words=lambda _data: None,
-            due=lambda: None,
-            stops=Stops(ask=(asked.fd, cancelled.fd), force=(forced.fd,)),
-        )
+        stops = Stops(ask=(asked.fd, cancelled.fd), force=(forced.fd,))
+        launcher.launch(Launch(str(directory), on_output=lambda _data: True, stops=stops))
 
     try:
         yield start

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
             """End all children at once, now and in the future."""
 
         def cancel(self, run_id: str) -> None:
-            """Ask the child of that run to end, now or when it starts; nobody asks for it to be run after that."""
+            """Ask the child of that run to end, now and in the future."""
 
 
 RETRYING = "retrying"

@@ -9,6 +9,7 @@ import threading
 from tako.children.base import ChildResult
 from tako.children.hearing import Hearing, foreign_claim
 from tako.children.judge import Evidence, judge
+from tako.children.launchers.base import Launch
 from tako.errors import MachineError, SecretError, SpawnError, StateError
 from tako.execution.failure import NOT_STARTED, PROTOCOL, SECRET_MISSING, Failure, failure_of_machine
 from tako.execution.memory import kills_for_memory
@@ -74,7 +75,7 @@ class ChildWorkflowExecutor:
         self._force.set()
 
     def cancel(self, run_id: str) -> None:
-        """Ask the child of that run to end, also one that is about to start."""
+        """Ask the child of that run to end, now and in the future."""
         with self._lock:
             self._cancelled.add(run_id)
             if run_id in self._cancels:
@@ -88,9 +89,10 @@ class ChildWorkflowExecutor:
         if serves and self._services is not None:
             self._services.expect()
         try:
-            directory = patiently(lambda: self._factory.prepare(request), self._clock)
-            secrets = self._secrets_of(request)
-            outcome = self._launch(directory, request, hearing, secrets)
+            with self._cancellable(request.run.run_id) as stops:
+                directory = patiently(lambda: self._factory.prepare(request), self._clock)
+                secrets = self._secrets_of(request, stops)
+                outcome = self._launch(directory, request, hearing, secrets, stops)
         except SecretError as error:
             return self._never_started(began, Failure(kind=SECRET_MISSING, message=str(error)))
         except MachineError as error:
@@ -125,39 +127,40 @@ class ChildWorkflowExecutor:
     def _never_started(self, began: float, failure: Failure) -> ChildResult:
         return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
 
-    def _secrets_of(self, request: ChildRequest) -> RunSecrets:
+    def _secrets_of(self, request: ChildRequest, stops: Stops) -> RunSecrets:
         """Those that the child's workflow declares. Raises ``SecretError`` if some have no value."""
         if self._secrets is None:
             return NO_SECRETS
-        stops = Stops(ask=(self._stop.fd,), force=(self._force.fd,))
         return self._secrets.of_run(request.run.workflow.secrets, stops=stops)
 
-    def _launch(self, directory: str, request: ChildRequest, hearing: Hearing, secrets: RunSecrets) -> Outcome:
+    def _launch(
+        self, directory: str, request: ChildRequest, hearing: Hearing, secrets: RunSecrets, stops: Stops
+    ) -> Outcome:
         run = request.run
         env = {"TAKO_RUN_ID": run.run_id, "TAKO_ROOT_RUN_ID": run.root_id, "TAKO_ATTEMPT": str(request.attempt)}
         if request.fresh:
             env["TAKO_FRESH"] = "1"
         words = LazyLog(request.workspace.child_log, limit=self._log_limit or DEFAULT_LOG_LIMIT)
         write_words, _, write_rest = masked_sinks(secrets, words.write)
+        launch = Launch(
+            directory,
+            env=env,
+            secrets=secrets.values,
+            on_output=hearing.take,
+            on_words=write_words,
+            on_closed=hearing.stdout_closed,
+            due=hearing.due,
+            stops=stops,
+        )
         try:
-            with self._cancellable(run.run_id) as cancelled:
-                return self._launcher.launch(
-                    directory,
-                    env=env,
-                    secrets=secrets.values,
-                    on_output=hearing.take,
-                    on_closed=hearing.stdout_closed,
-                    on_words=write_words,
-                    due=hearing.due,
-                    stops=Stops(ask=(self._stop.fd, cancelled), force=(self._force.fd,)),
-                )
+            return self._launcher.launch(launch)
         finally:
             write_rest()
             words.close()
 
     @contextlib.contextmanager
-    def _cancellable(self, run_id: str) -> Iterator[int]:
-        """A descriptor that becomes readable when the run is cancelled."""
+    def _cancellable(self, run_id: str) -> Iterator[Stops]:
+        """What ends the child of a run, that it was cancelled included, also if it was before this."""
         try:
             stop = patiently(lambda: StopSignal(lasting_pipe), self._clock)
         except OSError as error:
@@ -168,7 +171,7 @@ class ChildWorkflowExecutor:
             if run_id in self._cancelled:
                 stop.set()
         try:
-            yield stop.fd
+            yield Stops(ask=(self._stop.fd, stop.fd), force=(self._force.fd,))
         finally:
             with self._lock:
                 del self._cancels[run_id]

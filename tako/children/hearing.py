@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from tako.children.base import StepUpdate
-from tako.children.protocol import Conversation, Hello, Note, Result
+import os
+
+from tako.children.base import RETRYING, StepUpdate
+from tako.children.protocol import Conversation, Hello, Note, Result, quotable
 from tako.clock import duration
 from tako.errors import ProtocolError
 from tako.execution.event import Event
 from tako.execution.failure import LOG_TAIL, NOT_STARTED, PROTOCOL, STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
+from tako.execution.state import RUNNING
 from tako.ids import event_id
 from tako.log_file import tail
 from tako.patience import Awake
@@ -40,7 +43,12 @@ class Hearing:
         self._listener = listener
         self._clock = clock
         self._began = clock.monotonic()
+        self._is_at_work = False
+        """Whether it has begun a step."""
         self._step_began = self._began
+        self._step_limit: float | None = None
+        self._step_logs: tuple[str, ...] = ()
+        """Where what the step last printed may be, the first that is there."""
         self._closed_at: float | None = None
         self._result_at: float | None = None
         self._timeouts = {step.id: step.timeout for step in request.run.workflow.every_step}
@@ -73,11 +81,9 @@ class Hearing:
             case Hello():
                 self._listener.child_started(run_id, frame.pid)
             case StepUpdate():
-                if frame.id not in self._timeouts:
-                    raise ProtocolError(f"the child tells of a step that its workflow does not have: {frame.id!r}")
+                self._require_steps(frame.id)
                 if self._expired is None:
-                    self.current_step = frame.id if frame.status == "running" else None
-                    self._step_began = self._clock.monotonic()
+                    self._follow(frame)
                 self._listener.child_step(run_id, frame)
             case Event() if not frame.waiting:
                 problem = foreign_claim(self._request, frame)
@@ -90,6 +96,28 @@ class Hearing:
                 # If its time is up, that is kept: one that was stopped answers, when it is asked to end, that it was.
                 self.due()
                 self._result_at = self._clock.monotonic()
+                at = frame.failure.step if frame.failure is not None else None
+                self._require_steps(*frame.cached, *([at] if at is not None else []))
+
+    def _require_steps(self, *ids: str) -> None:
+        """What a child names is shown to people, and is a part of paths."""
+        for step_id in ids:
+            if step_id not in self._timeouts:
+                named = quotable(repr(step_id))
+                raise ProtocolError(f"the child tells of a step that its workflow does not have: {named}")
+
+    def _follow(self, step: StepUpdate) -> None:
+        """Take note of where the child is: between two tries still at the step, whose time does not run then."""
+        workspace, now = self._request.workspace, self._clock.monotonic()
+        self.current_step = step.id if step.status in (RUNNING, RETRYING) else None
+        self._step_limit = self._timeouts[step.id] if step.status == RUNNING else None
+        self._step_began = now
+        self._step_logs = (workspace.log(step.id),)
+        if step.status == RETRYING:
+            self._step_logs = (workspace.attempt_log(step.id, step.attempt), *self._step_logs)
+        if not self._is_at_work:
+            # Only now does the child itself count its workflow's time.
+            self._is_at_work, self._began = True, now
 
     def due(self) -> float | None:
         """The moment on the clock's ``monotonic`` at which the child's time is up, as far as that is known now."""
@@ -119,22 +147,26 @@ class Hearing:
         if self.conversation.hello is None:
             message = f"the child process did not say hello within {duration(HELLO_SECONDS)}"
             deadlines.append((self._began + HELLO_SECONDS, Failure(NOT_STARTED, message)))
-        unheard = f"and did not end itself within {duration(MARGIN_SECONDS)}: it was stopped, or hung; it was killed"
-        limit = self._timeouts.get(self.current_step or "")
+        within = f"within {duration(MARGIN_SECONDS)}"
+        unheard = f"and did not end itself {within}: it was stopped, or hung"
+        limit = self._step_limit
         if limit is not None:
             message = f"took longer than its timeout of {duration(limit)}, {unheard}"
             deadlines.append((self._step_began + limit + MARGIN_SECONDS, Failure(STEP_TIMEOUT, message)))
         limit = self._request.run.workflow.timeout
         if limit is not None:
+            if not self._is_at_work:
+                why = "its checkout took long, or it was stopped, or hung"
+                unheard = f"and did not begin its first step {within}: {why}"
             message = f"the workflow was at work for longer than its timeout of {duration(limit)}, {unheard}"
             deadlines.append((self._began + limit + MARGIN_SECONDS, Failure(WORKFLOW_TIMEOUT, message)))
         return deadlines
 
     def last_lines(self) -> tuple[str, ...]:
         """The end of what the step it was at printed, and of what the child itself said."""
-        workspace, run = self._request.workspace, self._request.run
-        logs = [workspace.log(step.id) for step in run.workflow.every_step if step.id == self.current_step]
-        return tuple(line for log in (*logs, workspace.child_log) for line in tail(log, LOG_TAIL))
+        at_it = self.current_step is not None
+        step = next((log for log in self._step_logs if at_it and os.path.exists(log)), "")
+        return (*tail(step, LOG_TAIL), *tail(self._request.workspace.child_log, LOG_TAIL))
 
     def close(self) -> ProtocolError | None:
         """What was wrong with all that the child said, now that it has ended; half a frame before a crash is not."""
@@ -150,15 +182,16 @@ def foreign_claim(request: ChildRequest, event: Event) -> str:
     """What an event claims that is not the child's to claim; empty if nothing."""
     run = request.run
     if event.run_id != run.run_id or event.source != run.repo:
-        return f"the child emitted an event in the name of {event.source} ({event.run_id})"
+        return f"the child emitted an event in the name of {quotable(event.source)} ({quotable(event.run_id)})"
     # The step's id becomes part of a path, the event's id a key of the whole tree.
     if event.step_id not in {spec.id for spec in run.workflow.steps} or event.id != event_id(run.run_id, event.step_id):
-        return f"the child emitted an event that none of its steps can: {event.id} of step {event.step_id!r}"
+        claimed = f"{quotable(event.id)} of step {quotable(repr(event.step_id))}"
+        return f"the child emitted an event that none of its steps can: {claimed}"
     inherited = set(run.visible_artifacts)
     own = f"{request.workspace.artifacts}/"
     for artifact in event.artifacts:
         if artifact in inherited:
             continue
         if artifact.repo != run.repo or not artifact.path.startswith(own) or ".." in artifact.path.split("/"):
-            return f"the child claims an artifact that is not its own: {artifact.path}"
+            return f"the child claims an artifact that is not its own: {quotable(artifact.path)}"
     return ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from signal import SIGKILL
+
 from tako.children.base import ChildResult
 from tako.execution.failure import (
     EXITED,
@@ -9,13 +11,15 @@ from tako.execution.failure import (
     KILLED,
     MACHINE_ERROR,
     NO_RESULT,
+    NOT_STARTED,
     OUT_OF_MEMORY,
     PROTOCOL,
     Failure,
+    concise,
 )
-from tako.execution.memory import tells_of_memory, with_memory_hint
+from tako.execution.memory import is_own_end, tells_of_memory, with_limit_in_mind, with_memory_hint
 from tako.records import record, replace
-from tako.signals import Exit
+from tako.signals import Exit, how_it_was_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,21 +58,15 @@ def judge(conversation: Conversation, evidence: Evidence, *, seconds: float) -> 
     """
     result = conversation.result
     if result is not None and evidence.violation is None and evidence.overdue is None:
-        failed = result.failure
-        if failed is not None and failed.step is None:
-            # It is about the child's process, or the machine: the child knows neither where it was nor its own log.
-            failed = replace(failed, step=evidence.current_step, log=failed.log or evidence.log)
-            if failed.kind == MACHINE_ERROR and not evidence.directory_is_there:
-                failed = _vanished(failed)
         return ChildResult(
             status=result.status,
             seconds=seconds,
-            failure=failed,
+            failure=_told(concise(result.failure), evidence) if result.failure is not None else None,
             event=conversation.waiting,
             outputs=result.outputs or {},
             cached=result.cached,
         )
-    failure = evidence.overdue or _crash(evidence)
+    failure = _overdue(evidence.overdue, evidence.exit) if evidence.overdue else _crash(evidence)
     if not evidence.directory_is_there:
         failure = _vanished(failure)
     return ChildResult(
@@ -76,8 +74,33 @@ def judge(conversation: Conversation, evidence: Evidence, *, seconds: float) -> 
     )
 
 
+def _told(failure: Failure, evidence: Evidence) -> Failure:
+    """A failure that the child told of, with what it could not know."""
+    if failure.step is not None:
+        if failure.kind != INTERRUPTED:
+            return failure
+        # Its step has not failed, so it has not looked at what that printed; whoever ended it wants to see it.
+        return replace(failure, log=failure.log or evidence.log)
+    # It is about the child's process, or the machine: the child knows neither where it was nor its own log.
+    failure = replace(failure, step=evidence.current_step, log=failure.log or evidence.log)
+    if failure.kind == MACHINE_ERROR and not evidence.directory_is_there:
+        return _vanished(failure)
+    if failure.kind == NOT_STARTED and evidence.memory_limit is not None and tells_of_memory((failure.headline,)):
+        # Its own limit is nearer than the machine's.
+        return with_memory_hint(replace(failure, kind=OUT_OF_MEMORY), evidence.memory_limit)
+    return failure
+
+
 def _vanished(failure: Failure) -> Failure:
     return replace(failure, message=f"{failure.message}; its directory has vanished")
+
+
+def _overdue(failure: Failure, exit_: Exit) -> Failure:
+    """Why it was ended, and how: one that stood still may be woken by that, and end in good order."""
+    if exit_.signal is None:
+        return replace(failure, message=f"{failure.message}; it ended when it was asked to")
+    how = how_it_was_ended(exit_.signal, forced=exit_.signal == SIGKILL)
+    return replace(failure, message=f"{failure.message}; {how}", signal=exit_.signal)
 
 
 def _crash(evidence: Evidence) -> Failure:
@@ -96,6 +119,6 @@ def _crash(evidence: Evidence) -> Failure:
         failure = Failure(kind=NO_RESULT, message="the child process ended without a result", exit_code=0)
     if not evidence.directory_is_there:
         return replace(failure, kind=MACHINE_ERROR)
-    if evidence.killed_for_memory or (exit_.code and tells_of_memory(replace(failure, log=evidence.log))):
+    if evidence.killed_for_memory or (is_own_end(exit_) and tells_of_memory(evidence.log)):
         return with_memory_hint(replace(failure, kind=OUT_OF_MEMORY), evidence.memory_limit)
-    return failure
+    return with_limit_in_mind(failure, evidence.memory_limit)

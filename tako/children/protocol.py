@@ -24,7 +24,7 @@ import json
 from tako.children.base import StepUpdate
 from tako.errors import ProtocolError
 from tako.execution.event import Event, event_from_data
-from tako.execution.failure import Failure, failure_from_data
+from tako.execution.failure import MAX_HEADLINE, Failure, failure_from_data
 from tako.execution.service import EXITED, LOST, STOPPED
 from tako.records import record, to_data
 
@@ -99,7 +99,8 @@ def decode(line: bytes) -> Frame:
         kind = body.pop("frame")
         return _FRAMES[kind](body)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ProtocolError(f"not a frame: {_excerpt(line)}", why=f"{type(error).__name__}: {error}") from error
+        why = quotable(f"{type(error).__name__}: {error}")
+        raise ProtocolError(f"not a frame: {_excerpt(line)}", why=why) from error
 
 
 class Conversation:
@@ -122,10 +123,12 @@ class Conversation:
     def feed(self, data: bytes) -> Iterator[Frame]:
         """Take some bytes; they may hold any part of any number of frames."""
         self._pending += data
-        *lines, rest = self._pending.split(b"\n")
-        self._pending = bytearray(rest)
-        for line in lines:
-            yield self._accept(bytes(line))
+        # What is pending is searched once, or a long line that comes in small pieces takes time with its square.
+        if b"\n" in data:
+            *lines, rest = self._pending.split(b"\n")
+            self._pending = rest
+            for line in lines:
+                yield self._accept(bytes(line))
         if len(self._pending) >= MAX_FRAME:
             raise ProtocolError(f"a frame is longer than {MAX_FRAME} bytes: {_excerpt(bytes(self._pending))}")
 
@@ -156,12 +159,12 @@ class Conversation:
         if hello.protocol != VERSION:
             raise ProtocolError(f"the child speaks protocol {hello.protocol}, this Tako speaks {VERSION}")
         if hello.run_id != self._run_id:
-            raise ProtocolError(f"the child runs {hello.run_id}, not {self._run_id}")
+            raise ProtocolError(f"the child runs {quotable(hello.run_id)}, not {self._run_id}")
         self.hello = hello
 
     def _emit(self, event: Event) -> None:
         if event.id in self._emitted:
-            raise ProtocolError(f"the child emitted the event {event.id} twice")
+            raise ProtocolError(f"the child emitted the event {quotable(event.id)} twice")
         self._emitted.add(event.id)
         if event.waiting:
             if self.waiting is not None:
@@ -191,8 +194,9 @@ def _step(body: dict[str, Any]) -> StepUpdate:
             raise ValueError(f"{name} is not a duration")
     if not isinstance(body["exit_code"], int | None) or not isinstance(body["signal"], int | None):
         raise ValueError("exit_code or signal is not a number")
-    if not isinstance(body.get("message", ""), str) or type(body.get("attempt", 1)) is not int:
-        raise ValueError("message is not text, or attempt is not a number")
+    message = body.get("message", "")
+    if not isinstance(message, str) or len(message) > MAX_HEADLINE or type(body.get("attempt", 1)) is not int:
+        raise ValueError("message is no short text, or attempt is not a number")
     for flag in ("tolerated", "cached"):
         if not isinstance(body.get(flag, False), bool):
             raise ValueError(f"{flag} is neither true nor false")
@@ -253,6 +257,12 @@ _FRAMES: Mapping[str, Callable[[dict[str, Any]], Frame]] = {
     "note": _note,
     "result": _result,
 }
+
+
+def quotable(said: str, limit: int = 200) -> str:
+    """The beginning of what a child said, fit for a message: ``limit`` characters, none that acts on a terminal."""
+    shown = "".join(char if char.isprintable() else ascii(char)[1:-1] for char in said[:limit])
+    return f"{shown}… ({len(said)} characters)" if len(said) > limit else shown
 
 
 def _excerpt(data: bytes, limit: int = 120) -> str:

@@ -26,10 +26,13 @@ from tako.execution.artifact_install import build as build_artifact
 from tako.execution.artifact_install import install as install_artifact
 from tako.records import record, to_data
 from tako.stdio import say, show, silence
+from tako.steps.base import RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from tako.cli.installing import Stopped
     from tako.cli.target import Target
+    from tako.clock import Clock
     from tako.config.model import ArtifactSpec
     from tako.wiring import Wiring
 
@@ -73,8 +76,12 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
     wiring = make_wiring(cache_dir=cache_dir)
     target = find_target(wiring, root, repo)
     wanted = _wanted(target, name, "command", "builds it")
-    commands = Commands(wiring.processes, env=_environment(target), on_output=_pass_on)
-    built = [each for artifact in wanted for each in build_artifact(artifact, target.source, commands)]
+    with stoppable() as stopped:
+        commands = Commands(wiring.processes, env=_environment(target), on_output=_pass_on, stops=stopped.stops)
+        try:
+            built = [each for artifact in wanted for each in build_artifact(artifact, target.source, commands)]
+        except StoppedError:
+            return _interrupted(stopped, "interrupted")
     if as_json:
         show(json.dumps([to_data(each) for each in built], indent=2) + "\n")
     else:
@@ -110,15 +117,18 @@ def install(source: str, into: str, timeout: str | None, cache_dir: str | None, 
     in_a_directory = is_path(place)
     target = find_target(wiring, place if in_a_directory else None, None if in_a_directory else place)
     wanted = _wanted(target, name, "install_command", "installs it")
-    with stoppable() as stopped, built_in(wiring, target) as directory:
+    with stoppable() as stopped:
+        stops = stopped.stops
         commands = Commands(
-            wiring.processes, env=_environment(target), on_output=_pass_on, stops=stopped.stops, timeout=seconds
+            wiring.processes, env=_environment(target), on_output=_pass_on, stops=stops, timeout=seconds
         )
+        clock = StoppableClock(stops)
         try:
-            done = _install_all(wiring, wanted, target, _Places(directory, os.path.abspath(into)), commands)
-        except StoppedError:
-            say("interrupted; the tracked files that had changed are put back\n")
-            return 128 + (stopped.signal or signal.SIGINT)
+            with built_in(wiring, target, stops) as directory:
+                places = _Places(directory, os.path.abspath(into))
+                done = _install_all(wiring, wanted, target, places, commands, clock)
+        except (StoppedError, RunInterruptedError):
+            return _interrupted(stopped, "interrupted; the tracked files that had changed are put back")
     if as_json:
         show(json.dumps([installed_data(each) for each in done], indent=2) + "\n")
     else:
@@ -129,6 +139,11 @@ def install(source: str, into: str, timeout: str | None, cache_dir: str | None, 
     return 1 if any(each.failure for each in done) else 0
 
 
+def _interrupted(stopped: Stopped, what: str) -> int:
+    say(f"{what}\n")
+    return 128 + (stopped.signal or signal.SIGINT)
+
+
 @record
 class _Places:
     source: str
@@ -136,7 +151,7 @@ class _Places:
 
 
 def _install_all(
-    wiring: Wiring, wanted: list[ArtifactSpec], target: Target, places: _Places, commands: Commands
+    wiring: Wiring, wanted: list[ArtifactSpec], target: Target, places: _Places, commands: Commands, clock: Clock
 ) -> list[Installed]:
     """Install artifacts one after another, up to the first that fails."""
     from tako.locks import exclusive
@@ -145,7 +160,7 @@ def _install_all(
     done: list[Installed] = []
     for artifact in wanted:
         lock = os.path.join(store, *target.repo.split("/"), f"{artifact.name}.lock")
-        with exclusive(lock, clock=wiring.clock, timeout=LOCK_TIMEOUT_SECONDS, waiting=lambda text: say(f"{text}\n")):
+        with exclusive(lock, clock=clock, timeout=LOCK_TIMEOUT_SECONDS, waiting=lambda text: say(f"{text}\n")):
             installed = install_artifact(
                 artifact,
                 target.repo,

@@ -7,7 +7,7 @@ import signal
 
 import click
 
-from tako.cli.status import outcome_word
+from tako.cli.runs import outcome_word
 from tako.cli.target import make_wiring
 from tako.errors import MachineError, StateError, UsageError
 from tako.execution.alive import alive_runs
@@ -75,6 +75,7 @@ def cancel(run_id: str, *, child: str | None, force: bool, no_wait: bool) -> int
     if child is not None and force:
         raise UsageError("--child and --force exclude each other", cure="leave out --force: a child has no say in it")
     wiring = make_wiring(cache_dir=None)
+    wiring.end_left_behind(lambda text: say(f"{text}\n"))
     run, workspace = _find(wiring.settings.home, run_id)
     if child is None:
         return _cancel_run(run, workspace, wiring.clock, force=force, wait=not no_wait)

@@ -17,7 +17,7 @@ from tako.fanout.ledger import NAME
 from tako.ids import new_run_id
 from tako.quantities import parse_duration
 from tako.records import replace, to_data
-from tako.report.words import MARKS, failure_title
+from tako.report.words import MARKS, failure_title, shown
 from tako.stdio import say, show
 
 TYPE_CHECKING = False
@@ -71,7 +71,8 @@ def list_(since: str | None, as_json: bool) -> int:
     else:
         for each in found:
             event = each.event
-            show(f"{event.id}  {event.timestamp}  {event.source} {event.type}  {_totals(each)}{_notes(each)}\n")
+            told = f"{event.id}  {event.timestamp}  {event.source} {event.type}  {_totals(each)}{_notes(each)}\n"
+            show(shown(told))
     return 0
 
 
@@ -97,7 +98,7 @@ def show_(event_id: str, as_json: bool) -> int:
     ]
     for each in found.deliveries:
         lines += _delivery_lines(each)
-    show("\n".join(lines) + "\n")
+    show(shown("\n".join(lines) + "\n"))
     return 0
 
 

@@ -22,20 +22,25 @@ from tako.cli.target import (
     root_request,
 )
 from tako.errors import ConfigError, LockTimeoutError, MachineError, UsageError
+from tako.execution.workspace import root_workspace
 from tako.records import replace
 from tako.stdio import say, show
 from tako.wiring import bind_inputs, load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any
 
     from tako.cli.target import Target
     from tako.config.model import WorkflowSpec
     from tako.execution.request import RunRequest
+    from tako.execution.workspace import Workspace
+    from tako.fanout.observer import TreeObserver
     from tako.fanout.result import TreeResult
     from tako.wiring import Wiring
+
+    Echo = Callable[[str, bytes], object]
 
 EPILOG = """\b
 A fault of --chaos strikes when the step STEP starts, in every run that has a
@@ -197,16 +202,46 @@ def exec_(
 
 def run_request(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -> int:
     """Run a root and all it triggers, with what a reader wants to see of it; returns the exit code."""
-    with _observer(verbose) as observer:
-        result = wiring.execute(request, observer, echo=_echo if verbose else None)
-    code = _report(wiring, request, result, as_json=as_json)
+
+    def run(observer: TreeObserver, echo: Echo | None) -> TreeResult:
+        return wiring.execute(request, observer, echo=echo)
+
+    return _carry_out(wiring, request, run, as_json=as_json, verbose=verbose)
+
+
+def _carry_out(
+    wiring: Wiring,
+    request: RunRequest,
+    run: Callable[[TreeObserver, Echo | None], TreeResult],
+    *,
+    as_json: bool,
+    verbose: bool,
+) -> int:
+    """Show a tree while it runs, and what became of it; returns the exit code."""
+    with wiring.signals.heeded():
+        try:
+            with _observer(verbose) as observer:
+                result = run(observer, _echo if verbose else None)
+        except MachineError as error:
+            return _broken_off(error, root_workspace(wiring.settings.home, request.run_id))
+        code = _report(wiring, request, result, as_json=as_json)
     _clean_up(wiring, result)
     return code
 
 
+def _broken_off(error: MachineError, workspace: Workspace) -> int:
+    """Say what Tako itself could not go on for, and how to go on when that is mended; returns the exit code.
+
+    Raises the error if nothing has begun.
+    """
+    if not workspace.has_begun:
+        raise error
+    say(f"error: {error}\n  go on with it: tako exec --resume {os.path.basename(workspace.path)}\n")
+    return error.exit_code
+
+
 def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json: bool) -> int:
     from tako.execution.state import read_state
-    from tako.execution.workspace import root_workspace
     from tako.report.data import result_data
     from tako.report.summary import failures, summary
 
@@ -222,7 +257,7 @@ def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json:
 def _clean_up(wiring: Wiring, result: TreeResult) -> None:
     """Remove old runs, if the settings say so, but not while somebody waits for us to end."""
     if wiring.settings.retention.automatic and result.interrupted_by is None:
-        from tako.cli.workspace import clean_automatically
+        from tako.cli.cleaner import clean_automatically
 
         with contextlib.suppress(KeyboardInterrupt):
             clean_automatically(wiring, sparing=result.root.run_id)
@@ -245,11 +280,11 @@ def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbo
         if restored.root.result is None:
             require_secrets(wiring, request.workflow, request.inputs)
         say(f"Resuming workflow '{request.workflow.name}' of {request.repo} ({request.run_id})\n")
-        with _observer(verbose) as observer:
-            result = wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=_echo if verbose else None)
-        code = _report(wiring, request, result, as_json=as_json)
-    _clean_up(wiring, result)
-    return code
+
+        def run(observer: TreeObserver, echo: Echo | None) -> TreeResult:
+            return wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=echo)
+
+        return _carry_out(wiring, request, run, as_json=as_json, verbose=verbose)
 
 
 def _refuse_with_resume(**given: Any) -> None:

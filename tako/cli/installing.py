@@ -1,4 +1,4 @@
-"""What ``tako artifacts install`` is made of: where to build, what to say, and how signals end it."""
+"""What ``tako artifacts`` is made of: where to build, what to say, and how signals end it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import signal
 import tempfile
 
 from tako.errors import TakoError, UsageError
+from tako.execution.artifact_install import StoppedError
 from tako.files import remove_tree
+from tako.interrupts import Insistence, handlers
+from tako.patience import FORCE
 from tako.quantities import parse_duration
-from tako.signals import Stops, StopSignal, is_ignored
-from tako.wiring import STOP_SIGNALS
+from tako.signals import Stops, StopSignal, signal_name
+from tako.stdio import say
+from tako.steps.base import RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,8 +43,11 @@ def is_path(place: str) -> bool:
 
 
 @contextlib.contextmanager
-def built_in(wiring: Wiring, target: Target) -> Iterator[str]:
-    """Where a repository's artifacts are built: in its own directory, or in a checkout of what is in the cache."""
+def built_in(wiring: Wiring, target: Target, stops: Stops) -> Iterator[str]:
+    """Where a repository's artifacts are built: in its own directory, or in a checkout of what is in the cache.
+
+    Raises ``StoppedError`` if a stop is asked for while that is made.
+    """
     if not target.private:
         yield target.source
         return
@@ -48,14 +55,21 @@ def built_in(wiring: Wiring, target: Target) -> Iterator[str]:
 
     temporary = tempfile.mkdtemp(prefix="tako-build-")
     try:
-        made = checkout(
-            target.source,
-            os.path.join(temporary, "repo"),
-            commit=target.commit,
-            git=wiring.git,
-            lock_path=target.cache_lock,
-            clock=wiring.clock,
-        )
+        clock = StoppableClock(stops)
+        try:
+            made = checkout(
+                target.source,
+                os.path.join(temporary, "repo"),
+                commit=target.commit,
+                git=wiring.git.stopped_by(stops),
+                lock_path=target.cache_lock,
+                clock=clock,
+                waiting=lambda text: say(f"{text}\n"),
+            )
+        except (TakoError, RunInterruptedError) as error:
+            if clock.is_stopped():
+                raise StoppedError from error
+            raise
         yield made.path
     finally:
         with contextlib.suppress(TakoError):
@@ -66,25 +80,33 @@ class Stopped:
     """Tells commands to end, and which signal wanted that."""
 
     def __init__(self) -> None:
-        self._stop = StopSignal()
-        self.stops = Stops(ask=(self._stop.fd,))
-        self.signal: int | None = None
+        self._ask, self._force = StopSignal(), StopSignal()
+        self._insistence = Insistence()
+        self.stops = Stops(ask=(self._ask.fd,), force=(self._force.fd,))
 
-    def __call__(self, number: int, _frame: object) -> None:
-        self.signal = self.signal or number
-        self._stop.set()
+    @property
+    def signal(self) -> int | None:
+        return self._insistence.first
+
+    def hear(self, number: int) -> None:
+        """Ask for the end, or insist on it; called from a signal handler."""
+        wanted = self._insistence.hear(number)
+        if wanted is None:
+            return
+        hint = " (the same signal again kills)" if number != signal.SIGHUP else ""
+        what = " again: killing what is at work" if wanted == FORCE else f": stopping{hint}"
+        # What the handler has come into may be a write to Python's own stream, which bears no second one within it.
+        with contextlib.suppress(OSError):
+            os.write(2, f"{signal_name(number)}{what}\n".encode())
+        (self._force if wanted == FORCE else self._ask).set()
 
 
 @contextlib.contextmanager
 def stoppable() -> Iterator[Stopped]:
     """Let the signals that end a program end its commands, so that what they have changed can be put back."""
     stopped = Stopped()
-    previous = {number: signal.signal(number, stopped) for number in STOP_SIGNALS if not is_ignored(number)}
-    try:
+    with handlers(stopped.hear):
         yield stopped
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def timeout_seconds(text: str) -> float:

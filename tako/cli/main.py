@@ -9,8 +9,13 @@ import click
 from tako import __version__
 from tako.cli.help import HELP
 from tako.errors import MAKE_ROOM, MachineError, TakoError
+from tako.interrupts import exit_code, told
 from tako.shortage import is_shortage
 from tako.stdio import say, show, silence
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 COMMANDS = {
     "artifacts": "tako.cli.artifacts:artifacts",
@@ -56,6 +61,14 @@ class LazyGroup(click.Group):
             hint = f" Did you mean {close[0]!r}?" if close else ""
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx) from error
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            # What click makes of it does not tell which signal it was.
+            say(f"\n{told(error)}\n")
+            raise click.exceptions.Exit(exit_code(error)) from error
+
     def get_help(self, _ctx: click.Context) -> str:
         return HELP.rstrip("\n")
 
@@ -77,9 +90,9 @@ def run(arguments: list[str]) -> int:
         return 2
     except click.exceptions.Exit as error:
         return int(error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        say("interrupted\n")
-        return 130
+    except (click.Abort, KeyboardInterrupt) as error:
+        say(f"{told(error)}\n")
+        return exit_code(error)
     except TakoError as error:
         say(f"error: {error}\n")
         return error.exit_code

@@ -7,9 +7,10 @@ import json
 
 import click
 
+from tako.cli.runs import UNREADABLE
 from tako.cli.target import make_wiring
 from tako.clock import duration
-from tako.errors import StateError
+from tako.errors import MachineError, StateError
 from tako.execution.alive import alive_runs
 from tako.execution.request import read_request
 from tako.execution.state import RUNNING, SUSPENDED, read_state
@@ -39,7 +40,6 @@ Examples:
 """
 
 STOPPED = "stopped"
-UNREADABLE = "unreadable"
 
 COUNTED = {RUNNING: "at work", WAITING: "wait", RETRYING: "to try again", PENDING: "to come"}
 """What is told of the children of a root, as `2 wait`."""
@@ -91,9 +91,15 @@ def ps(as_json: bool) -> int:
     """Show the runs that are alive on this machine, with their children that are at work.
 
     CPU and MEMORY are those of a run's process with all processes below it: a root's row counts its whole tree.
+    What a run that was killed has left running is ended.
     """
     wiring = make_wiring(cache_dir=None)
     home = wiring.settings.home
+    try:
+        wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    except MachineError as error:
+        # To look at another user's home must not need more than to be let in.
+        say(f"{error}\n")
     runs = alive_runs(home, say=lambda line: say(f"{line}\n"))
     usage = Usage() if runs else None
     now = wiring.clock.now()

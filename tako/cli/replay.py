@@ -20,12 +20,14 @@ from tako.fanout.history import read_history
 from tako.fanout.journal import read_journal
 from tako.fanout.restore import restore
 from tako.ids import new_run_id
+from tako.limits import limit_memory
+from tako.quantities import shown_size
 from tako.records import replace, to_data
 from tako.report.data import step_data
 from tako.report.plain import PlainReporter
 from tako.report.steps import step_lines
 from tako.report.untriggered import untriggered
-from tako.report.words import failure_lines
+from tako.report.words import failure_lines, shown
 from tako.signals import signal_name
 from tako.stdio import say, show
 
@@ -92,20 +94,44 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
     require_secrets(wiring, request.workflow, request.inputs)
     missing = [each for each in request.visible_artifacts if not os.path.lexists(each.path)]
     say("".join(f"{line}\n" for line in _header(recorded, request, missing, verbose=verbose)))
-    done = wiring.run_alone(request, PlainReporter(say), echo=_echo)
-    workspace = root_workspace(wiring.settings.home, request.run_id)
-    steps = read_state(workspace.state).steps if os.path.exists(workspace.state) else ()
-    plans = [(event, _plan(wiring, event, request)) for event in done.emitted]
-    say("".join(f"{line}\n" for line in _told(request, workspace, done, plans)))
-    if as_json:
-        show(json.dumps(_data(recorded, request, workspace, done, steps, plans, missing), indent=2) + "\n")
-    else:
-        show("\n".join(_summary(recorded, request, done, steps)) + "\n")
+    with wiring.signals.heeded():
+        done = _run(wiring, request)
+        _report(wiring, recorded, request, done, missing, as_json=as_json)
     if done.interrupted_by is not None:
         return 128 + done.interrupted_by
     if done.ok:
         return 0
     return MachineError.exit_code if done.is_the_machines_fault else 1
+
+
+def _report(
+    wiring: Wiring,
+    recorded: RunRequest,
+    request: RunRequest,
+    done: AloneResult,
+    missing: Sequence[ArtifactRef],
+    *,
+    as_json: bool,
+) -> None:
+    workspace = root_workspace(wiring.settings.home, request.run_id)
+    steps = read_state(workspace.state).steps if os.path.exists(workspace.state) else ()
+    plans = [(event, _plan(wiring, event, request)) for event in done.emitted]
+    say(shown("".join(f"{line}\n" for line in _told(request, workspace, done, plans))))
+    if as_json:
+        show(json.dumps(_data(recorded, request, workspace, done, steps, plans, missing), indent=2) + "\n")
+    else:
+        show(shown("\n".join(_summary(recorded, request, done, steps)) + "\n"))
+
+
+def _run(wiring: Wiring, request: RunRequest) -> AloneResult:
+    """Run it as the child did, whose own process was limited, too. Raises as ``Wiring.run_alone``."""
+    limit = request.workflow.mem_limit
+    limit_memory(limit or 0)
+    try:
+        return wiring.run_alone(request, PlainReporter(say), echo=_echo)
+    except MemoryError as error:
+        allowed = f"each of its processes may have {shown_size(limit)} (mem_limit)" if limit is not None else ""
+        raise MachineError("it could not get the memory that it asked for", why=allowed) from error
 
 
 def find_recorded(root: Workspace, child: str | None) -> RunRequest:

@@ -6,8 +6,10 @@ import os
 
 from tako.cli.target import make_wiring
 from tako.errors import UsageError
+from tako.execution.state import RUNNING, SUSPENDED
 from tako.execution.workspace import root_workspace, workspaces_dir
 from tako.ids import is_run_id
+from tako.locks import is_held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from tako.execution.workspace import Workspace
+    from tako.fanout.history import History
 
 LATEST = "@latest"
 
@@ -30,6 +33,25 @@ def root_runs(home: str) -> list[str]:
 
 NEVER_BEGUN = "never begun"
 """Of a run whose root was killed before it had written down what it was asked."""
+
+UNREADABLE = "unreadable"
+"""Of a run whose files are damaged."""
+
+INTERRUPTED = "interrupted"
+
+
+def outcome_word(history: History, workspace: Workspace) -> str:
+    """``success``, ``failed``, ``running``, or ``interrupted``: by a signal, or since nobody is left to end it.
+
+    A child that was run alone may also be ``suspended``: nobody runs what its fan-out would trigger.
+    """
+    if history.interrupted:
+        return INTERRUPTED
+    if history.finished:
+        return "success" if history.ok else "failed"
+    if history.outcomes[0].status == SUSPENDED:
+        return SUSPENDED
+    return RUNNING if is_held(workspace.run_lock) else INTERRUPTED
 
 
 def find_begun(home: str, run_id: str) -> Workspace:

@@ -8,20 +8,19 @@ import os
 
 import click
 
-from tako.cli.runs import NEVER_BEGUN, complete_runs, find_begun, root_runs
+from tako.cli.runs import INTERRUPTED, NEVER_BEGUN, UNREADABLE, complete_runs, find_begun, outcome_word, root_runs
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import StateError
-from tako.execution.state import RUNNING, SUSPENDED, read_state
+from tako.execution.state import RUNNING, read_state
 from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
 from tako.fanout.history import RETRYING, WAITING, History, read_history
-from tako.locks import is_held
 from tako.records import replace
 from tako.report.data import outcome_data, service_data, step_data
 from tako.report.steps import noteworthy_lines, service_lines, step_lines
 from tako.report.summary import MAX_DETAILED
 from tako.report.tree import count_by_status, render_tree
-from tako.report.words import failure_title
+from tako.report.words import failure_title, shown
 from tako.stdio import say, show
 
 TYPE_CHECKING = False
@@ -37,7 +36,6 @@ Examples:
 """
 
 SHOWN_RUNS = 20
-INTERRUPTED = "interrupted"
 
 
 @click.command(epilog=EPILOG)
@@ -68,31 +66,25 @@ def status(run_id: str | None, as_json: bool) -> int:
         }
         show(json.dumps(data, indent=2) + "\n")
         return 0
-    show("\n".join(_tree_text(run_id, history, state)) + "\n")
+    show(shown("\n".join(_tree_text(run_id, history, state, own)) + "\n"))
     return 0
 
 
-def outcome_word(history: History, workspace: Workspace) -> str:
-    """``success``, ``failed``, ``running``, or ``interrupted``: by a signal, or since nobody is left to end it.
-
-    A child that was run alone may also be ``suspended``: nobody runs what its fan-out would trigger.
-    """
-    if history.interrupted:
-        return INTERRUPTED
-    if history.finished:
-        return "success" if history.ok else "failed"
-    if history.outcomes[0].status == SUSPENDED:
-        return SUSPENDED
-    return RUNNING if is_held(workspace.run_lock) else INTERRUPTED
-
-
 def as_of_now(run: ChildOutcome, state: str, now: float) -> ChildOutcome:
-    """A run of a tree in that state: nothing of an interrupted tree is at work, and what is at work has taken time."""
+    """A run of a tree in that state: nothing of an interrupted tree is at work, and what is at work has taken time.
+
+    The journal says how long a run took when that has ended; until then, and if it never comes to that, its state does.
+    """
     if run.status not in (RUNNING, WAITING, RETRYING):
         return run
-    if state == INTERRUPTED:
-        return replace(run, status=INTERRUPTED)
-    return replace(run, seconds=now - run.started_at) if run.status == RUNNING and run.started_at else run
+    if run.status == RUNNING and state != INTERRUPTED and run.started_at:
+        return replace(run, seconds=now - run.started_at)
+    own = _state_of(Workspace(run.workspace))
+    return replace(
+        run,
+        status=INTERRUPTED if state == INTERRUPTED else run.status,
+        seconds=own.seconds if own is not None else run.seconds,
+    )
 
 
 def _list(home: str, *, as_json: bool) -> int:
@@ -105,7 +97,7 @@ def _list(home: str, *, as_json: bool) -> int:
         try:
             history = read_history(workspace)
         except StateError as error:
-            rows.append({"run_id": run_id, "status": "unreadable", "detail": str(error), "triggered": 0})
+            rows.append({"run_id": run_id, "status": UNREADABLE, "detail": str(error), "triggered": 0})
             continue
         rows.append(
             {
@@ -137,13 +129,11 @@ def _state_of(workspace: Workspace) -> ExecutionState | None:
     return None
 
 
-def _steps(history: History) -> list[str]:
+def _steps(history: History, own: ExecutionState | None) -> list[str]:
     """The root's steps, and of the runs that it triggered those steps of which there is more to tell."""
-    root, *others = history.outcomes
-    state = _state_of(Workspace(root.workspace))
-    lines = [] if state is None else [*(line for step in state.steps for line in step_lines(step))]
-    lines += [] if state is None else service_lines(state.services)
-    for outcome in others[:MAX_DETAILED]:
+    lines = [] if own is None else [*(line for step in own.steps for line in step_lines(step))]
+    lines += [] if own is None else service_lines(own.services)
+    for outcome in history.outcomes[1 : MAX_DETAILED + 1]:
         state = _state_of(Workspace(outcome.workspace))
         told = noteworthy_lines(state) if state is not None else []
         if told:
@@ -151,12 +141,12 @@ def _steps(history: History) -> list[str]:
     return lines
 
 
-def _tree_text(run_id: str, history: History, state: str) -> list[str]:
+def _tree_text(run_id: str, history: History, state: str, own: ExecutionState | None) -> list[str]:
     took = f", {duration(history.seconds)}" if history.seconds is not None else ""
     totals = ", ".join(f"{count} {word}" for word, count in sorted(count_by_status(history.outcomes[1:]).items()))
     lines = [f"{run_id}: {state}{took}" + (f"; triggered: {totals}" if totals else "")]
     lines += [f"  {line}" for line in render_tree(history.outcomes, history.causes)]
-    lines += _steps(history)
+    lines += _steps(history, own)
     for outcome in history.outcomes:
         label = f"{outcome.repo}:{outcome.workflow}"
         lines += [f"{label}: try {each.number}: {failure_title(each.failure)}" for each in outcome.attempts]

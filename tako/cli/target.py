@@ -63,7 +63,7 @@ def find_target(
     if root is not None and repo is not None:
         raise UsageError("--root and --repo exclude each other", cure="give one of them")
     if repo is None:
-        source = os.path.abspath(root or ".")
+        source = _absolute(root or ".")
         path = _shown(os.path.join(source, CONFIG_FILE))
         if not os.path.lexists(path):
             raise ConfigError(
@@ -126,7 +126,20 @@ def root_request(wiring: Wiring, target: Target, workflow: WorkflowSpec, inputs:
     )
 
 
+def _absolute(path: str) -> str:
+    try:
+        return os.path.abspath(path)
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the directory in which this was started is no longer there",
+            cure="go to one that is, or name the repository: --root DIR, from / on",
+        ) from error
+
+
 def _shown(path: str) -> str:
     """A path as short as it can be said from where the user is."""
-    relative = os.path.relpath(path)
+    try:
+        relative = os.path.relpath(path)
+    except FileNotFoundError:
+        return path
     return path if relative.startswith("..") else relative

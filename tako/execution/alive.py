@@ -3,7 +3,8 @@
 A root that begins puts a small file into ``<home>/alive/``, and takes it away when it ends, however it fails. Only one
 that was killed in an instant (SIGKILL, a power cut) leaves its file there. Its children have a lifeline and end by
 themselves; but if they were killed in the same instant, nothing of theirs has ended their steps. All processes of a
-tree carry the root's id in their environment, so they can be found by it.
+tree carry the root's id in their environment, so they can be found by it; where there are control groups, what
+cleared its environment is found as well.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 import os
 import signal
 
-from tako import identity
+from tako import cgroup, identity
 from tako.errors import LockTimeoutError, MachineError, StateError
 from tako.execution.workspace import root_workspace
 from tako.files import make_dirs, read_document, remove_temporaries, write_document
@@ -23,7 +24,7 @@ from tako.records import record, to_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
     from tako.clock import Clock
@@ -42,6 +43,9 @@ GRACE_SECONDS = 2.0
 PATIENCE_SECONDS = 10.0
 """After which what still lives is only told."""
 
+SWEEP_SECONDS = 1.0
+"""For how long one may have to wait for the lock of a run whose root is gone: while what that left is being killed."""
+
 _ASK_PAUSE = 0.02
 _FORCE_PAUSE = 0.001
 
@@ -57,6 +61,8 @@ class AliveRun:
     """The process that runs it; None where the system does not tell when processes started."""
     started_at: float
     """Seconds since 1970."""
+    group: str | None = None
+    """The control group of its tree, which may or may not be there; None if it cannot have one."""
 
 
 @record
@@ -70,12 +76,13 @@ class Swept:
     """Those that live on, though they were forced to end: the kernel has not let them yet."""
 
 
-def register(home: str, run_id: str, *, clock: Clock) -> None:
-    """Say that this process is now the root of a run. Raises ``MachineError``."""
+def register(home: str, run_id: str, *, clock: Clock, group: str | None = None) -> None:
+    """Say that this process is now the root of a run, whose tree is in a control group. Raises ``MachineError``."""
     make_dirs(_directory(home))
     remove_temporaries(_directory(home), f"{run_id}.")
     # Not the home: the same one may be mounted elsewhere for who reads this, and what counts is where its locks are.
-    entry = {"run_id": run_id, "root": to_data(identity.identity_of(os.getpid())), "started_at": clock.now()}
+    root = to_data(identity.identity_of(os.getpid()))
+    entry = {"run_id": run_id, "root": root, "started_at": clock.now(), "group": group}
     write_document(_path(home, run_id), KIND, SCHEMA, entry, durable=False)
 
 
@@ -133,6 +140,18 @@ def sweep(home: str, *, clock: Clock, say: Say) -> tuple[Swept, ...]:
     return done
 
 
+def end_left_by(home: str, run_id: str, *, clock: Clock) -> None:
+    """Kill what the killed root of one run left running, unless somebody has gone on with the run meanwhile.
+
+    The run stays known as one that was killed: who sweeps next tells of it. Raises ``MachineError`` as ``sweep``.
+    """
+    for run in left_behind(home):
+        if run.run_id == run_id:
+            with _held(run, clock) as held:
+                if held:
+                    _end_all_of(run, clock, grace=0.0)
+
+
 def _directory(home: str) -> str:
     return os.path.join(home, "alive")
 
@@ -169,7 +188,11 @@ def _read(home: str, run_id: str) -> AliveRun:
     except (KeyError, TypeError) as error:
         raise StateError(f"the entry lacks something or has too much: {error}", where=path) from error
     numbers = (run.started_at,) if root is None else (run.started_at, root.started, root.pid)
-    if run.run_id != run_id or not all(isinstance(number, int | float) for number in numbers):
+    if (
+        run.run_id != run_id
+        or not all(isinstance(number, int | float) for number in numbers)
+        or not isinstance(run.group, str | None)
+    ):
         raise StateError("the entry is not that of its run", where=path)
     return run
 
@@ -184,25 +207,35 @@ def _is_dead(run: AliveRun) -> bool:
 
 
 def _sweep_after(run: AliveRun, clock: Clock) -> Swept | None:
-    """End what one run left; None if it is not dead after all, or another has just done so."""
-    workspace = root_workspace(run.home, run.run_id)
-    with contextlib.ExitStack() as held:
-        # As long as we hold its lock, nobody can resume it, whose processes would carry the same mark. Taking the
-        # lock would make its directory, so not where somebody removed that.
-        if os.path.isdir(workspace.path):
-            try:
-                held.enter_context(own(workspace.run_lock, clock=clock))
-            except LockTimeoutError:
-                return None
-        if not os.path.exists(_path(run.home, run.run_id)):
+    """End what one run left, and forget it; None if it is not dead after all, or another has just done so."""
+    with _held(run, clock) as held:
+        if not held:
             return None
-        swept = _end_marked(run.run_id, clock)
+        swept = _end_all_of(run, clock)
         unregister(run.home, run.run_id)
     return swept
 
 
-def _end_marked(run_id: str, clock: Clock) -> Swept:
-    """End the processes that carry a run's mark: look, signal, and look again until none is left.
+@contextlib.contextmanager
+def _held(run: AliveRun, clock: Clock) -> Iterator[bool]:
+    """Hold a dead run, so that nobody goes on with it: those processes would carry the same mark.
+
+    False if it is not dead after all, or another has just swept up after it.
+    """
+    workspace = root_workspace(run.home, run.run_id)
+    with contextlib.ExitStack() as held:
+        # Taking the lock would make its directory, so not where somebody removed that.
+        if os.path.isdir(workspace.path):
+            try:
+                held.enter_context(own(workspace.run_lock, clock=clock))
+            except LockTimeoutError:
+                yield False
+                return
+        yield os.path.exists(_path(run.home, run.run_id))
+
+
+def _end_all_of(run: AliveRun, clock: Clock, *, grace: float = GRACE_SECONDS) -> Swept:
+    """End the processes of a run: look, signal, and look again until none is left.
 
     Each is signalled as soon as it is found: one that keeps forking is another process a millisecond later.
     """
@@ -210,9 +243,9 @@ def _end_marked(run_id: str, clock: Clock) -> Swept:
     asked: set[Identity] = set()
     while True:
         waited = clock.monotonic() - began
-        force = waited >= GRACE_SECONDS
+        force = waited >= grace
         found = []
-        for process in identity.each_marked(MARK, run_id):
+        for process in _each_of(run, force=force):
             found.append(process)
             with contextlib.suppress(PermissionError):
                 if force:
@@ -224,9 +257,25 @@ def _end_marked(run_id: str, clock: Clock) -> Swept:
                     identity.send(process, signal.SIGCONT)
         asked.update(found)
         if not found or waited >= PATIENCE_SECONDS:
-            ended = asked.difference(found)
-            return Swept(run_id, ended=_pids(ended), left=_pids(found))
+            if run.group is not None:
+                cgroup.remove(run.group, clock=clock, kill=not found and not _is_in(run))
+            return Swept(run.run_id, ended=_pids(asked.difference(found)), left=_pids(found))
         clock.sleep(_FORCE_PAUSE if force else _ASK_PAUSE)
+
+
+def _each_of(run: AliveRun, *, force: bool) -> Iterator[Identity]:
+    """The living processes of a run as they are found; with ``force`` the kernel kills those in its group at once."""
+    if run.group is not None:
+        if force and not _is_in(run):
+            cgroup.kill(run.group)
+        inside = filter(None, map(identity.identity_of, cgroup.members(run.group)))
+        yield from (one for one in inside if one.pid != os.getpid() and identity.is_alive(one))
+    yield from identity.each_marked(MARK, run.run_id)
+
+
+def _is_in(run: AliveRun) -> bool:
+    """Whether this process is in the run's control group: a Tako that was started by one of its steps."""
+    return run.group is not None and os.getpid() in cgroup.members(run.group)
 
 
 def _pids(processes: Iterable[Identity]) -> tuple[int, ...]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 
 from tako.errors import SpawnError
-from tako.records import record
+from tako.log_file import LONGEST_LINE
+from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +43,12 @@ SUPERSEDED = "superseded"
 
 LOG_TAIL = 20
 """Lines of a log that a failure shows."""
+
+MAX_MESSAGE = 10_000
+"""Characters of a message that ``concise`` leaves, so that a failure fits a child's frame whatever they are."""
+
+MAX_HEADLINE = 1000
+"""Characters of a headline."""
 
 KINDS: Mapping[str, str] = {
     STEP_FAILED: "a step ended with a non-zero exit code",
@@ -87,8 +94,22 @@ class Failure:
 
     @property
     def headline(self) -> str:
-        """The first line of the message; empty if a child said nothing."""
-        return (self.message.splitlines() or [""])[0]
+        """The first line of the message, or the beginning of that; empty if a child said nothing."""
+        first = (self.message.splitlines() or [""])[0]
+        return first if len(first) <= MAX_HEADLINE else f"{first[: MAX_HEADLINE - 1]}…"
+
+
+def concise(failure: Failure) -> Failure:
+    """The failure with as much of its words as people read and a frame holds.
+
+    A step kind of a third party, and a child, say as much as they like: an exception may quote all that it was given.
+    """
+    message = failure.message
+    if len(message) > MAX_MESSAGE:
+        ending = f"… ({len(message)} characters)"
+        message = message[: MAX_MESSAGE - len(ending)] + ending
+    log = tuple(line if len(line) <= LONGEST_LINE else f"{line[: LONGEST_LINE - 1]}…" for line in failure.log)
+    return replace(failure, message=message, log=log[-LOG_TAIL:])
 
 
 def failure_of_machine(error: TakoError) -> Failure:

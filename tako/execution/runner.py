@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.execution.answer import read_answer
-from tako.execution.failure import INTERRUPTED, Failure
+from tako.execution.failure import INTERRUPTED, WORKFLOW_TIMEOUT, Failure, concise
 from tako.execution.state import (
     FAILED,
     RUNNING,
@@ -41,6 +41,10 @@ if TYPE_CHECKING:
             """What a step had left running was stopped with the run, or has failed before."""
 
         def event(self, event: Event) -> None: ...
+
+
+_ENDS_THE_RUN = (INTERRUPTED, WORKFLOW_TIMEOUT)
+"""What is not the step's own failure, so that no step can let the run go on behind it."""
 
 
 class Runner:
@@ -121,8 +125,8 @@ class Runner:
                     self._checkpoint(state)
                 if state.status == SUSPENDED:
                     return replace(state, seconds=self._seconds())
-        except RunInterruptedError:
-            state = replace(state, failure=_interrupted(spec))
+        except RunInterruptedError as error:
+            state = replace(state, failure=_interrupted(spec, error))
         state = self._end_services(state)
         state = replace(state, status=FAILED if state.failure else SUCCESS)
         self._checkpoint(state)
@@ -142,8 +146,8 @@ class Runner:
 
         try:
             revived = revive(state, self._specs, self._capabilities.workspace, again)
-        except RunInterruptedError:
-            return replace(state, failure=_interrupted(self._specs[len(state.steps) - 1]))
+        except RunInterruptedError as error:
+            return replace(state, failure=_interrupted(self._specs[len(state.steps) - 1], error))
         if revived is not state:
             self._save(replace(revived, failure=None))
         return revived
@@ -242,7 +246,7 @@ class Runner:
             return state
         if spec.on_failure:
             state = self._handle(state, spec, step.failure)
-        if not spec.continue_on_error or (state.failure and state.failure.kind == INTERRUPTED):
+        if not spec.continue_on_error or (state.failure and state.failure.kind in _ENDS_THE_RUN):
             return state
         # Only now, since a step that is done is not run again, and neither is then what was to run after it.
         return replace(state.with_step(replace(state.steps[-1], tolerated=True)), failure=None)
@@ -253,8 +257,8 @@ class Runner:
         for handler in spec.on_failure:
             try:
                 record = self._steps.run(handler, state, ends_at=self._ends_at(), error=failure)
-            except RunInterruptedError:
-                return replace(state, failure=_interrupted(spec))
+            except RunInterruptedError as error:
+                return replace(state, failure=_interrupted(spec, error))
             step = state.steps[-1]
             step = replace(step, handlers=(*step.handlers, record), failure=_with_handler(step.failure, record))
             state = replace(state.with_step(step), failure=step.failure)
@@ -267,8 +271,10 @@ class Runner:
         self._tell_ended(state.steps[-1])
 
 
-def _interrupted(spec: StepSpec) -> Failure:
-    return Failure(kind=INTERRUPTED, message="stopped before the step had ended", step=spec.id)
+def _interrupted(spec: StepSpec, error: RunInterruptedError) -> Failure:
+    how = f"; {error.how}" if error.how else ""
+    message = f"stopped before the step had ended{how}"
+    return Failure(kind=INTERRUPTED, message=message, step=spec.id, signal=error.signal)
 
 
 def _with_handler(failure: Failure | None, handler: StepRecord) -> Failure | None:
@@ -276,7 +282,7 @@ def _with_handler(failure: Failure | None, handler: StepRecord) -> Failure | Non
     if failure is None or handler.failure is None:
         return failure
     more = f"its on_failure step {handler.id!r} failed as well: {handler.failure.headline}"
-    return replace(failure, message=f"{failure.message}\n{more}")
+    return concise(replace(failure, message=f"{failure.message}\n{more}"))
 
 
 def _settled(step: StepRecord) -> bool:

@@ -118,13 +118,13 @@ class ServicesOfChildren:
         """A child is about to start that may leave something running when it waits, and has no process."""
         self._processes.spare_services()
 
-    def end(self, workspace: Workspace) -> tuple[str, ...]:
+    def end(self, workspace: Workspace, stops: Stops | None = None) -> tuple[str, ...]:
         """End what the run of a workspace, and those below it, have left running: they could not do so themselves.
 
-        Returns the records of those that were running.
+        Returns the records of those that were running. ``stops`` tell when all must end at once.
         """
         found = _keepers_below(self._processes, workspace.path)
-        end_keepers(self._processes, list(found), clock=self._clock)
+        end_keepers(self._processes, list(found), clock=self._clock, stops=stops)
         for keeper in found:
             self._processes.reap(keeper.pid)
         return tuple(found.values())

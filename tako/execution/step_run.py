@@ -10,7 +10,7 @@ import os
 
 from tako.errors import MachineError, TakoError
 from tako.execution.confidential import masked
-from tako.execution.failure import STEP_ERROR, Failure
+from tako.execution.failure import STEP_ERROR, Failure, concise
 from tako.execution.produced import Produced, take
 from tako.execution.retry import StepAttempt, wait_before_next
 from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED, StepRecord
@@ -125,21 +125,22 @@ class StepRunner:
                 return tried.record(spec.id, started_at=started_at, seconds=now - began, attempts=attempts)
             attempt = StepAttempt(number, replace(tried.failure, step=spec.id), now - tried_at)
             attempts = (*attempts, attempt)
-            self._keep_log(context)
+            # Told first: who hears of it looks at both places for the log, whenever this process dies.
             self._observer.step_retrying(spec, attempt, delay)
+            self._keep_log(context)
             self._clock.sleep(delay)
 
     def _try(self, context: StepContext, *, asked_again: bool) -> _Tried:
         secrets = self._capabilities.secrets
-        if not secrets:
-            return self._attempt(context, asked_again=asked_again)
         try:
             tried = self._attempt(context, asked_again=asked_again)
         finally:
-            context.forget_outputs()
+            if secrets:
+                context.forget_outputs()
         if tried.failure is None:
             return tried
-        return replace(tried, failure=masked(tried.failure, secrets))
+        # Masked first: half of a secret would not be found.
+        return replace(tried, failure=concise(masked(tried.failure, secrets)))
 
     def _attempt(self, context: StepContext, *, asked_again: bool) -> _Tried:
         spec = context.spec

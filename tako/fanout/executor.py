@@ -9,21 +9,21 @@ from functools import partial
 
 from tako.children.base import ChildRequest, ChildResult
 from tako.children.retry import decide, is_crash, jitter
-from tako.clock import duration
 from tako.execution.answer import forget_answer, write_answer
 from tako.execution.event import with_key
-from tako.execution.failure import CANCELLED, FAN_OUT_TIMEOUT, PROTOCOL, Failure
+from tako.execution.failure import PROTOCOL, Failure
 from tako.execution.inbox import take_cancellations
 from tako.execution.state import SUCCESS
 from tako.execution.workspace import discard_checkout
 from tako.fanout.breaker import Breaker
 from tako.fanout.delivery import Deliveries
-from tako.fanout.held import HeldRuns, Speaker
+from tako.fanout.endings import Endings
+from tako.fanout.held import HeldRuns
 from tako.fanout.interruption import Interruption
-from tako.fanout.reach import emissions
 from tako.fanout.restore import known_events, known_runs
 from tako.fanout.result import Attempt, FanOutResult, TreeResult
-from tako.fanout.scheduler import ENDED, HELD, READY, RESTING, WORKING, Scheduler
+from tako.fanout.scheduler import ENDED, HELD, READY, RESTING, Scheduler
+from tako.fanout.speakers import Speakers
 from tako.fanout.tree import Tree
 from tako.fanout.verdicts import refused_by, sentenced
 from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
@@ -45,7 +45,6 @@ if TYPE_CHECKING:
     from tako.fanout.observer import TreeObserver
     from tako.fanout.orchestrator import Orchestrator
     from tako.fanout.plan import Plan
-    from tako.fanout.reach import Reach
     from tako.fanout.restore import Restored
     from tako.fanout.tree import Node
 
@@ -84,15 +83,18 @@ class FanOutExecutor:
         self._interruption = Interruption(self._workforce, observer)
         self._breaker = breaker or Breaker()
         self._deliveries = deliveries or Deliveries()
-        self._abandon = abandon
         self._tree = Tree()
+        self._endings = Endings(
+            tree=self._tree,
+            scheduler=self._scheduler,
+            workforce=self._workforce,
+            abandon=abandon,
+            conclude=self._conclude,
+        )
         self._fan_outs: list[FanOutResult] = []
-        self._expired: dict[str, Failure] = {}
         self._settled: set[str] = set()
         self._held = HeldRuns()
-        self._reach: Reach | None = None
-        self._speaking: set[str] = set()
-        """The runs that have not ended and whose workflows fan out."""
+        self._speakers = Speakers(self._tree, orchestrator)
 
     def interrupt(self, signal_number: int) -> None:
         """Ask the tree to stop; see ``Interruption``."""
@@ -110,7 +112,7 @@ class FanOutExecutor:
         """
         self._tree.add(request, workspace, event_id=None)
         self._scheduler.add_root(request.run_id)
-        self._speaking.add(request.run_id)
+        self._speakers.add(request.run_id)
         return self._run(request, workspace)
 
     def resume(self, restored: Restored) -> TreeResult:
@@ -131,8 +133,9 @@ class FanOutExecutor:
             for planned in plan.runs:
                 if self._scheduler.phase(planned.request.run_id) == HELD:
                     self._held.add(planned)
-        self._speaking = {run.request.run_id for run in restored.runs if run.result is None}
         for run in restored.runs:
+            if run.result is None:
+                self._speakers.add(run.request.run_id)
             if run.unrecorded and run.result is not None:
                 result = run.result
                 self._journal.ended(run.request.run_id, result.status, result.failure, run.seconds, result.outputs)
@@ -154,7 +157,7 @@ class FanOutExecutor:
             raise
         seconds = self._clock.monotonic() - began
         by = self._interruption.signal_number
-        ok = by is None and not self._expired and not self._scheduler.failed(request.run_id)
+        ok = by is None and not self._endings.any_expired and not self._scheduler.failed(request.run_id)
         self._journal.finished(ok=ok, seconds=seconds, interrupted_by=by)
         root, *runs = self._tree.outcomes()
         return TreeResult(
@@ -199,7 +202,7 @@ class FanOutExecutor:
     def _look_up(self, workspace: Workspace) -> Callable[[], None] | None:
         """What ``tako cancel`` has asked for, if it has."""
         wanted = take_cancellations(workspace)
-        return partial(self._cancel, wanted) if wanted else None
+        return partial(self._endings.cancel, wanted) if wanted else None
 
     def _start(self, run_id: str) -> None:
         node = self._tree[run_id]
@@ -236,7 +239,7 @@ class FanOutExecutor:
             self._scheduler.started(run_id)
             self._scheduler.rest(run_id)
             # Or who is held would wait for it, and it perhaps for who is held.
-            self._speaking.discard(run_id)
+            self._speakers.discard(run_id)
         if answer.is_new:
             self._observer.told(answer.why)
         self._workforce.after(LOOK_SECONDS, lambda: self._look_again(run_id))
@@ -245,8 +248,7 @@ class FanOutExecutor:
     def _look_again(self, run_id: str) -> None:
         """Whether another run has done the work of one that waits for it."""
         if self._scheduler.phase(run_id) == RESTING and self._is_its_own(run_id):
-            if _fans_out(self._tree[run_id].request):
-                self._speaking.add(run_id)
+            self._speakers.add(run_id)
             self._scheduler.wake(run_id)
 
     # What children say while they work: called from their threads, acted on in the loop's.
@@ -345,7 +347,6 @@ class FanOutExecutor:
             event = with_key(event)
         plan = self._orchestrator.plan(event, emitter.request, self._held.request)
         self._on_plan(plan)
-        self._reach = None
         self._journal.planned(plan, run_id)
         self._deliveries.planned(plan, emitter.request, emitter.workspace)
         self._tree.add_plan(plan, emitter)
@@ -359,7 +360,7 @@ class FanOutExecutor:
             limit=policy.concurrency_limit,
             held={planned.request.run_id for planned in plan.runs if planned.held},
         )
-        self._speaking.update(planned.request.run_id for planned in plan.runs if _fans_out(planned.request))
+        self._speakers.planned(plan)
         self._observer.planned(plan, emitter.request)
         self._time(event.id)
         for planned in plan.runs:
@@ -375,14 +376,15 @@ class FanOutExecutor:
         if limit is not None:
             self._workforce.after(limit, lambda: self._expire(event_id, limit))
 
+    def _expire(self, event_id: str, limit: float) -> None:
+        if event_id not in self._settled:
+            self._endings.expire(event_id, limit)
+
     def _release_held(self) -> bool:
         """Let those start that were held, and that nothing in the tree can trigger any more; True if there are any."""
         if not self._held:
             return False
-        if self._reach is None:
-            self._reach = self._orchestrator.reach(self._tree[run_id].request for run_id in self._speaking)
-        speakers = (self._speaker(run_id) for run_id in self._speaking)
-        released = self._held.release(self._reach, speakers, self._scheduler.waits_for_run)
+        released = self._held.release(self._speakers.reach, self._speakers, self._scheduler.waits_for_run)
         if not released and not self._workforce.working and self._scheduler.is_idle():
             released = self._held.release_first()
         for planned in released:
@@ -392,15 +394,11 @@ class FanOutExecutor:
                 self._conclude(run_id, ChildResult(status="failed", seconds=0.0, failure=planned.failure))
         return bool(released)
 
-    def _speaker(self, run_id: str) -> Speaker:
-        node = self._tree[run_id]
-        return Speaker(run_id, node.request.repo, emissions(node.request.workflow.steps[node.position :]))
-
     def _conclude(self, run_id: str, result: ChildResult) -> None:
         node = self._tree[run_id]
         node.ended_at = self._clock.now()
         node.result = result
-        self._speaking.discard(run_id)
+        self._speakers.discard(run_id)
         self._held.forget(run_id)
         self._journal.ended(
             run_id,
@@ -416,11 +414,7 @@ class FanOutExecutor:
         self._scheduler.ended(run_id, failed=result.status != "success")
         self._observer.run_ended(self._tree.outcome(run_id))
         if result.status == "failed" and node.event_id is not None and self._tree.policy(node.event_id).fail_fast:
-            failure = Failure(CANCELLED, f"cancelled since {node.request.label} failed and its fan-out is fail_fast")
-            ids = (planned.request.run_id for planned in self._tree.plan(node.event_id).runs)
-            waiting = [each for each in ids if self._deliveries.waits(each)]
-            for other in (*self._scheduler.not_started(node.event_id), *waiting):
-                self._end(other, failure)
+            self._endings.fail_fast(node, node.event_id, waits=self._deliveries.waits)
 
     def _answer_settled(self) -> None:
         """Write down how each settled fan-out ended, before its waiter is started again."""
@@ -442,45 +436,5 @@ class FanOutExecutor:
             children=tuple(self._tree.outcome(planned.request.run_id) for planned in plan.runs),
             failed_below=self._scheduler.failed_below(event_id),
             refused=plan.refused,
-            expired=self._expired.get(event_id),
+            expired=self._endings.expired(event_id),
         )
-
-    # Ending runs before their time.
-
-    def _expire(self, event_id: str, limit: float) -> None:
-        """A fan-out's time is up."""
-        if event_id in self._settled:
-            return
-        failure = Failure(FAN_OUT_TIMEOUT, f"its fan-out took longer than its timeout of {duration(limit)}")
-        self._expired[event_id] = failure
-        for run_id in self._scheduler.open_runs(event_id):
-            self._end(run_id, failure)
-
-    def _cancel(self, run_ids: tuple[str, ...]) -> None:
-        """End runs, and all that was started because of them, since somebody asked for it."""
-        for run_id in run_ids:
-            if run_id not in self._tree or self._tree[run_id].event_id is None:
-                continue
-            own = Failure(CANCELLED, "cancelled by `tako cancel`")
-            below = Failure(CANCELLED, f"cancelled with {self._tree[run_id].request.label}, which triggered it")
-            for event_id in self._tree.events_of(run_id):
-                for each in self._scheduler.open_runs(event_id):
-                    self._end(each, below)
-            self._end(run_id, own)
-
-    def _end(self, run_id: str, failure: Failure) -> None:
-        """End a run: at once if no process works on it, else by asking that."""
-        phase = self._scheduler.phase(run_id)
-        node = self._tree[run_id]
-        if phase == ENDED or node.sentence is not None:
-            return
-        node.sentence = failure
-        if phase == WORKING:
-            self._workforce.cancel(run_id)
-        else:
-            self._abandon(node.workspace)
-            self._conclude(run_id, sentenced(failure, None))
-
-
-def _fans_out(request: RunRequest) -> bool:
-    return bool(emissions(request.workflow.steps))

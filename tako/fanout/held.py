@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tako.records import record
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -11,15 +9,7 @@ if TYPE_CHECKING:
     from tako.execution.request import RunRequest
     from tako.fanout.plan import PlannedRun
     from tako.fanout.reach import Reach
-
-
-@record
-class Speaker:
-    """A run that has not ended and may still emit something."""
-
-    run_id: str
-    repo: str
-    types: frozenset[str]
+    from tako.fanout.speakers import Speaker
 
 
 class HeldRuns:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import signal
+from tako.interrupts import Insistence
+from tako.patience import FORCE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,9 +19,12 @@ class Interruption:
     def __init__(self, workforce: Workforce, observer: TreeObserver) -> None:
         self._workforce = workforce
         self._observer = observer
-        self._is_wanted = False
-        self.signal_number: int | None = None
+        self._insistence = Insistence()
+
+    @property
+    def signal_number(self) -> int | None:
         """The signal that asked the tree to end, if one did."""
+        return self._insistence.first
 
     def interrupt(self, signal_number: int) -> None:
         """Ask all that is at work to end; asked a second time, force it."""
@@ -37,18 +41,12 @@ class Interruption:
         self._workforce.post(stand_still)
 
     def _stop(self, signal_number: int) -> None:
-        """Ask for an end; the second time that somebody wants it, force it.
-
-        A hangup is nobody's wish: where a terminal goes away, the kernel sends one, the shell another, and whoever
-        ends the session perhaps SIGTERM besides.
-        """
-        again = self._is_wanted and signal_number != signal.SIGHUP
-        self._is_wanted = self._is_wanted or signal_number != signal.SIGHUP
-        if self.signal_number is not None and not again:
+        wanted = self._insistence.hear(signal_number)
+        if wanted is None:
             return
+        again = wanted == FORCE
         self._observer.interrupted(signal_number, working=self._workforce.working, again=again)
         if again:
             self._workforce.force()
         else:
-            self.signal_number = signal_number
             self._workforce.stop()

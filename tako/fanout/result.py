@@ -63,9 +63,12 @@ class ChildOutcome:
 
     @property
     def replay(self) -> str:
-        """The command that runs it again, alone, and changes nothing recorded: with this Python, which has Tako."""
+        """The command that runs it again, alone, and changes nothing recorded: with this Python, which has Tako.
+
+        ``-P``, since where it is pasted there may be a file that has the name of a module.
+        """
         child = "" if self.run_id == self.root_id else f" --child {self.run_id}"
-        return f"{shlex.quote(sys.executable)} -m tako replay {self.root_id}{child}"
+        return f"{shlex.quote(sys.executable)} -P -m tako replay {self.root_id}{child}"
 
 
 @record

@@ -63,6 +63,11 @@ class Node:
         """It waits for the fan-out of a step: when it goes on, that is at the next one."""
         self.position = self._index(step_id) + 1
 
+    @property
+    def waits_at(self) -> str:
+        """The step whose fan-out it waits for, given that it waits."""
+        return self.request.workflow.steps[self.position - 1].id
+
     def _index(self, step_id: str) -> int:
         steps = enumerate(self.request.workflow.steps)
         return next((at for at, step in steps if step_id in (step.id, *(each.id for each in step.on_failure))), 0)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from signal import SIGKILL
+
 from tako.children.base import ChildResult
 from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, Failure
 from tako.records import replace
+from tako.signals import how_it_was_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,11 +15,19 @@ if TYPE_CHECKING:
     from tako.fanout.breaker import Breaker
 
 
-def sentenced(failure: Failure, result: ChildResult | None) -> ChildResult:
-    """The result of a run that was asked to end: why it was, and where it was then."""
+def sentenced(failure: Failure, result: ChildResult | None, *, waits_at: str | None = None) -> ChildResult:
+    """The result of a run that was asked to end: why it was, where it was then, and how it ended.
+
+    ``waits_at`` is the step whose fan-out it waits for, if it does.
+    """
     said = result.failure if result is not None else None
     if said is not None:
-        failure = replace(failure, step=said.step, log=said.log)
+        message = failure.message
+        if said.signal is not None:
+            message = f"{message}; {how_it_was_ended(said.signal, forced=said.signal == SIGKILL)}"
+        failure = replace(failure, message=message, step=said.step, signal=said.signal, log=said.log)
+    elif waits_at is not None:
+        failure = replace(failure, step=waits_at)
     status = "cancelled" if failure.kind == CANCELLED else "failed"
     return ChildResult(status=status, seconds=result.seconds if result is not None else 0.0, failure=failure)
 

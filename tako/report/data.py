@@ -7,13 +7,14 @@ from tako.records import to_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
     from tako.execution.request import RunRequest
+    from tako.execution.retry import StepAttempt
     from tako.execution.service import ServiceEnd
     from tako.execution.state import StepRecord
-    from tako.fanout.result import ChildOutcome, TreeResult
+    from tako.fanout.result import Attempt, ChildOutcome, TreeResult
 
 
 def result_data(
@@ -72,12 +73,17 @@ def step_data(step: StepRecord) -> dict[str, Any]:
         "artifacts": to_data(step.artifacts),
         "failure": to_data(step.failure),
         "continued": step.tolerated,
-        "attempts": [
-            {"number": each.number, "failure": to_data(each.failure), "duration_seconds": round(each.seconds, 3)}
-            for each in step.attempts
-        ],
+        "attempts": _attempts_data(step.attempts),
         "on_failure": [step_data(handler) for handler in step.handlers],
     }
+
+
+def _attempts_data(attempts: Iterable[StepAttempt | Attempt]) -> list[dict[str, Any]]:
+    """The tries before the last one."""
+    return [
+        {"number": each.number, "failure": to_data(each.failure), "duration_seconds": round(each.seconds, 3)}
+        for each in attempts
+    ]
 
 
 def outcome_data(run: ChildOutcome) -> dict[str, Any]:
@@ -96,10 +102,7 @@ def outcome_data(run: ChildOutcome) -> dict[str, Any]:
         "workspace": run.workspace,
         "failure": to_data(run.failure),
         "outputs": to_data(run.outputs),
-        "attempts": [
-            {"number": each.number, "failure": to_data(each.failure), "duration_seconds": round(each.seconds, 3)}
-            for each in run.attempts
-        ],
+        "attempts": _attempts_data(run.attempts),
         "delivered_by": run.delivered_by,
         "cached": list(run.cached),
         "replay": run.replay if run.failure is not None and run.delivered_by is None else None,

@@ -19,7 +19,7 @@ from tako.clock import duration
 from tako.records import record, replace
 from tako.report.plain import interruption_line, plan_lines, restored_line, retry_line, warning_lines
 from tako.report.steps import update_line
-from tako.report.words import MARKS, failure_title
+from tako.report.words import MARKS, failure_title, shown
 from tako.stdio import silence
 
 TYPE_CHECKING = False
@@ -266,7 +266,7 @@ class LiveReporter:
 
     def _print(self, text: str) -> None:
         # As a Text, in which nothing is taken for markup or an emoji's name.
-        self._console.print(Text(text), soft_wrap=True)
+        self._console.print(Text(shown(text)), soft_wrap=True)
 
 
 def _line(row: Row, now: float) -> Text:

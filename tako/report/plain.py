@@ -6,7 +6,7 @@ import signal
 
 from tako.clock import duration
 from tako.report.steps import update_line
-from tako.report.words import MARKS, failure_title
+from tako.report.words import MARKS, failure_title, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ class PlainReporter:
         self._line("goes on")
 
     def _line(self, text: str) -> None:
-        self._write(text + "\n")
+        self._write(shown(text) + "\n")
 
 
 def retry_line(request: RunRequest, attempt: Attempt, delay: float) -> str:

@@ -7,7 +7,7 @@ from tako.execution.failure import FAN_OUT_FAILED
 from tako.fanout.result import in_numbers
 from tako.report.steps import service_lines, step_lines
 from tako.report.tree import count_by_status, render_tree
-from tako.report.words import failure_lines, failure_title
+from tako.report.words import failure_lines, failure_title, shown
 from tako.signals import signal_name
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ def summary(result: TreeResult, steps: Sequence[StepRecord], services: Sequence[
         causes = {fan_out.event.id: fan_out.event.type for fan_out in result.fan_outs}
         lines += ["", f"Triggered runs: {len(result.runs)} ({totals})"]
         lines += [f"  {line}" for line in render_tree((result.root, *result.runs), causes)]
-    return "\n".join(lines) + "\n"
+    return shown("\n".join(lines) + "\n")
 
 
 def failures(result: TreeResult) -> str:
@@ -64,7 +64,7 @@ def failures(result: TreeResult) -> str:
         lines += ["", f"execution interrupted by {signal_name(result.interrupted_by)}"]
     if not result.ok:
         lines.append(f"  go on with it: tako exec --resume {result.root.run_id}")
-    return "\n".join(lines).lstrip("\n") + "\n" if lines else ""
+    return shown("\n".join(lines).lstrip("\n") + "\n") if lines else ""
 
 
 def child_failure(run: ChildOutcome) -> list[str]:

@@ -23,20 +23,34 @@ MARKS = {
 def failure_title(failure: Failure) -> str:
     """One line: the kind, the step, the first line of the message."""
     step = f" at step '{failure.step}'" if failure.step else ""
-    return f"{failure.kind}{step}: {failure.headline}"
+    return printable(f"{failure.kind}{step}: {failure.headline}")
 
 
 def failure_lines(failure: Failure) -> list[str]:
     """The title, the rest of the message, the last lines of the log."""
-    lines = [failure_title(failure), *failure.message.splitlines()[1:]]
+    lines = [failure_title(failure), *map(printable, failure.message.splitlines()[1:])]
     if failure.log:
         lines += ["last lines of its log:", *(f"  | {printable(line)}" for line in failure.log)]
     return lines
 
 
 def printable(text: str) -> str:
-    """A line from a log without what would move the reader's cursor: colours and control characters."""
+    """A line that a child or a log said, without what would move the reader's cursor: colours, control characters."""
+    if text.isprintable():
+        return text
     import re
 
     plain = re.sub(r"\x1b\[[0-9;?]*[ -/]*[@-~]", "", text)
-    return "".join(char if char.isprintable() or char == "\t" else "\N{REPLACEMENT CHARACTER}" for char in plain)
+    return "".join(char if _is_harmless(char) else "\N{REPLACEMENT CHARACTER}" for char in plain)
+
+
+def _is_harmless(char: str) -> bool:
+    """Python takes no space but one for printable, and not what joins emojis."""
+    return (
+        char.isprintable() or char in "\t\u200d" or (char >= "\xa0" and char.isspace() and char not in "\u2028\u2029")
+    )
+
+
+def shown(text: str) -> str:
+    """Lines of a report, each ``printable``: some of the words in it may be a child's."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -59,6 +59,10 @@ class Git:
         self._processes = processes
         self._stops = stops
 
+    def stopped_by(self, stops: Stops) -> Git:
+        """The same, but ended by other stops."""
+        return Git(self._processes, stops=stops, hidden=self._hidden)
+
     def run(self, *arguments: str, index: str | None = None) -> Completed:
         """Run ``git`` with arguments that say where (``-C``, ``--git-dir``); no hook runs, no prompt appears.
 

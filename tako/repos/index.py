@@ -35,11 +35,6 @@ class Indexed:
     error: TakoError | None
     identity: str
 
-    @property
-    def is_unconfigured(self) -> bool:
-        """Whether the repository simply has no ``tako.yml``."""
-        return self.config is None and self.error is None
-
 
 @record
 class _Known:

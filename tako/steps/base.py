@@ -78,6 +78,12 @@ class StepResult:
 class RunInterruptedError(Exception):
     """A stop was asked for while a step ran. Not a failure of the step: it runs again when the run is resumed."""
 
+    def __init__(self, how: str = "", *, signal: int | None = None) -> None:
+        """``how`` the step's process was ended, in words, and by which ``signal``, if it was by one."""
+        super().__init__(how)
+        self.how = how
+        self.signal = signal
+
 
 class StoppableClock:
     """A clock that nobody sleeps through a stop by: for waiting on what others hold."""

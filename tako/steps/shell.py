@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+from signal import SIGKILL
 
 from tako.errors import SpawnError, StepError
 from tako.execution.failure import LOG_TAIL, STEP_FAILED, STEP_KILLED, Failure
-from tako.execution.memory import tells_of_memory, with_memory_hint
+from tako.execution.memory import LINES, kills_for_memory, tells_of_memory, with_limit_in_mind, with_memory_hint
 from tako.execution.outputs import KEPT_OUTPUT, needed_streams
 from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
 from tako.process import Outcome
 from tako.records import replace
 from tako.secrets.run import masked_sinks
-from tako.signals import Exit, signal_name
+from tako.signals import Exit, how_it_was_ended, signal_name
 from tako.steps.base import RunInterruptedError, StepResult
 
 TYPE_CHECKING = False
@@ -45,6 +46,7 @@ class ShellStep:
         if dump is not None:
             # An earlier try may have left one.
             _read_environment(dump)
+        kills = kills_for_memory()
         stdout, stderr = bytearray(), bytearray()
         keep_out, keep_err = needed_streams(sources)
         capabilities = context.capabilities
@@ -68,14 +70,15 @@ class ShellStep:
                 show_rest()
         exported = _read_environment(dump) if dump else None
         if outcome.stopped:
-            raise RunInterruptedError
+            number = outcome.exit.signal
+            how = "" if number is None else how_it_was_ended(number, forced=outcome.forced)
+            raise RunInterruptedError(how, signal=number)
         if outcome.timed_out:
             return StepResult(failure=_overtime(context, outcome))
         if not outcome.exit.ok:
             failure = _failure(outcome.exit, context.log_path)
-            if tells_of_memory(failure):
-                failure = with_memory_hint(failure, context.request.workflow.mem_limit)
-            return StepResult(failure=failure)
+            hint = with_memory_hint if _lacked_memory(failure, context.log_path, kills) else with_limit_in_mind
+            return StepResult(failure=hint(failure, context.request.workflow.mem_limit))
         return StepResult(stdout=bytes(stdout), stderr=bytes(stderr), exported=exported)
 
 
@@ -109,12 +112,17 @@ def _run(processes: Processes, argv: Sequence[str], *, on_stderr: Sink, **how: A
         return Outcome(Exit(code=127 if isinstance(error.__cause__, FileNotFoundError) else 126))
 
 
+def _lacked_memory(failure: Failure, log_path: str, kills: int) -> bool:
+    """Whether memory is what a step failed for; ``kills`` is how many the kernel had killed for it before."""
+    if failure.signal == SIGKILL and kills_for_memory() > kills:
+        return True
+    return tells_of_memory(tail(log_path, LINES))
+
+
 def _overtime(context: StepContext, outcome: Outcome) -> Failure:
     failure = context.overtime()
     number = outcome.exit.signal
-    by = f" by {signal_name(number)}" if number is not None else ""
-    how = "it did not end when asked to, and was killed" if outcome.forced else "it was ended"
-    message = f"{failure.message}; {how}{by}"
+    message = f"{failure.message}; {how_it_was_ended(number, forced=outcome.forced)}"
     return replace(failure, message=message, signal=number, log=tail(context.log_path, LOG_TAIL))
 
 

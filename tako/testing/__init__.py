@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from tako.children.launchers.base import Launch
     from tako.children.protocol import Frame
-    from tako.signals import Stops
 
 IDENTITY = {
     "GIT_AUTHOR_NAME": "Tako Test",
@@ -65,25 +65,13 @@ class FakeLauncher:
         self._script = script or (lambda _directory: ([Result(status="success")], Exit(code=0)))
         self.launched: list[str] = []
 
-    def launch(
-        self,
-        directory: str,
-        *,
-        env: Mapping[str, str],
-        secrets: Mapping[str, str],
-        on_output: Callable[[bytes], bool],
-        on_closed: Callable[[], object],
-        on_words: Callable[[bytes], object],
-        due: Callable[[], float | None],
-        stops: Stops,
-    ) -> Outcome:
+    def launch(self, launch: Launch) -> Outcome:
         """Say what the script says; see ``Launcher``. A fake child has nothing to stop, and says nothing on stderr."""
-        del env, secrets, on_closed, on_words, due, stops
-        self.launched.append(directory)
-        request = read_request(Workspace(directory).request)
-        frames, exit_ = self._script(directory)
+        self.launched.append(launch.directory)
+        request = read_request(Workspace(launch.directory).request)
+        frames, exit_ = self._script(launch.directory)
         for frame in (Hello(run_id=request.run_id, pid=os.getpid()), *frames):
-            if not on_output(encode(frame)):
+            if not launch.on_output(encode(frame)):
                 break
         return Outcome(exit_)
 

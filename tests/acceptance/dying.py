@@ -250,7 +250,7 @@ def assert_told(name: str, death: Death, run: Any, err: str) -> None:
     assert log or death.log is None, (name, failure)
     assert run["status"] == "failed"
     assert run["duration_seconds"] > 0
-    python, _, rest = run["replay"].partition(" -m ")
+    python, _, rest = run["replay"].partition(" -P -m ")
     assert os.path.samefile(python, sys.executable)
     root = Path(run["workspace"].partition("/workspaces/")[2]).parts[0]
     assert rest == f"tako replay {root} --child {run['run_id']}"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from runner_child import WARDEN
 from tako.fanout.journal import Entry, read_journal
 
 MARK = "ACCEPTANCE_WORLD"
@@ -48,13 +49,20 @@ def children_at_work(root_pid: int) -> frozenset[int]:
     A first look may take in one that ends while the next is born; those that are still there at a second look were
     all alive when it began.
     """
-    first = {pid for pid in _children(root_pid) if b"runner_child" in _read(pid, "cmdline")}
-    return frozenset(pid for pid in first if is_child(pid))
+    first = set(filter(is_child, _children(root_pid)))
+    return frozenset(filter(is_child, first))
 
 
 def is_child(pid: int) -> bool:
     """Whether a process is, still, a ``runner_child``."""
-    return b"runner_child" in _read(pid, "cmdline")
+    command = _read(pid, "cmdline")
+    return b"runner_child" in command and os.fsencode(WARDEN) not in command
+
+
+def warden_of(root_pid: int) -> int:
+    """The process that is there to outlive a root."""
+    (pid,) = (pid for pid in _children(root_pid) if os.fsencode(WARDEN) in _read(pid, "cmdline"))
+    return pid
 
 
 def most_at_once(root_pid: int, running: Callable[[], bool]) -> tuple[int, set[int]]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import Any
 
+from tako.execution.workspace import Workspace
 from tests.acceptance import wild_steps
 from tests.acceptance.conftest import World
-from tests.acceptance.dying import Death, die, run_named, wild
+from tests.acceptance.dying import Death, Tree, die, run_named, wild
+from tests.acceptance.observe import wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
 
 # The child has the line in the step's log before it dies; what it leaves behind must not outlive it for long.
@@ -60,6 +64,21 @@ def test_the_process_of_a_child_dies(world: World) -> None:
             ),
         },
     )
+
+
+def test_a_child_dies_between_two_tries_at_its_step(world: World) -> None:
+    name = "dying/between"
+    flaky = step("flaky", "echo flaky words; exit 75", retry={"attempts": 2, "delay": "1h"})
+    death = Death((flaky,), "killed", "flaky", signal=9, log="flaky words")
+
+    def kill(tree: Tree) -> None:
+        wait_for(lambda: name in tree.run_ids(), "it was planned")
+        # The log of a try is moved away when there is to be another.
+        kept = Workspace(str(world.only_workspace())).child(tree.run_ids()[name]).attempt_log("flaky", 1)
+        wait_for(lambda: os.path.exists(kept) and tree.pid(name), "the first try had failed")
+        os.kill(tree.pid(name) or 0, signal.SIGKILL)
+
+    die(world, {name: death}, meanwhile=kill)
 
 
 def test_a_child_or_its_step_is_out_of_memory(world: World) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.acceptance.conftest import World
 from tests.acceptance.dying import Death, die, wild
-from tests.acceptance.recipes import step
+from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
 
 # Each dying child has a small disk of its own, so that the others' is as large as ever.
 LOGS_ON_A_SMALL_DISK = 'mount -t tmpfs -o size=64k small "$TAKO_WORKSPACE/logs"'
@@ -76,6 +76,54 @@ def test_the_disk_is_full(world: World) -> None:
     }
 
     die(world, deaths, around=(*OWN_MOUNTS, str(world.home)), home=world.root / "home-after")
+
+
+ON_A_SMALL_HOME = """
+cp -a "$TAKO_HOME" "$1/aside"
+mount -t tmpfs -o size=6m small "$TAKO_HOME"
+cp -a "$1/aside/." "$TAKO_HOME"
+cd "$1/root"
+tako exec work > "$1/full.out" 2>&1; echo "full $?" > "$1/codes"
+rm "$TAKO_HOME/filling"
+tako exec --resume @latest > "$1/room.out" 2>&1; echo "room $?" >> "$1/codes"
+"""
+
+
+@pytest.mark.skipif(not can_mount(), reason="a small disk needs mounts of one's own: user namespaces, or root")
+def test_the_disk_is_full_for_the_root_as_well(world: World) -> None:
+    once = (
+        f'[ -e {world.root}/filled ] || {{ touch {world.root}/filled; head -c 64m /dev/zero > "$TAKO_HOME/filling"; }}'
+    )
+    world.cached("full/child", config("full/child", step("fill", once), hears="full/root"))
+    world.working("root", config("full/root", fan_out(), step("after", "true")))
+
+    world.run(["unshare", "--map-root-user", "--mount", "sh", "-c", ON_A_SMALL_HOME, "sh", str(world.root)])
+
+    said = {name: (world.root / f"{name}.out").read_text() for name in ("full", "room")}
+    assert (world.root / "codes").read_text() == "full 3\nroom 0\n", said
+    assert "Traceback" not in said["full"]
+    told, _, advice = said["full"].partition("\nerror: ")[2].partition("\n")
+    assert told.startswith(f"cannot write {world.home}/workspaces/"), "what is in the message is not said twice"
+    assert told.endswith("No space left on device")
+    run_id = told.partition("/workspaces/")[2].partition("/")[0]
+    assert advice == f"  fix: free some space and try again\n  go on with it: tako exec --resume {run_id}\n"
+
+
+def test_tako_is_started_in_a_directory_that_has_vanished(world: World) -> None:
+    root = world.working("root", config("gone/root", fan_out()))
+    world.cached("gone/child", config("gone/child", step("work", "git log"), hears="gone/root"))
+    gone = world.root / "gone"
+    gone.mkdir()
+    within = ["sh", "-c", 'cd "$1" && rmdir "$1" && shift && exec tako "$@"', "sh", str(gone)]
+
+    here = world.run([*within, "exec", WORKFLOW])
+    gone.mkdir()
+    elsewhere = world.run([*within, "exec", WORKFLOW, "--root", str(root)])
+
+    assert here.code == 2, here.text
+    assert "the directory in which this was started is no longer there" in here.err
+    assert "--root DIR" in here.err
+    assert elsewhere.code == 0, elsewhere.text
 
 
 def test_the_directory_of_a_child_vanishes(world: World) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tests.acceptance import wild_steps
 from tests.acceptance.conftest import World
-from tests.acceptance.dying import Death, Tree, die, run_named
+from tests.acceptance.dying import Death, Tree, die, run_named, wild
 from tests.acceptance.observe import wait_for
 from tests.acceptance.recipes import step
 from tests.acceptance.remains import most_memory
@@ -70,3 +71,24 @@ def test_what_steps_print_costs_neither_memory_nor_disk(world: World) -> None:
         kept = len(log) - len(marker.group())
         assert kept + int(dropped) == len("first words\n") + size + len("\nlast words\n"), name
         assert all(len(line) <= 2000 for line in run["failure"]["log"]), name
+
+
+def test_a_step_says_why_it_failed_in_more_words_than_anybody_reads(world: World) -> None:
+    said = f"({len(wild_steps.AT_LENGTH)} characters)"
+    report = die(
+        world,
+        {
+            "dying/raises": Death(
+                (wild("raise at length"),), "exception", "wild", message=("ValueError: exit code 3",)
+            ),
+            "dying/fails": Death((wild("fail at length"),), "step_failed", "wild", exit_code=3, message=(said,)),
+        },
+    )
+
+    for name in ("dying/raises", "dying/fails"):
+        failure = run_named(report, name)["failure"]
+        assert len(failure["message"]) <= 10_000
+        assert sum(map(len, failure["log"])) <= 40_000
+    ran = world.tako("status", report["run_id"])
+    assert "exit code 3: red\ufffd" in ran.text
+    assert "\x1b" not in ran.text

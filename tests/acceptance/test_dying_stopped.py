@@ -12,6 +12,7 @@ STOPS_ITS_CHILD = "echo stopping; kill -STOP $PPID; sleep 1000"
 def test_a_stopped_child_is_caught_by_its_timeout(world: World) -> None:
     own = ("took longer than its timeout of 1.0s", "it was stopped, or hung")
     whole = ("the workflow was at work for longer than its timeout of 2.0s", "it was stopped, or hung")
+    woken, killed = "it ended when it was asked to", "it did not end when asked to, and was killed by SIGKILL"
     die(
         world,
         {
@@ -19,7 +20,7 @@ def test_a_stopped_child_is_caught_by_its_timeout(world: World) -> None:
                 (wild("stop", timeout="1s"), step("stay", "sleep 1000")),
                 "step_timeout",
                 "wild",
-                message=own,
+                message=(*own, woken),
                 log="about to stop",
                 own_kind="interrupted",
             ),
@@ -27,7 +28,8 @@ def test_a_stopped_child_is_caught_by_its_timeout(world: World) -> None:
                 (wild("stop for ever", timeout="1s"),),
                 "step_timeout",
                 "wild",
-                message=own,
+                message=(*own, killed),
+                signal=9,
                 log="about to stop for ever",
                 own_kind=None,
             ),
@@ -35,7 +37,7 @@ def test_a_stopped_child_is_caught_by_its_timeout(world: World) -> None:
                 (step("stop", STOPS_ITS_CHILD),),
                 "workflow_timeout",
                 "stop",
-                message=whole,
+                message=(*whole, woken),
                 log="stopping",
                 workflow={"timeout": "2s"},
                 own_kind="interrupted",
@@ -44,7 +46,8 @@ def test_a_stopped_child_is_caught_by_its_timeout(world: World) -> None:
                 (wild("stop for ever"),),
                 "workflow_timeout",
                 "wild",
-                message=whole,
+                message=(*whole, killed),
+                signal=9,
                 log="about to stop for ever",
                 workflow={"timeout": "2s"},
                 own_kind=None,

@@ -81,6 +81,8 @@ def test_the_replay_command_runs_the_same_thing_again(world: World) -> None:
     run = world.tako("exec", WORKFLOW, "--json", cwd=world.working("root", json.dumps(told))).json()["runs"][0]
     assert facts(run) == {"kind": "step_failed", "step": "use", "exit_code": 1, "signal": None}
 
+    # Whatever lies where it is pasted.
+    (world.root / "secrets.py").write_text("raise SystemExit('the wrong module')\n")
     again = world.run(["sh", "-c", f"{run['replay']} --json"])
     assert again.code == 1, again.text
     assert facts(again.json()) == facts(run)

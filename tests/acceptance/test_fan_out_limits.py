@@ -126,11 +126,16 @@ def test_what_has_not_ended_when_the_time_is_up_is_ended(world: World) -> None:
     assert there(world, "d").exists(), "the machine was too slow for this test"
     late = ("limit/b-waits", "limit/c-long", "limit/d-long", "limit/e-to-come", "limit/f-below")
     assert kinds(report) == {"limit/a-done": "success", **dict.fromkeys(late, "fan_out_timeout")}
-    for name in late:
-        run = run_named(report, name)
-        assert run["status"] == "failed"
-        assert run["failure"]["message"] == "its fan-out took longer than its timeout of 6.0s"
-    assert [run_named(report, name)["failure"]["step"] for name in ("limit/c-long", "limit/d-long")] == ["long"] * 2
+    own, ended = "took longer than its timeout of 6.0s", "; it was ended by SIGTERM"
+    told = {name: run_named(report, name) for name in late}
+    assert {run["status"] for run in told.values()} == {"failed"}
+    assert {name: (run["failure"]["step"], run["failure"]["message"]) for name, run in told.items()} == {
+        "limit/b-waits": ("tell", f"its fan-out {own}"),
+        "limit/c-long": ("long", f"its fan-out {own}{ended}"),
+        "limit/d-long": ("long", f"its fan-out {own}{ended}"),
+        "limit/e-to-come": (None, f"its fan-out {own}"),
+        "limit/f-below": (None, f"the fan-out of limit/root:work {own}"),
+    }
     for name in ("limit/e-to-come", "limit/f-below"):
         assert (run_named(report, name)["started_at"], there(world, name[6]).exists()) == (None, False)
     assert (report["failure"]["kind"], report["failure"]["step"]) == ("fan_out_timeout", "announce")
@@ -177,7 +182,8 @@ def test_a_step_that_ignores_sigterm_is_killed_when_its_fan_outs_time_is_up(worl
     ran = world.tako("exec", WORKFLOW, "--json", cwd=make_root(world, timeout="1s"))
 
     failure = run_named(ran.json(), "limit/deaf")["failure"]
-    assert (failure["kind"], failure["step"]) == ("fan_out_timeout", "deaf")
+    assert (failure["kind"], failure["step"], failure["signal"]) == ("fan_out_timeout", "deaf", 9)
+    assert failure["message"].endswith("; it did not end when asked to, and was killed by SIGKILL")
     assert not marked(world.mark)
 
 

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 
+from tako import cgroup
 from tests.acceptance import wild_steps
 from tests.acceptance.conftest import World
 from tests.acceptance.observe import marked, wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
+from tests.acceptance.trees import state_of
 
 ROOT = "iso/root"
 
@@ -149,6 +151,24 @@ def test_each_child_has_its_own_session_workspace_logs_and_locks(world: World) -
         assert Path(run["workspace"], "logs", "who.log").read_text() == f"a word of {name}\n"
 
 
+def test_each_child_has_a_control_group_of_its_own_that_goes_when_it_has_ended(world: World) -> None:
+    if cgroup.group_of_tree("x") is None:
+        pytest.skip("this user may make no control groups on this machine")
+    tell = 'sed -n "s/^0::/group=/p" /proc/self/cgroup >> "$TAKO_OUTPUT"'
+    hearer(world, "iso/one", step("tell", tell))
+    hearer(world, "iso/two", step("tell", tell), step("crash", "kill -SEGV $PPID; sleep 1000"))
+
+    report = world.tako("exec", WORKFLOW, "--json", cwd=make_root(world)).json()
+
+    group = cgroup.group_of_tree(report["run_id"])
+    assert group is not None
+    for name in ("iso/one", "iso/two"):
+        run = run_named(report, name)
+        (tell_step,) = (one for one in state_of(run["workspace"])["steps"] if one["id"] == "tell")
+        assert group.endswith(tell_step["outputs"]["group"].removesuffix(f"/{run['run_id']}"))
+    assert not os.path.exists(group)
+
+
 def test_a_step_reads_an_empty_stdin_and_inherits_only_its_streams(world: World) -> None:
     hearer(world, "iso/one", step("who", WHO))
 
@@ -251,7 +271,7 @@ def test_every_way_of_dying_is_told_for_what_it_was_and_leaves_the_others_alone(
         message, last_words = WORDS[name]
         assert message in failure["message"], (name, failure)
         assert any(last_words in line for line in failure["log"]), (name, failure)
-        python, _, rest = run["replay"].partition(" -m ")
+        python, _, rest = run["replay"].partition(" -P -m ")
         assert os.path.samefile(python, sys.executable)
         assert rest == f"tako replay {report['run_id']} --child {run['run_id']}"
         assert run["duration_seconds"] > 0

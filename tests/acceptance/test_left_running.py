@@ -108,6 +108,26 @@ def test_a_service_whose_run_waits_is_stopped_when_the_tree_is(world: World) -> 
     assert (world.root / "db").exists()
 
 
+def test_the_second_signal_kills_a_service_whose_run_waits(world: World) -> None:
+    there = world.root / "leaf"
+    asked = world.root / "asked"
+    deaf = f"trap 'touch {asked}' TERM; touch {world.root}/db; while :; do sleep 0.02 || true; done"
+    leaf = f"touch {there}; sleep 6000"
+    root = make_tree(world, step("db", deaf, long_running=True), up(world), fan_out(), leaf=leaf)
+    running = Running(world, "exec", WORKFLOW, cwd=root)
+    wait_for(there.exists, "the leaf was at work")
+    running.send(signal.SIGINT)
+    # Of the tree nothing is left then but what runs on for the one that waits.
+    wait_for(asked.exists, "the service was asked to end")
+    running.send(signal.SIGINT)
+    ran = running.finish()
+
+    assert ran.code == 130, ran.text
+    assert "SIGINT again: killing what is at work\n" in ran.err
+    assert "step 'db' of " in ran.err
+    assert not marked(world.mark)
+
+
 @pytest.mark.parametrize("waits", [False, True])
 def test_a_service_of_a_child_that_is_killed_ends_with_it_and_is_there_again_at_the_next_try(
     world: World, waits: bool

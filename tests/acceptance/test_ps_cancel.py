@@ -152,6 +152,9 @@ def test_runs_come_in_the_order_in_which_they_began_each_with_its_own_children(w
     assert [row["run_id"] for row in rows(world)] == wanted
     for root in roots:
         root.kill()
+    ran = world.tako("ps", "--json")
+    assert (ran.code, ran.json()) == (0, [])
+    assert ran.err == "".join(f"{root.run_id} was killed; it left no processes\n" for root in roots)
     assert rows(world) == []
 
 

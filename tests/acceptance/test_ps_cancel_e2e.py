@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
 import signal
 import sys
@@ -159,6 +161,36 @@ def test_runs_beside_each_other_are_all_seen(world: World) -> None:
     }
     (world.root / "go").touch()
     assert [running.finish().code for running in both] == [0, 0]
+
+
+@pytest.mark.parametrize("command", ["ps", "cancel"])
+def test_what_a_killed_run_left_is_told_and_ended(world: World, command: str) -> None:
+    tree = Tree(world)
+    for child in children_at_work(tree.running.pid):
+        # It does not hear that its root is gone.
+        os.kill(child, signal.SIGSTOP)
+    tree.running.send(signal.SIGKILL)
+    tree.running.finish()
+
+    ran = world.tako(*(("ps",) if command == "ps" else ("cancel", tree.run_id)))
+
+    assert f"{tree.run_id} was killed; " in ran.err
+    last = f"no runs are alive in {world.home}" if command == "ps" else "is not alive: it ended as interrupted"
+    assert last in ran.err
+    assert ran.code == (0 if command == "ps" else 2)
+    assert not marked(world.mark)
+
+
+def test_how_long_the_runs_of_a_killed_root_were_at_work_is_told(world: World) -> None:
+    tree = Tree(world)
+    tree.running.send(signal.SIGKILL)
+    tree.running.finish()
+    wait_for(lambda: not marked(world.mark), "its children had ended")
+
+    runs = world.tako("status", tree.run_id, "--json").json()["runs"]
+
+    assert [run["status"] for run in runs] == ["interrupted"] * 4 + ["pending"]
+    assert [run["duration_seconds"] > 0 for run in runs] == [True] * 4 + [False]
 
 
 # tako cancel RUN
@@ -352,6 +384,25 @@ def test_a_cancelled_child_that_ignores_it_is_killed(world: World) -> None:
     report = running.finish().json()
     assert run_named(report, "seen/deaf")["status"] == "cancelled"
     assert run_named(report, "seen/works")["status"] == "success"
+
+
+def test_one_whose_secret_is_still_looked_for_is_cancelled_and_never_started(world: World) -> None:
+    asks = f"touch {there(world, 'asked')}; sleep 20; echo s3cr3t-v4lue"
+    (world.home / "config.yml").write_text(json.dumps({"secrets": {"TOKEN": {"command": asks}}}))
+    needy = config(
+        "seen/needy", step("it", f"touch {there(world, 'it')}", env={"T": "TOKEN"}), hears=ROOT, secrets=["TOKEN"]
+    )
+    world.cached("seen/needy", needy, git=False)
+    running = Running(world, "exec", WORKFLOW, "--json", cwd=world.working("root", config(ROOT, fan_out())))
+    wait_for(there(world, "asked").exists, "its secret was asked for")
+    run_id = world.only_workspace().name
+    child = run_named(world.tako("status", run_id, "--json").json(), "seen/needy")["run_id"]
+
+    ran = world.tako("cancel", run_id, "--child", child)
+
+    assert ran.err.splitlines()[-1] == f"{child} has ended: cancelled"
+    assert run_named(running.finish().json(), "seen/needy")["failure"]["message"] == "cancelled by `tako cancel`"
+    assert not there(world, "it").exists()
 
 
 def test_one_that_is_between_two_tries_is_cancelled(world: World) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from tako.children.retry import CRASHES
+from tako.execution.failure import KINDS
 from tests.acceptance.conftest import World
 
 README = Path(__file__).parents[2] / "README.md"
@@ -44,3 +46,12 @@ def test_the_tutorials_filter_keeps_old_versions_out_and_says_so(world: World) -
     assert ran.code == 0, ran.text
     assert "no repository subscribed to it" in ran.err
     assert "its filter does not hold: semver.major(event.payload.version) > 0" in ran.err
+
+
+def test_the_kinds_of_failure_are_the_ones_there_are_and_those_are_tried_again_that_it_says() -> None:
+    rows = re.findall(r"^\| (`\w+`(?: `\w+`)*) \| .* \|(.*)\|$", section("When something dies"), re.MULTILINE)
+    told = {kind: again.strip() for names, again in rows for kind in re.findall(r"\w+", names)}
+
+    assert sum(len(names.split()) for names, _ in rows) == len(told)
+    assert told.keys() == KINDS.keys()
+    assert {kind for kind, again in told.items() if again == "yes"} == CRASHES

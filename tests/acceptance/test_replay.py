@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tako.execution.request import read_request
+from tests.acceptance import wild_steps
 from tests.acceptance.conftest import World
 from tests.acceptance.observe import marked, wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
@@ -242,3 +243,20 @@ def test_killed_it_leaves_nothing(world: World, sleeping: str) -> None:
     process.wait()
 
     wait_for(lambda: marked(world.mark) == [], "nothing is left")
+
+
+def test_a_child_that_was_out_of_memory_is_replayed_below_its_limit(world: World) -> None:
+    wild_steps.install(world.root / "plugins", world.env)
+    greedy = {"id": "wild", "uses": wild_steps.USES, "with": {"do": "allocate"}}
+    limited = {"resources": {"mem_limit": "128Mi"}}
+    world.cached("re/greedy", config("re/greedy", greedy, hears=ROOT, **limited))
+    ran = world.tako("exec", WORKFLOW, "--json", cwd=world.working("root", config(ROOT, fan_out())))
+    (run,) = ran.json()["runs"]
+    assert run["failure"]["kind"] == "out_of_memory"
+
+    # Without a limit it would take all that the machine has.
+    replayed = world.run(["sh", "-c", f"ulimit -v 8000000; {run['replay']}"])
+
+    assert replayed.code == 3, replayed.text
+    assert "error: it could not get the memory that it asked for" in replayed.err
+    assert "why: each of its processes may have 128 MiB (mem_limit)" in replayed.err

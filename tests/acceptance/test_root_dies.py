@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from tako import cgroup
 from tako.clock import SystemClock
 from tako.locks import exclusive
 from tako.process import GRACE_SECONDS
 from tests.acceptance import own_code
 from tests.acceptance.conftest import World
-from tests.acceptance.observe import children_at_work, entries, marked, wait_for
+from tests.acceptance.observe import children_at_work, entries, marked, wait_for, warden_of
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
 from tests.acceptance.trees import (
     Running,
@@ -370,9 +371,9 @@ def test_a_child_that_makes_its_checkout_does_not_outlive_a_killed_root(world: W
 # The root is killed in the same instant as all its children.
 
 
-def kill_in_one_instant(running: Running) -> None:
+def kill_in_one_instant(running: Running, *, warden: bool) -> None:
     """First nobody moves, so that no lifeline is heeded and no guard goes off."""
-    everyone = [running.pid, *children_at_work(running.pid)]
+    everyone = [running.pid, *children_at_work(running.pid), *([warden_of(running.pid)] if warden else [])]
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for pid in everyone:
             os.kill(pid, number)
@@ -385,7 +386,7 @@ def test_what_was_left_by_one_instant_is_ended_by_the_next_command(world: World,
     hearer(world, "dies/two", STEPS[name](there(world, "two")))
     running = start(world, make_root(world), "one", "two")
     (killed,) = workspaces(world)
-    kill_in_one_instant(running)
+    kill_in_one_instant(running, warden=True)
     left = processes(world, "sleep 1000")
     assert len(left) >= 2, "nothing lives on that could be ended"
 
@@ -404,6 +405,42 @@ def test_what_was_left_by_one_instant_is_ended_by_the_next_command(world: World,
     assert f"{killed.name}: interrupted" in world.tako("status", killed.name).out
 
 
+@pytest.mark.parametrize("name", [name for name in STEPS if "own-code" not in name])
+def test_what_was_left_by_one_instant_is_ended_within_seconds_without_another_command(world: World, name: str) -> None:
+    hearer(world, "dies/one", STEPS[name](there(world, "one")))
+    telling = fan_out(wait_for_children=False)
+    own = STEPS[name](there(world, "own"))
+    running = start(world, world.working("root", config(ROOT, telling, own)), "one", "own")
+
+    kill_in_one_instant(running, warden=False)
+    assert len(processes(world, "sleep 1000")) >= 2, "nothing lives on that could be ended"
+
+    assert seconds_until_all_are_gone(world) < LIMIT
+
+
+def test_what_hid_even_its_environment_ends_with_a_tree_that_was_killed_in_one_instant(world: World) -> None:
+    if cgroup.group_of_tree("x") is None:
+        pytest.skip("this user may make no control groups on this machine")
+    pid = world.root / "pid"
+    hide = f"(env -i setsid sh -c 'echo $$ > {pid}.new; mv {pid}.new {pid}; exec sleep 1000' &)"
+    hearer(world, "dies/one", step("one", f"{hide}; {until_there(pid)}; touch {there(world, 'one')}; sleep 1000"))
+    running = start(world, make_root(world), "one")
+
+    kill_in_one_instant(running, warden=False)
+
+    assert seconds_until_all_are_gone(world) < LIMIT
+    wait_for(lambda: letter(int(pid.read_text())) in ("", "Z"), "what hid had ended")
+
+
+def test_a_stopped_child_does_not_outlive_a_killed_root(world: World) -> None:
+    hearer(world, "dies/one", step("one", f"touch {there(world, 'one')}; sleep 1000"))
+    running = start(world, make_root(world), "one")
+    (child,) = children_at_work(running.pid)
+    os.kill(child, signal.SIGSTOP)
+
+    assert kill_and_measure(world, running) < LIMIT
+
+
 def test_a_run_beside_it_is_not_touched(world: World) -> None:
     hearer(world, "dies/one", STEPS["has-a-daemon"](there(world, "one")))
     go = world.root / "go"
@@ -413,7 +450,7 @@ def test_a_run_beside_it_is_not_touched(world: World) -> None:
     (living_run,) = workspaces(world)
     running = start(world, make_root(world), "one")
     (killed_run,) = set(workspaces(world)) - {living_run}
-    kill_in_one_instant(running)
+    kill_in_one_instant(running, warden=True)
     # Those that lead a group; the shell that waits for the file starts a `sleep` now and then.
     leaders = (pid for pid in processes(world) if os.getpgid(pid) == pid)
     keep = {pid for pid in leaders if environment_of(pid).get("TAKO_ROOT_RUN_ID") == living_run.name}
@@ -438,6 +475,7 @@ def test_a_stopped_child_that_outlived_its_root_is_ended_by_the_next_command(wor
     running = start(world, make_root(world), "one")
     (child,) = children_at_work(running.pid)
     os.kill(child, signal.SIGSTOP)
+    os.kill(warden_of(running.pid), signal.SIGKILL)
     running.process.kill()
     running.finish()
     assert letter(child) == "T"

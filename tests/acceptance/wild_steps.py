@@ -17,10 +17,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from tako.execution.failure import Failure
 from tako.steps.base import StepContext, StepResult
 from tako.testing.own_frames import frames_descriptor
 
 USES = "acceptance/wild@v1"
+AT_LENGTH = "exit code 3: \x1b[31mred\x07\n" + "and so on, " * 300_000
 RUBBISH = b"\x00\xff\xfe rubbish {\x9f\x1b[2J"
 
 
@@ -37,8 +39,8 @@ class WildStep:
     def run(self, context: StepContext) -> StepResult:
         sys.stderr.write(f"about to {context.spec.params['do']}\n")
         sys.stderr.flush()
-        DEEDS[context.spec.params["do"]](context)
-        return StepResult(outputs={"survived": "yes"})
+        result = DEEDS[context.spec.params["do"]](context)
+        return result if isinstance(result, StepResult) else StepResult(outputs={"survived": "yes"})
 
 
 Deed = Callable[[StepContext], object]
@@ -50,6 +52,14 @@ def _leave(code: int) -> Deed:
 
 def _raise(_context: StepContext) -> None:
     raise ValueError("a third party's mistake")
+
+
+def _raise_at_length(_context: StepContext) -> None:
+    raise ValueError(AT_LENGTH)
+
+
+def _fail_at_length(_context: StepContext) -> StepResult:
+    return StepResult(failure=Failure("step_failed", AT_LENGTH, exit_code=3, log=(AT_LENGTH,) * 50))
 
 
 def _hit(number: int) -> Deed:
@@ -205,6 +215,8 @@ DEEDS: dict[str, Deed] = {
     "exit 3": _leave(3),
     "exit 0": _leave(0),
     "raise": _raise,
+    "raise at length": _raise_at_length,
+    "fail at length": _fail_at_length,
     "be killed": _hit(signal.SIGKILL),
     "be segfaulted": _hit(signal.SIGSEGV),
     "read nowhere": _read_nowhere,

@@ -18,6 +18,7 @@ from tako.children.base import ChildRequest, ChildResult, StepUpdate
 from tako.children.executor import ChildWorkflowExecutor
 from tako.children.factory import ChildRunnerFactory
 from tako.children.hearing import MARGIN_SECONDS, foreign_claim
+from tako.children.launchers.base import Launch
 from tako.children.protocol import Frame, Hello, Result, encode
 from tako.config.model import StepSpec
 from tako.errors import MachineError, SpawnError
@@ -81,27 +82,16 @@ class SayingLauncher:
         self.secrets: Mapping[str, str] = {}
         self.stops = Stops()
 
-    def launch(
-        self,
-        directory: str,
-        *,
-        env: Mapping[str, str],
-        secrets: Mapping[str, str],
-        on_output: Callable[[bytes], bool],
-        on_closed: Callable[[], object],
-        on_words: Callable[[bytes], object],
-        due: Callable[[], float | None],
-        stops: Stops,
-    ) -> Outcome:
-        self.env, self.secrets, self.stops = env, secrets, stops
-        self.does(Workspace(directory))
+    def launch(self, launch: Launch) -> Outcome:
+        self.env, self.secrets, self.stops = launch.env, launch.secrets, launch.stops
+        self.does(Workspace(launch.directory))
         for words in self.words:
-            on_words(words)
+            launch.on_words(words)
         for said in self.said:
-            self.obeyed.append(on_output(said if isinstance(said, bytes) else encode(said)))
+            self.obeyed.append(launch.on_output(said if isinstance(said, bytes) else encode(said)))
         if self.closes_early:
-            on_closed()
-        self.due.append(due())
+            launch.on_closed()
+        self.due.append(launch.due())
         self.clock.advance(2.5)
         return self.outcome
 
@@ -391,12 +381,13 @@ def test_to_cancel_asks_that_child_and_no_other(tmp_path: Path) -> None:
     asked: dict[str, list[bool]] = {}
 
     class Meeting(SayingLauncher):
-        def launch(self, directory: str, *, stops: Stops, **how: Any) -> Outcome:
+        def launch(self, launch: Launch) -> Outcome:
             both_at_work.wait()
-            if directory.endswith("first"):
+            if launch.directory.endswith("first"):
                 executor.cancel("first")
             both_at_work.wait()
-            asked[os.path.basename(directory)] = [is_readable(stops.ask), is_readable(stops.force)]
+            stops = launch.stops
+            asked[os.path.basename(launch.directory)] = [is_readable(stops.ask), is_readable(stops.force)]
             return Outcome(Exit(code=0))
 
     executor = executor_of(Meeting())
@@ -410,19 +401,27 @@ def test_to_cancel_asks_that_child_and_no_other(tmp_path: Path) -> None:
     assert asked == {"first": [True, False], "2": [False, False]}
 
 
-def test_to_cancel_reaches_a_child_that_is_only_about_to_start(child: ChildRequest) -> None:
-    """Its directory or its secrets may take a while; nobody would ask a second time."""
-    launcher = SayingLauncher(HELLO, emitted(), Result("suspended", outputs={}))
+def test_a_child_that_is_cancelled_before_it_has_a_process_is_asked_to_end_as_soon_as_it_has(
+    child: ChildRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launcher = SayingLauncher(HELLO, SUCCESS)
     executor = executor_of(launcher)
     asked: list[bool] = []
     launcher.does = lambda _: asked.append(is_readable(launcher.stops.ask))
+    prepare = ChildRunnerFactory.prepare
+
+    def prepare_meanwhile(factory: ChildRunnerFactory, request: ChildRequest) -> str:
+        executor.cancel(CHILD_ID)
+        return prepare(factory, request)
 
     executor.cancel("another")
     executor.run_workflow(child, Listener())
-    executor.cancel(CHILD_ID)
-    executor.run_workflow(replace(child, resumed=True), Listener())
+    with monkeypatch.context() as patched:
+        patched.setattr(ChildRunnerFactory, "prepare", prepare_meanwhile)
+        executor.run_workflow(child, Listener())
+    executor.run_workflow(child, Listener())
 
-    assert asked == [False, True]
+    assert asked == [False, True, True]
 
 
 def test_no_descriptor_is_left_open_by_a_child(child: ChildRequest) -> None:

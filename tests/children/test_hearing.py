@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,8 @@ from tests.builders import CHILD_ID, make_request, make_workflow
 HELLO = Hello(run_id=CHILD_ID, pid=4711)
 STEPS = (StepSpec(id="quick", timeout=5.0), StepSpec(id="slow", timeout=100.0), StepSpec(id="free"))
 STOPPED = Result("failed", failure=Failure(INTERRUPTED, "stopped before the step had ended", step="quick"))
+
+LONGER = "the workflow was at work for longer than its timeout of 1m00s"
 
 
 class Nobody:
@@ -145,13 +148,31 @@ def test_a_step_that_has_ended_is_not_what_a_child_is_ended_for(child: Child) ->
 
 def test_a_workflow_has_its_timeout_and_the_time_to_end_by_itself(limited: Child) -> None:
     limited.says(HELLO)
-    limited.clock.advance(10.0)
+    limited.begins("quick")
+    limited.ends("quick")
+    limited.waits(10.0)
     limited.begins("free")
 
     assert limited.left() == 60.0 + MARGIN_SECONDS - 10.0
-    kind, message = limited.why() or ("", "")
-    assert kind == WORKFLOW_TIMEOUT
-    assert message.startswith("the workflow was at work for longer than its timeout of 1m00s, and did not end itself")
+    unheard = "and did not end itself within 10.0s: it was stopped, or hung"
+    assert limited.why() == (WORKFLOW_TIMEOUT, f"{LONGER}, {unheard}")
+
+
+def test_before_its_first_step_a_child_may_only_be_slow_to_make_its_checkout(limited: Child) -> None:
+    limited.says(HELLO)
+    limited.waits(20.0)
+
+    assert limited.left() == 60.0 + MARGIN_SECONDS - 20.0
+    unheard = "and did not begin its first step within 10.0s: its checkout took long, or it was stopped, or hung"
+    assert limited.why() == (WORKFLOW_TIMEOUT, f"{LONGER}, {unheard}")
+
+
+def test_the_time_of_a_workflow_runs_from_its_first_step_as_it_does_in_the_child(limited: Child) -> None:
+    limited.says(HELLO)
+    limited.waits(60.0 + MARGIN_SECONDS - 1.0)
+    limited.begins("free")
+
+    assert limited.left() == 60.0 + MARGIN_SECONDS
 
 
 def test_a_child_that_closes_its_stdout_must_end_soon(child: Child) -> None:
@@ -222,6 +243,8 @@ def test_of_a_steps_and_its_workflows_timeout_the_earlier_counts(
     limited: Child, before: float, step: str, kind: str
 ) -> None:
     limited.says(HELLO)
+    limited.begins("free")
+    limited.ends("free")
     limited.clock.advance(before)
     limited.begins(step)
 
@@ -263,6 +286,21 @@ def test_the_last_lines_are_those_of_the_step_it_was_at_and_then_its_own(child: 
     assert lines == (*(f"slow {number}" for number in range(50 - LOG_TAIL, 50)), "Segmentation fault")
     child.ends("slow")
     assert child.hearing.last_lines() == ("Segmentation fault",)
+
+
+def test_between_two_tries_a_child_is_at_its_step_and_the_last_lines_are_those_of_the_try_that_failed(
+    child: Child,
+) -> None:
+    Path(child.workspace.log("quick")).write_text("second try\n")
+    child.says(HELLO)
+    child.begins("quick")
+    child.says(StepUpdate(id="quick", status="retrying", attempt=2, message="exit code 75", delay=200.0))
+
+    assert child.hearing.current_step == "quick"
+    assert child.hearing.last_lines() == ("second try",)
+    # It is moved away after that was told.
+    os.rename(child.workspace.log("quick"), child.workspace.attempt_log("quick", 2))
+    assert child.hearing.last_lines() == ("second try",)
 
 
 # A step that is tried again, and what runs when one has failed.

@@ -12,8 +12,11 @@ from tako.children.protocol import Conversation, Frame, Hello, Result, encode
 from tako.errors import ProtocolError
 from tako.execution.failure import (
     EXITED,
+    INTERRUPTED,
     KILLED,
+    LOG_TAIL,
     MACHINE_ERROR,
+    MAX_MESSAGE,
     NO_RESULT,
     NOT_STARTED,
     OUT_OF_MEMORY,
@@ -66,6 +69,15 @@ def test_a_failure_that_the_child_told_without_a_step_is_of_the_step_it_was_at()
     failed = said(Result("failed", failure=replace(FAILURE, step=None)))
 
     assert judge(failed, Evidence(Exit(code=1), current_step="build"), seconds=1).failure == FAILURE
+
+
+def test_of_what_a_child_tells_no_more_is_kept_than_people_read() -> None:
+    failed = said(Result("failed", failure=replace(FAILURE, message="x" * 500_000, log=("line",) * 5000)))
+
+    failure = judge(failed, Evidence(Exit(code=1)), seconds=1).failure
+    assert failure is not None
+    assert len(failure.message) <= MAX_MESSAGE
+    assert failure.log == ("line",) * LOG_TAIL
 
 
 def test_a_suspended_result_carries_the_event_that_the_child_waits_for() -> None:
@@ -150,7 +162,31 @@ def test_a_child_that_was_ended_since_its_time_was_up_has_that_against_its_word(
 
     result = judge(said(*frames), evidence, seconds=3)
 
-    assert result == ChildResult("failed", 3, failure=replace(overdue, step="build", log=("MemoryError",)))
+    message = f"{overdue.message}; it did not end when asked to, and was killed by SIGKILL"
+    killed = replace(overdue, message=message, step="build", signal=signal.SIGKILL, log=("MemoryError",))
+    assert result == ChildResult("failed", 3, failure=killed)
+
+
+@pytest.mark.parametrize(
+    ("exit_", "how"),
+    [
+        (Exit(code=1), "it ended when it was asked to"),
+        (Exit(code=0), "it ended when it was asked to"),
+        (Exit(signal=signal.SIGTERM), "it was ended by SIGTERM"),
+    ],
+)
+def test_one_whose_time_was_up_is_not_said_to_have_been_killed_if_asking_was_enough(exit_: Exit, how: str) -> None:
+    failure = judge(said(), Evidence(exit_, overdue=OVERDUE[0]), seconds=3).failure
+
+    assert failure == replace(OVERDUE[0], message=f"{OVERDUE[0].message}; {how}", signal=exit_.signal)
+
+
+def test_what_a_step_printed_before_it_was_stopped_is_shown() -> None:
+    stopped = Failure(INTERRUPTED, "stopped before the step had ended", step="build", signal=signal.SIGTERM)
+
+    result = judge(said(Result("failed", stopped)), Evidence(Exit(code=1), LOG, current_step="build"), seconds=1)
+
+    assert result.failure == replace(stopped, log=LOG)
 
 
 def kind_of(evidence: Evidence, *frames: Frame) -> tuple[str, str]:
@@ -175,6 +211,41 @@ def test_a_process_that_ended_with_an_error_after_words_about_memory_was_out_of_
 
     assert kind == OUT_OF_MEMORY
     assert message == "the child process ended without a result, with exit code 1; memory is the likely cause"
+
+
+@pytest.mark.parametrize("number", [signal.SIGABRT, signal.SIGTRAP, signal.SIGILL])
+def test_a_runtime_that_gives_up_after_words_about_memory_was_out_of_it(number: int) -> None:
+    log = ("terminate called after throwing an instance of 'std::bad_alloc'",)
+
+    kind, message = kind_of(Evidence(Exit(signal=number), log=log, memory_limit=64 << 20))
+
+    assert kind == OUT_OF_MEMORY
+    assert message.endswith("memory is the likely cause: each of its processes may have 64 MiB (mem_limit)")
+
+
+def test_a_limit_is_named_to_whom_it_may_have_made_stumble() -> None:
+    kind, message = kind_of(Evidence(Exit(signal=signal.SIGSEGV), memory_limit=64 << 20))
+
+    assert kind == KILLED
+    assert message.startswith("the child process was killed by SIGSEGV (signal 11); memory may be the cause: ")
+    assert "64 MiB (mem_limit)" in message
+    assert "memory" not in kind_of(Evidence(Exit(signal=signal.SIGSEGV)))[1]
+    assert "memory" not in kind_of(Evidence(Exit(signal=signal.SIGTERM), memory_limit=64 << 20))[1]
+
+
+def test_what_could_not_be_started_below_a_limit_was_out_of_memory() -> None:
+    message = "cannot start 'git': Cannot allocate memory (tried for 3 seconds)\n  fix: close other programs"
+    told = Result("failed", Failure(NOT_STARTED, message))
+
+    assert kind_of(Evidence(Exit(code=3)), told) == (NOT_STARTED, message)
+    kind, hinted = kind_of(Evidence(Exit(code=3), memory_limit=16 << 20), told)
+    assert kind == OUT_OF_MEMORY
+    first, second = hinted.splitlines()
+    assert first.startswith("cannot start 'git': Cannot allocate memory (tried for 3 seconds); memory is the likely")
+    assert first.endswith("16 MiB (mem_limit)")
+    assert second == "  fix: close other programs"
+    other = Result("failed", Failure(NOT_STARTED, "cannot start 'git': Too many open files"))
+    assert kind_of(Evidence(Exit(code=3), memory_limit=16 << 20), other)[0] == NOT_STARTED
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tako.children.launchers.base import Launch
 from tako.children.launchers.local import LocalLauncher
 from tako.errors import SpawnError
 from tako.process import Outcome, Process, Processes
@@ -27,7 +27,7 @@ directory = sys.argv[-1]
 """
 
 
-class Launch:
+class Launched:
     """One launch and what was heard of it. A list of words that are heard on stdout end it."""
 
     def __init__(self, processes: Processes, code: str, *, env: Mapping[str, str] | None = None) -> None:
@@ -54,22 +54,23 @@ class Launch:
         self.on_closed()
 
     def run(self, directory: Path, *, stops: Stops | None = None, **env: str) -> Outcome:
-        return self.launcher.launch(
+        launch = Launch(
             str(directory),
             env=env,
             secrets=self.secrets,
             on_output=self.on_output,
-            on_closed=self.hear_closed,
             on_words=self.hear_words,
+            on_closed=self.hear_closed,
             due=lambda: self.due,
             stops=stops or Stops(),
         )
+        return self.launcher.launch(launch)
 
 
 def test_a_child_is_started_with_its_directory_and_both_its_streams_are_heard(
     processes: Processes, tmp_path: Path
 ) -> None:
-    launch = Launch(processes, "print(directory, flush=True); sys.stderr.write('words'); sys.exit(3)")
+    launch = Launched(processes, "print(directory, flush=True); sys.stderr.write('words'); sys.exit(3)")
 
     assert launch.run(tmp_path) == Outcome(Exit(code=3))
     assert launch.output.decode() == f"{tmp_path}\n"
@@ -78,7 +79,7 @@ def test_a_child_is_started_with_its_directory_and_both_its_streams_are_heard(
 
 def test_much_on_both_streams_is_heard_whole_and_apart(processes: Processes, tmp_path: Path) -> None:
     code = "\nfor _ in range(100): os.write(1, b'o' * 10000); os.write(2, b'e' * 10000)"
-    launch = Launch(processes, code)
+    launch = Launched(processes, code)
 
     assert launch.run(tmp_path).exit.ok
     assert launch.output == b"o" * 1_000_000
@@ -87,7 +88,7 @@ def test_much_on_both_streams_is_heard_whole_and_apart(processes: Processes, tmp
 
 def test_a_child_has_the_environment_of_all_children_and_its_own(processes: Processes, tmp_path: Path) -> None:
     code = "print(sorted((name, value) for name, value in os.environ.items() if name != 'LC_CTYPE'))"
-    launch = Launch(processes, code, env={"SHARED": "all", "TAKO_ATTEMPT": "0"})
+    launch = Launched(processes, code, env={"SHARED": "all", "TAKO_ATTEMPT": "0"})
     launch.run(tmp_path, TAKO_ATTEMPT="2", OWN="mine")
 
     expected = [("OWN", "mine"), ("SHARED", "all"), ("TAKO_ATTEMPT", "2"), ("TAKO_LIFELINE", "1")]
@@ -95,7 +96,7 @@ def test_a_child_has_the_environment_of_all_children_and_its_own(processes: Proc
 
 
 def test_a_child_leads_a_session_of_its_own(processes: Processes, tmp_path: Path) -> None:
-    launch = Launch(processes, "print(os.getsid(0) == os.getpid() == os.getpgrp())")
+    launch = Launched(processes, "print(os.getsid(0) == os.getpid() == os.getpgrp())")
     launch.run(tmp_path)
 
     assert launch.output == b"True\n"
@@ -103,14 +104,14 @@ def test_a_child_leads_a_session_of_its_own(processes: Processes, tmp_path: Path
 
 def test_a_child_has_no_descriptor_beside_its_three(processes: Processes, tmp_path: Path) -> None:
     # The fourth is the listing's own.
-    launch = Launch(processes, "print(sorted(os.listdir('/proc/self/fd')))")
+    launch = Launched(processes, "print(sorted(os.listdir('/proc/self/fd')))")
     launch.run(tmp_path)
 
     assert launch.output.decode().strip() == str(["0", "1", "2", "3"])
 
 
 def test_the_lifeline_is_open_and_silent_while_the_launcher_waits(processes: Processes, tmp_path: Path) -> None:
-    launch = Launch(processes, "import select; print(select.select([0], [], [], 0.2)[0])")
+    launch = Launched(processes, "import select; print(select.select([0], [], [], 0.2)[0])")
     launch.run(tmp_path)
 
     assert launch.output == b"[]\n"
@@ -119,21 +120,12 @@ def test_the_lifeline_is_open_and_silent_while_the_launcher_waits(processes: Pro
 LAUNCHING = f"""
 import os, sys
 sys.path.insert(0, {ROOT!r})
+from tako.children.launchers.base import Launch
 from tako.children.launchers.local import LocalLauncher
 from tako.process import Processes
-from tako.signals import Stops
 program, directory = sys.argv[1:]
 launcher = LocalLauncher(Processes(), env=os.environ, argv=(sys.executable, "-S", "-c", program))
-launcher.launch(
-    directory,
-    env={{}},
-    secrets={{}},
-    on_output=lambda data: True,
-    on_closed=lambda: None,
-    on_words=lambda data: None,
-    due=lambda: None,
-    stops=Stops(),
-)
+launcher.launch(Launch(directory, on_output=lambda data: True))
 """
 
 WAITS_FOR_ITS_LIFELINE = f"""{BEGIN}
@@ -164,7 +156,7 @@ def test_the_lifeline_ends_when_the_launchers_process_is_gone_however_that_went(
 def test_a_stdout_that_is_closed_early_is_told_once_and_what_is_then_due_holds(
     processes: Processes, tmp_path: Path
 ) -> None:
-    launch = Launch(processes, "os.write(1, b'so far'); os.close(1); time.sleep(600)")
+    launch = Launched(processes, "os.write(1, b'so far'); os.close(1); time.sleep(600)")
 
     def end_now() -> None:
         launch.due = 0.0
@@ -184,7 +176,7 @@ os.write(1, b"a")
 while not os.path.exists(f"{directory}/heard"): time.sleep(0.005)
 os.write(1, b"b")
 """
-    launch = Launch(processes, code)
+    launch = Launched(processes, code)
     closed: list[int] = []
 
     def hear(data: bytes) -> bool:
@@ -198,7 +190,7 @@ os.write(1, b"b")
 
 
 def test_a_child_that_says_what_is_refused_is_ended(processes: Processes, tmp_path: Path) -> None:
-    launch = Launch(processes, "os.write(1, b'rubbish'); time.sleep(600)")
+    launch = Launched(processes, "os.write(1, b'rubbish'); time.sleep(600)")
     launch.enough = b"rubbish"
 
     assert launch.run(tmp_path) == Outcome(Exit(signal=signal.SIGTERM), stopped=True)
@@ -212,7 +204,7 @@ signal.signal(signal.SIGTERM, {"signal.SIG_IGN" if ignores else "lambda *_: sys.
 os.write(1, b"ready")
 while True: time.sleep(600)
 """
-    launch = Launch(processes, code)
+    launch = Launched(processes, code)
 
     def hear(data: bytes) -> bool:
         (force if ignores else ask).set()
@@ -237,7 +229,7 @@ if os.fork() == 0:
     time.sleep(600)
 os.read(told, 1)
 """
-    launch = Launch(processes, code)
+    launch = Launched(processes, code)
     launch.run(tmp_path)
 
     assert is_gone(int(launch.output))
@@ -250,22 +242,21 @@ def test_no_descriptor_is_left_open_however_the_launch_went(processes: Processes
     # That one is for all children, and as long as this process is there.
     processes.lifeline()
     before = open_ones()
-    Launch(processes, "print(1)").run(tmp_path)
+    Launched(processes, "print(1)").run(tmp_path)
     assert open_ones() == before
 
     def fail(_data: bytes) -> bool:
         raise RuntimeError
 
-    failing = Launch(processes, "print(1, flush=True); time.sleep(600)")
+    failing = Launched(processes, "print(1, flush=True); time.sleep(600)")
     failing.on_output = fail
     with pytest.raises(RuntimeError):
         failing.run(tmp_path)
     assert open_ones() == before
 
     missing = LocalLauncher(processes, env=os.environ, argv=("/no/such/python",))
-    quiet: dict[str, Any] = {"on_closed": print, "on_words": print, "due": lambda: None, "stops": Stops()}
     with pytest.raises(SpawnError, match="/no/such/python"):
-        missing.launch(str(tmp_path), env={}, secrets={"A": "value"}, on_output=lambda _: True, **quiet)
+        missing.launch(Launch(str(tmp_path), secrets={"A": "value"}, on_output=lambda _: True))
     assert open_ones() == before
 
 
@@ -286,13 +277,13 @@ def test_a_launch_without_descriptors_is_told_as_passing_and_leaves_none_open(
     monkeypatch.setattr(processes, "pipe", one_only)
     before = sorted(os.listdir("/proc/self/fd"))
     with pytest.raises(SpawnError, match="a child's stderr"):
-        Launch(processes, "print(1)").run(tmp_path)
+        Launched(processes, "print(1)").run(tmp_path)
 
     assert sorted(os.listdir("/proc/self/fd")) == before
 
 
 def test_without_a_program_the_real_child_is_started(processes: Processes, tmp_path: Path) -> None:
-    launch = Launch(processes, "")
+    launch = Launched(processes, "")
     launch.launcher = LocalLauncher(processes, env=os.environ)
     outcome = launch.run(tmp_path)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,10 +24,11 @@ from tako.children.protocol import (
     Result,
     decode,
     encode,
+    quotable,
 )
 from tako.errors import ProtocolError
 from tako.execution.event import Event
-from tako.execution.failure import STEP_FAILED, Failure
+from tako.execution.failure import MAX_HEADLINE, STEP_FAILED, Failure
 from tako.files import canonical
 from tako.records import replace, to_data
 from tests.builders import CHILD_ID, EVENTS, FAILURES, JSON, OUTPUTS, SECONDS, TEXT, make_event
@@ -245,6 +247,7 @@ def test_a_line_that_is_no_frame_is_refused(said: bytes) -> None:
         line(DONE, seconds="1"),
         line(DONE, delay=-1),
         line(DONE, message=3),
+        line(DONE, message="x" * (MAX_HEADLINE + 1)),
         line(DONE, attempt="1"),
         line(DONE, attempt=True),
         line(DONE, tolerated=1),
@@ -350,6 +353,20 @@ def test_a_frame_of_a_mebibyte_is_heard_and_a_longer_one_is_not(surplus: int) ->
         assert f"longer than {MAX_FRAME} bytes" in error
         with pytest.raises(ProtocolError, match="longer than"):
             encode(replace(DONE, outputs={"a": text}))
+
+
+def test_a_line_that_comes_in_small_pieces_costs_no_more_than_many_lines_do() -> None:
+    count = 100_000
+
+    def cpu_seconds(piece: bytes) -> float:
+        conversation = converse(HELLO)
+        began = time.process_time()
+        for _ in range(count):
+            list(conversation.feed(piece))
+        return time.process_time() - began
+
+    # Looking again at all that came before, piece by piece, takes more than that, even for a tenth of a frame.
+    assert cpu_seconds(b"x") < cpu_seconds(encode(RUNNING))
 
 
 def test_a_line_that_never_ends_is_refused_as_soon_as_it_is_too_long_and_quoted_briefly() -> None:
@@ -472,6 +489,39 @@ def test_a_quotation_shows_no_control_characters() -> None:
     assert "\x1b" not in str(caught.value)
     assert "\x07" not in str(caught.value)
     assert len(str(caught.value)) < 400
+
+
+LONG = "\x1b[2J" + "x" * 500_000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        line(HELLO, **{LONG: 1}),
+        json.dumps({"frame": LONG}).encode(),
+        line(SUCCESS, status=LONG),
+        line(SUCCESS, failure={**to_data(FAILURE), "kind": LONG}),
+        line(DONE, message=LONG),
+        line(HELLO, run_id=LONG),
+        LONG.encode(),
+    ],
+    ids=lambda said: ascii(said[:60]),
+)
+def test_an_error_quotes_little_of_a_long_line_and_nothing_that_acts_on_a_terminal(said: bytes) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        converse(said)
+
+    assert len(str(caught.value)) < 800
+    assert str(caught.value).replace("\n", "").isprintable()
+
+
+@given(st.text(max_size=300))
+def test_what_is_quoted_is_short_and_printable(text: str) -> None:
+    quoted = quotable(text, 100)
+
+    assert quoted.isprintable()
+    assert len(quoted) <= 100 * len("\\U0001f419") + len("… (300 characters)")
+    assert quoted == text or not text.isprintable() or len(text) > 100
 
 
 @pytest.mark.parametrize("kind", ["hello", "step", "event", "result"])

@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tako.cli.main import run
 from tako.cli.ps import Row, Tree, Usage, children_told, render, step_at
 from tako.config.model import StepSpec
+from tako.errors import MachineError
 from tako.execution.state import ExecutionState, StepRecord
 from tako.fanout.result import ChildOutcome
 from tako.identity import Identity, identity_of
@@ -107,13 +110,13 @@ import os, time
 if os.fork() == 0:
     held = b"x" * 30_000_000
     while time.process_time() < 0.2: pass
-    print("busy", flush=True)
+    os.write(1, b"busy\\n")
     time.sleep(600)
 if os.fork() == 0:
     while time.process_time() < 0.2: pass
     os._exit(0)
 os.wait()
-print("waited", flush=True)
+os.write(1, b"waited\\n")
 time.sleep(600)
 """
 
@@ -138,3 +141,16 @@ def test_a_process_is_charged_with_all_below_it_dead_or_alive(start_python: Call
     while process.poll() is None:
         pass
     assert usage.of(known) is None
+
+
+def test_a_home_in_which_nothing_may_be_changed_can_be_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: object, **_how: object) -> None:
+        raise MachineError("cannot lock: Permission denied", where="sweep.lock")
+
+    monkeypatch.setenv("TAKO_HOME", str(tmp_path))
+    monkeypatch.setattr("tako.execution.alive.sweep", refuse)
+
+    assert run(["ps"]) == 0
+    assert capsys.readouterr().err == (f"sweep.lock: cannot lock: Permission denied\nno runs are alive in {tmp_path}\n")

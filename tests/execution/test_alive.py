@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tako import identity
+from tako import cgroup, identity
 from tako.clock import SystemClock
 from tako.execution import alive
-from tako.execution.alive import AliveRun, alive_runs, left_behind, register, sweep, unregister
+from tako.execution.alive import AliveRun, alive_runs, end_left_by, left_behind, register, sweep, unregister
 from tako.execution.workspace import root_workspace
 from tako.files import read_document, write_document
 from tako.identity import identity_of, marked
@@ -22,6 +22,7 @@ from tako.ids import new_run_id
 from tako.locks import is_held, own
 from tako.process import Process, Processes
 from tako.testing import FakeClock
+from tests.test_cgroup import ENDS, HIDDEN, MEMBER
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -102,7 +103,7 @@ class Roots:
         for run_id, process in self._started.items():
             if process.poll() is None:
                 self.kill(run_id)
-            alive._end_marked(run_id, CLOCK)
+            alive._end_all_of(AliveRun(run_id, self.home, None, 0.0), CLOCK)
 
 
 @pytest.fixture
@@ -174,8 +175,13 @@ def test_a_run_is_alive_by_its_lock_or_by_its_process(tmp_path: Path) -> None:
 
 def set_root(home: str, root: object) -> None:
     """Change who an entry says is the root."""
+    change_entry(home, root=root)
+
+
+def change_entry(home: str, **fields: object) -> None:
+    """Change what the entry of a run says."""
     path = f"{home}/alive/{ROOT_ID}.json"
-    write_document(path, "alive", 1, {**read_document(path, "alive", 1), "root": root})
+    write_document(path, "alive", 1, {**read_document(path, "alive", 1), **fields})
 
 
 DAMAGED = [
@@ -256,6 +262,50 @@ def test_what_a_killed_root_left_is_found_and_ended(roots: Roots) -> None:
     assert left_behind(roots.home) == ()
     assert roots.sweep() == ()
     assert len(roots.told) == 1
+
+
+@pytest.mark.parametrize("how", ["asked", "forced"])
+def test_what_cleared_its_environment_is_found_by_its_control_group(
+    roots: Roots, how: str, start_python: Callable[..., Process], wait_until: Wait, is_gone: Callable[[int], bool]
+) -> None:
+    group = cgroup.group_of_tree(ROOT_ID)
+    if group is None or not cgroup.make(f"{group}/child"):
+        pytest.skip("this user may make no control groups on this machine")
+    roots.start(ROOT_ID)
+    change_entry(roots.home, group=group)
+    wait_until(start_python(MEMBER, f"{group}/child", HIDDEN, ENDS).poll)
+    wait_until(lambda: len(cgroup.members(group)) == 1)
+    (hidden,) = cgroup.members(group)
+    roots.kill(ROOT_ID)
+    assert roots.left(ROOT_ID) == ()
+
+    if how == "asked":
+        (swept,) = roots.sweep()
+        assert swept.ended == (hidden,)
+    else:
+        end_left_by(roots.home, ROOT_ID, clock=CLOCK)
+    wait_until(lambda: is_gone(hidden))
+    assert not os.path.exists(group)
+
+
+def test_to_end_what_one_run_left_is_to_kill_it_and_leave_the_telling_to_others(roots: Roots) -> None:
+    roots.start(ROOT_ID, STUBBORN)
+    roots.start(OTHER_ID, STUBBORN)
+    end_left_by(roots.home, ROOT_ID, clock=CLOCK)
+    assert len(roots.left(ROOT_ID)) == 1, "its root is alive"
+    roots.kill(ROOT_ID)
+    roots.kill(OTHER_ID)
+
+    with own(root_workspace(roots.home, ROOT_ID).run_lock):
+        end_left_by(roots.home, ROOT_ID, clock=CLOCK)
+    assert len(roots.left(ROOT_ID)) == 1, "somebody goes on with it"
+    end_left_by(roots.home, ROOT_ID, clock=FakeClock())
+    roots._wait_until(lambda: not roots.left(ROOT_ID))
+
+    assert len(roots.left(OTHER_ID)) == 1
+    assert [run.run_id for run in left_behind(roots.home)] == sorted((ROOT_ID, OTHER_ID))
+    roots.sweep()
+    assert roots.told[0] == f"{ROOT_ID} was killed; it left no processes"
 
 
 def test_what_heeds_the_request_to_end_is_not_forced(roots: Roots, tmp_path: Path) -> None:

@@ -31,15 +31,31 @@ def failure(*log: str) -> Failure:
         "fatal error: runtime: out of memory",
         "Out of memory: Killed process 4711",
         "spawn ENOMEM",
+        "FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory",
+        "RangeError: Array buffer allocation failed",
+        "# There is insufficient memory for the Java Runtime Environment to continue.",
+        "Error: Could not reserve enough space for 2097152KB object heap",
+        "fork/exec /usr/bin/git: cannot allocate memory",
+        "memory allocation of 1073741824 bytes failed",
+        "in `*': failed to allocate memory (NoMemoryError)",
+        "PHP Fatal error:  Allowed memory size of 134217728 bytes exhausted (tried to allocate 20480 bytes)",
+        "Unhandled exception. System.OutOfMemoryException",
+        "bash: xrealloc: cannot allocate 66711552 bytes",
+        "Error: cannot allocate vector of size 7.5 Gb",
+        "Fatal error: exception Out_of_memory",
+        "lua: not enough memory",
+        "numpy.core._exceptions._ArrayMemoryError: Unable to allocate 7.45 GiB",
     ],
 )
 def test_what_programs_say_when_memory_is_short_is_known(line: str) -> None:
-    assert tells_of_memory(failure("before", line, "after"))
+    assert tells_of_memory(("before", line, "after"))
 
 
-@pytest.mark.parametrize("log", [(), ("",), ("AssertionError",), ("memory: 3 MiB",), ("remember the milk",)])
+@pytest.mark.parametrize(
+    "log", [(), ("",), ("AssertionError",), ("memory: 3 MiB",), ("remember the milk",), ("cannot allocate a port",)]
+)
 def test_nothing_else_is_taken_for_it(log: tuple[str, ...]) -> None:
-    assert not tells_of_memory(failure(*log))
+    assert not tells_of_memory(log)
 
 
 def test_the_hint_names_the_limit_if_there_is_one_and_changes_nothing_else() -> None:

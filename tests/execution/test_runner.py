@@ -356,7 +356,7 @@ def test_a_shell_that_is_not_there_is_what_it_is_to_a_shell(tmp_path: Path, monk
 
     assert failure is not None
     assert (failure.kind, failure.exit_code) == (STEP_FAILED, 127)
-    assert failure.log == ("bash: cannot start 'bash': No such file or directory",)
+    assert failure.log == ("cannot start 'bash': No such file or directory",)
 
 
 def test_a_shell_that_is_no_program_cannot_be_executed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

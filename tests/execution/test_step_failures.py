@@ -25,6 +25,7 @@ from tako.execution.going_on import go_on
 from tako.execution.state import ExecutionState, StepRecord, read_state
 from tako.records import replace
 from tako.signals import StopSignal
+from tako.steps import shell
 from tako.testing import FakeClock
 from tests.execution.bench import Bench, tell
 
@@ -287,6 +288,61 @@ def test_a_fan_out_whose_runs_failed_has_its_on_failure_too(tmp_path: Path) -> N
     assert (waits.status, waits.handlers) == ("suspended", ())
 
 
+# Memory, which a step may fail for the want of.
+
+LIKELY = "memory is the likely cause: each of its processes may have 64 MiB (mem_limit)"
+MAY_BE = "memory may be the cause: each of its processes may have 64 MiB (mem_limit)"
+LIMITED = {"mem_limit": 64 << 20}
+
+
+def message_of(directory: Path, script: str, **workflow: Any) -> str:
+    """What is said of a step that fails."""
+    failure = Bench(directory, step(script), workflow=workflow).run().failure
+    assert failure is not None
+    return failure.message
+
+
+def test_words_about_memory_count_though_a_long_trace_follows(tmp_path: Path) -> None:
+    script = "echo 'FATAL ERROR: JavaScript heap out of memory'; seq 30; exit 134"
+
+    assert message_of(tmp_path, script, **LIMITED) == f"exit code 134: its command was killed by SIGABRT; {LIKELY}"
+
+
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("kill -SEGV $$", f"killed by SIGSEGV (signal 11); {MAY_BE}"),
+        ("exit 139", f"exit code 139: its command was killed by SIGSEGV; {MAY_BE}"),
+        ("kill -TERM $$", "killed by SIGTERM (signal 15)"),
+        ("exit 3", "exit code 3"),
+    ],
+)
+def test_a_limit_is_named_where_it_may_be_the_cause(tmp_path: Path, script: str, message: str) -> None:
+    assert message_of(tmp_path, script, **LIMITED) == message
+
+
+def test_no_limit_is_blamed_where_there_is_none(tmp_path: Path) -> None:
+    assert message_of(tmp_path, "kill -SEGV $$") == "killed by SIGSEGV (signal 11)"
+
+
+@pytest.mark.parametrize(
+    ("script", "counts", "hint"),
+    [
+        ("exit 137", (4, 5), "; memory is the likely cause"),
+        ("kill -KILL $$", (4, 5), "; memory is the likely cause"),
+        ("kill -KILL $$", (4, 4), ""),
+        ("kill -TERM $$", (4, 5), ""),
+    ],
+)
+def test_a_step_that_was_killed_while_the_kernel_freed_memory_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, counts: tuple[int, int], hint: str
+) -> None:
+    asked = iter(counts)
+    monkeypatch.setattr(shell, "kills_for_memory", lambda: next(asked))
+
+    assert message_of(tmp_path, script).partition("; ")[1:] == ("; " if hint else "", hint.removeprefix("; "))
+
+
 # Going on in spite of it.
 
 
@@ -339,6 +395,18 @@ def test_a_step_that_failed_at_its_last_may_be_the_last_of_its_run(tmp_path: Pat
     assert bench.run().status == "success"
     assert bench.heard == ["a started", "a failed"]
     assert read_state(bench.workspace.state).steps[0].tolerated
+
+
+def test_no_step_lets_a_run_go_on_whose_own_time_is_up(tmp_path: Path) -> None:
+    first = step("echo at work; sleep 1000", continue_on_error=True, on_failure=(step("true", "h"),))
+    bench = Bench(tmp_path, first, step("true", "b"), workflow={"timeout": 0.3})
+    state = bench.run()
+
+    assert state.status == "failed"
+    assert [each.id for each in state.steps] == ["a"]
+    assert not only(state).tolerated
+    assert state.failure is not None
+    assert (state.failure.kind, state.failure.step, state.failure.log) == (WORKFLOW_TIMEOUT, "a", ("at work",))
 
 
 def test_a_step_of_another_kind_finds_no_outputs_that_an_earlier_process_wrote(tmp_path: Path) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from tako.config.model import RepoConfig, StepSpec, Subscription
 from tako.execution.request import RunRequest
-from tako.fanout.held import HeldRuns, Speaker
+from tako.fanout.held import HeldRuns
 from tako.fanout.plan import PlannedRun
 from tako.fanout.reach import Reach
+from tako.fanout.speakers import Speaker
 from tako.records import replace
 from tests.builders import make_event, make_request, make_workflow
 

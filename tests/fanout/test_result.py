@@ -88,8 +88,8 @@ def test_a_refusal_is_told_as_it_was_said() -> None:
 
 
 def test_a_run_is_replayed_from_its_record_beside_that() -> None:
-    assert run("a").replay == f"{sys.executable} -m tako replay {ROOT_ID} --child a"
-    assert run(ROOT_ID).replay == f"{sys.executable} -m tako replay {ROOT_ID}"
+    assert run("a").replay == f"{sys.executable} -P -m tako replay {ROOT_ID} --child a"
+    assert run(ROOT_ID).replay == f"{sys.executable} -P -m tako replay {ROOT_ID}"
 
 
 EXPIRED = Failure(FAN_OUT_TIMEOUT, "its fan-out took longer than its timeout of 10.0s")
@@ -109,7 +109,7 @@ def test_a_fan_out_whose_time_was_up_fails_for_that_however_its_runs_ended(faile
         ((), "1 of 2 triggered runs was cancelled: o/b:verify: by hand"),
         (
             ("c",),
-            "1 of 3 triggered runs failed, 1 was cancelled: o/c:verify: exit code 1; o/b:verify: by `tako cancel`",
+            "1 of 3 triggered runs failed, 1 was cancelled: o/c:verify: exit code 1; o/b:verify: by hand",
         ),
     ],
 )

@@ -372,3 +372,11 @@ def test_a_tree_that_goes_on_is_drawn_as_far_as_it_came() -> None:
 
     assert drawn == ["… my-org/go-lib:release  2.0s", "  ✓ my-org/client:verify  2.0s"]
     assert "goes on: 1 of 1 triggered runs have succeeded" in stream.getvalue()
+
+
+def test_a_line_cannot_move_the_cursor_whoever_said_it() -> None:
+    terminal = Terminal()
+    with LiveReporter(terminal) as reporter:
+        reporter.told("\x1b]0;title\x07 and \x9b31m")
+
+    assert "\ufffd]0;title\ufffd and \ufffd31m" in terminal.getvalue()

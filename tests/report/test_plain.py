@@ -205,3 +205,13 @@ def test_a_tree_that_goes_on_tells_how_far_it_came() -> None:
     told.restored((), (ended("failed", parent_id=None), ended("success"), ended("pending"), ended("failed")))
 
     assert told.lines == ["goes on: 1 of 3 triggered runs have succeeded"]
+
+
+def test_a_line_cannot_move_the_cursor_whoever_said_it() -> None:
+    told = Told(verbose=True)
+    told.run_step(CHILD, StepUpdate("test", "retrying", message="\x1b[2Jexit\rcode 1"))
+    told.told("\x1b]0;title\x07")
+    told.planned(Plan(make_event(type="\x1b[31mred"), ()), ROOT)
+
+    assert not [char for char in told.text.replace("\n", "") if ord(char) < 32]
+    assert "exit\ufffdcode 1" in told.text

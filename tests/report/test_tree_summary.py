@@ -227,7 +227,7 @@ def test_a_failed_run_is_told_with_kind_step_log_and_how_to_replay_it() -> None:
         "    | E assert 1 == 2",
         "    | 1 failed",
         "  logs: /home/my runs/a/logs",
-        f"  run it again: {sys.executable} -m tako replay root --child a",
+        f"  run it again: {sys.executable} -P -m tako replay root --child a",
         "",
         "execution failed: step 'tell' failed: 1 of 1 triggered runs failed",
         GO_ON,
@@ -352,7 +352,7 @@ def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
     (child,) = data["runs"]
     assert (child["run_id"], child["parent_id"], child["event_id"]) == ("a", "root", EVENT.id)
     assert child["failure"]["exit_code"] == 1
-    assert child["replay"] == f"{sys.executable} -m tako replay root --child a"
+    assert child["replay"] == f"{sys.executable} -P -m tako replay root --child a"
     assert child["started_at"] == "1970-01-01T00:00:01.000Z"
     (fan_out,) = data["fan_outs"]
     assert fan_out == {
@@ -378,3 +378,27 @@ def test_the_data_tell_every_try() -> None:
 
 def test_a_log_line_cannot_move_the_readers_cursor() -> None:
     assert printable("\x1b[31mred\x1b[0m\tplain\x1b]0;title\x07\x00") == "red\tplain�]0;title��"
+    assert printable("a\rb\x85c\u2028d\u202ee\ud800") == "a�b�c�d�e�"
+
+
+def test_what_people_write_is_shown_as_it_is() -> None:
+    text = "12\u202f000\u00a0€, 你好\u3000世界, 👩\u200d💻 ✓ é"
+
+    assert printable(text) == text
+
+
+EVIL = "\x1b[2J\x1b]0;title\x07\r\x9b31m\x08"
+
+
+def moves_the_cursor(text: str) -> bool:
+    return any(ord(char) < 32 or 127 <= ord(char) < 160 for char in text.replace("\n", ""))
+
+
+def test_no_words_of_a_child_reach_a_terminal_as_commands() -> None:
+    failure = Failure(STEP_FAILED, f"{EVIL}\n{EVIL}", step=EVIL, log=(EVIL,))
+    child = run("a", failure=failure, cached=(EVIL,), attempts=(Attempt(1, failure, 1.0),))
+    result = tree(child, root=run("root", None, failure=failure))
+
+    for text in (summary(result, STEPS), failures(result), *failure_lines(failure), failure_title(failure)):
+        assert not moves_the_cursor(text), ascii(text)
+    assert "\ufffd]0;title\ufffd" in failure_title(failure)

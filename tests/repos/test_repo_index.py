@@ -74,14 +74,14 @@ def test_every_repository_is_there_with_what_its_file_says(
     app, bad, docs, gone, lib = index.scan()
 
     assert lib == Indexed(lib.entry, RepoConfig(path=str(path), name="named/lib"), None, "named/lib")
-    assert (app.identity, app.is_unconfigured) == ("org/app", False)
+    assert app.identity == "org/app"
+    assert app.config is not None
     assert bad.config is None
     assert isinstance(bad.error, ConfigError)
-    assert (bad.identity, bad.is_unconfigured) == ("org/bad", False)
-    assert (docs.config, docs.error, docs.identity, docs.is_unconfigured) == (None, None, "org/docs", True)
+    assert bad.identity == "org/bad"
+    assert (docs.config, docs.error, docs.identity) == (None, None, "org/docs")
     assert gone.error is not None
     assert "broken symbolic link" in gone.error.why
-    assert not gone.is_unconfigured
     assert len(loader.paths) == 3
 
 
@@ -129,7 +129,7 @@ def test_what_has_changed_is_read_again(index: RepoIndex, add: Add, loader: Load
 
     assert other.identity == "org/other"
     if change == "removal":
-        assert lib.is_unconfigured
+        assert (lib.config, lib.error) == (None, None)
         assert loader.paths == []
     else:
         assert lib.identity in ("org/longer", "org/two")
@@ -165,7 +165,7 @@ def test_a_file_that_gets_a_configuration_loses_its_error(index: RepoIndex, add:
 
     (item,) = index.scan()
 
-    assert item.is_unconfigured
+    assert (item.config, item.error) == (None, None)
 
 
 def test_what_is_not_a_file_is_an_error_and_not_opened(index: RepoIndex, add: Add, loader: Loader) -> None:

@@ -13,15 +13,16 @@ import pytest
 from tako.children.base import ChildRequest
 from tako.children.executor import ChildWorkflowExecutor
 from tako.children.factory import ChildRunnerFactory
+from tako.children.launchers.base import Launch
 from tako.children.launchers.local import LocalLauncher
 from tako.children.protocol import Hello, Result, encode
 from tako.clock import SystemClock
 from tako.execution.failure import SECRET_MISSING
 from tako.execution.workspace import Workspace
-from tako.process import Processes
+from tako.process import Outcome, Processes
 from tako.secrets.handover import DESCRIPTOR, hand_over, take_over
 from tako.secrets.store import SecretStore, Sources
-from tako.signals import Stops
+from tako.signals import Exit
 from tests.builders import CHILD_ID, make_request, make_workflow
 
 ROOT = str(Path(__file__).parents[2])
@@ -50,16 +51,8 @@ def launched(processes: Processes, directory: Path, secrets: dict[str, str], **h
         said += data
         return True
 
-    LocalLauncher(processes, argv=(sys.executable, "-c", SAY), **how).launch(
-        str(directory),
-        env={},
-        secrets=secrets,
-        on_output=hear,
-        on_closed=lambda: None,
-        on_words=sys.stderr.buffer.write,
-        due=lambda: None,
-        stops=Stops(),
-    )
+    launcher = LocalLauncher(processes, argv=(sys.executable, "-c", SAY), **how)
+    launcher.launch(Launch(str(directory), secrets=secrets, on_output=hear, on_words=sys.stderr.buffer.write))
     facts: dict[str, Any] = json.loads(said)
     return facts
 
@@ -108,14 +101,11 @@ class SayingLauncher:
         self.words = words
         self.given: list[dict[str, str]] = []
 
-    def launch(self, directory: str, *, secrets: Any, on_output: Any, on_words: Any, **_: Any) -> Any:
-        from tako.process import Outcome
-        from tako.signals import Exit
-
-        self.given.append(dict(secrets))
+    def launch(self, launch: Launch) -> Outcome:
+        self.given.append(dict(launch.secrets))
         for words in self.words:
-            on_words(words)
-        on_output(encode(Hello(run_id=CHILD_ID, pid=1)) + encode(Result(status="success", outputs={})))
+            launch.on_words(words)
+        launch.on_output(encode(Hello(run_id=CHILD_ID, pid=1)) + encode(Result(status="success", outputs={})))
         return Outcome(Exit(code=0))
 
 

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
+from tako.records import record
+from tako.signals import Stops
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Protocol
 
     from tako.process import Outcome
-    from tako.signals import Stops
 
     class Launcher(Protocol):
         """Runs ``python -m runner_child DIR`` somewhere, from its start to its end."""
 
-        def launch(
-            self,
-            directory: str,
-            *,
-            env: Mapping[str, str],
-            secrets: Mapping[str, str],
-            on_output: Callable[[bytes], bool],
-            on_closed: Callable[[], object],
-            on_words: Callable[[bytes], object],
-            due: Callable[[], float | None],
-            stops: Stops,
-        ) -> Outcome:
-            """Run the child of a directory and return how its process ended, with nothing of it left running.
+        def launch(self, launch: Launch) -> Outcome:
+            """Run a child and return how its process ended, with nothing of it left running.
 
-            ``env`` is added to the environment that all children have. ``secrets`` are the values that the child is to
-            know, by name, on a way that nobody else sees (``tako.secrets.handover``). ``on_output`` gets the bytes of
-            its stdout as they come, and ``on_words`` those of its stderr; ``on_closed`` is called if its stdout ends
-            before it. The child is ended, in a way that lets it end its steps first, when ``on_output`` returns False,
-            at the moment that ``due`` tells, on the clock's ``monotonic``, and when ``stops`` say so. Raises
-            ``SpawnError`` if it cannot be started.
+            The child is ended, in a way that lets it end its steps first, when ``on_output`` returns False, at the
+            moment that ``due`` tells, and when ``stops`` say so. Raises ``SpawnError`` if it cannot be started.
             """
+
+
+@record
+class Launch:
+    """One child to start: what it is given, who hears it, and what ends it before it does so itself."""
+
+    directory: str
+    on_output: Callable[[bytes], bool]
+    """Gets the bytes of its stdout as they come; False if the child is to be ended."""
+    env: Mapping[str, str] = {}
+    """Is added to the environment that all children have."""
+    secrets: Mapping[str, str] = {}
+    """The values that it is to know, by name, on a way that nobody else sees (``tako.secrets.handover``)."""
+    on_words: Callable[[bytes], object] = lambda _data: None
+    """Gets the bytes of its stderr as they come."""
+    on_closed: Callable[[], object] = lambda: None
+    """Is called if its stdout ends before it."""
+    due: Callable[[], float | None] = lambda: None
+    """The moment at which it is to be ended, on the clock's ``monotonic``; asked anew each time."""
+    stops: Stops = Stops()

@@ -6,15 +6,16 @@ import os
 import sys
 
 from runner_child import ENTRY
+from tako import cgroup
 from tako.logs import logger
 from tako.secrets.handover import DESCRIPTOR, VARIABLE, hand_over
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
+    from tako.children.launchers.base import Launch
     from tako.process import Outcome, Processes
-    from tako.signals import Stops
 
 GRACE_SECONDS = 10.0
 """Longer than a step's own grace, so that a child that is asked to stop can end its step first."""
@@ -34,46 +35,45 @@ class LocalLauncher:
         env: Mapping[str, str],
         hidden: Collection[str] = (),
         argv: Sequence[str] = (),
+        group: str | None = None,
     ) -> None:
-        """``hidden`` are variables of ``env`` that no child gets; it may grow."""
+        """``hidden`` are variables of ``env`` that no child gets; it may grow.
+
+        ``group`` is the control group of the tree, in which each child has one of its own, if it may have any.
+        """
+        self._group = group
         self._processes = processes
         self._hidden = hidden
         self._env = {**env, "TAKO_LIFELINE": "1"}
         self._argv = tuple(argv) or (sys.executable, "-S", ENTRY)
         self._log = logger("launcher")
 
-    def launch(
-        self,
-        directory: str,
-        *,
-        env: Mapping[str, str],
-        secrets: Mapping[str, str],
-        on_output: Callable[[bytes], bool],
-        on_closed: Callable[[], object],
-        on_words: Callable[[bytes], object],
-        due: Callable[[], float | None],
-        stops: Stops,
-    ) -> Outcome:
-        """Run the child of a directory; see ``Launcher``."""
+    def launch(self, launch: Launch) -> Outcome:
+        """Run a child; see ``Launcher``."""
+        env = {**self._inherited(), **launch.env}
         opened: list[int] = []
         try:
             for what in ("a child's stdout", "a child's stderr"):
                 opened += self._processes.pipe(what, lasting=True)
             out_read, out_write, words_read, words_write = opened
             more: dict[int, int] = {}
-            if secrets:
-                kept = self._processes.descriptor(lambda: hand_over(secrets), "a file for a child's secrets")
+            if launch.secrets:
+                kept = self._processes.descriptor(lambda: hand_over(launch.secrets), "a file for a child's secrets")
                 opened.append(kept)
                 more[DESCRIPTOR] = kept
-                env = {**env, VARIABLE: str(DESCRIPTOR)}
+                env[VARIABLE] = str(DESCRIPTOR)
+            group = self._group_of(launch.directory)
+            if group is not None:
+                env[cgroup.VARIABLE] = group
             process = self._processes.spawn(
-                [*self._argv, directory],
-                env={**self._inherited(), **env},
+                [*self._argv, launch.directory],
+                env=env,
                 stdin=self._processes.lifeline(),
                 stdout=out_write,
                 stderr=words_write,
                 more=more,
                 session=True,
+                group=group,
             )
             for descriptor in (out_write, words_write, *more.values()):
                 os.close(descriptor)
@@ -81,10 +81,10 @@ class LocalLauncher:
             self._log.debug("started", child=process.pid, argv=process.argv)
             outcome = self._processes.supervise(
                 process,
-                {out_read: on_output, words_read: on_words},
-                stops=stops,
-                due=due,
-                closed=lambda descriptor: on_closed() if descriptor == out_read else None,
+                {out_read: launch.on_output, words_read: launch.on_words},
+                stops=launch.stops,
+                due=launch.due,
+                closed=lambda descriptor: launch.on_closed() if descriptor == out_read else None,
                 grace=GRACE_SECONDS,
                 whole_tree=False,
             )
@@ -93,6 +93,13 @@ class LocalLauncher:
         finally:
             for descriptor in opened:
                 os.close(descriptor)
+
+    def _group_of(self, directory: str) -> str | None:
+        """The control group of a child, made; None where there is none to be had."""
+        if self._group is None:
+            return None
+        group = os.path.join(self._group, os.path.basename(directory))
+        return group if cgroup.make(group) else None
 
     def _inherited(self) -> Mapping[str, str]:
         if not self._hidden:
