@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
+from tako.fanout.result import in_numbers
 from tako.report.steps import service_lines, step_lines
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import failure_lines, failure_title, shown
@@ -56,7 +57,7 @@ def failures(result: TreeResult) -> str:
     elif result.interrupted_by is None and not result.ok:
         refused = any(fan_out.refused is not None for fan_out in result.fan_outs)
         of_itself = "a fan-out was refused" if refused else "a fan-out took too long"
-        what = f"{len(own)} triggered runs failed" if own else of_itself
+        what = in_numbers(own) if own else of_itself
         lines += ["", f"execution failed: {what}; nobody waited for it"]
     if result.interrupted_by is not None:
         lines += ["", f"execution interrupted by {signal_name(result.interrupted_by)}"]
