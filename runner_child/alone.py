@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+from tako.effective import settings_from
 from tako.errors import TakoError
 from tako.execution.state import read_state
 from tako.records import replace
 from tako.report.untriggered import untriggered
 from tako.secrets.store import SecretStore
-from tako.wiring import Wiring, settings_from
+from tako.wiring import Wiring
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -55,6 +55,7 @@ FLOORS = {
     "tako.lint": 5,
     "tako.fanout": 6,
     "tako.steps": 7,
+    "tako.effective": 8,
     "tako.report": 8,
     "tako.wiring": 8,
     "tako.testing": 9,

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tako.effective import settings_from
 from tako.errors import ConfigError, UsageError
 from tako.execution.retention import Retention
 from tako.settings import KEYS, Chosen, choose, files_for, parse_age
-from tako.wiring import settings_from
 
 ROOT = Path(__file__).parents[1]
 DAY = 86_400.0

@@ -6,12 +6,13 @@ import os
 
 import click
 
+from tako.effective import settings_from
 from tako.errors import ConfigError, UnknownWorkflowError, UsageError
 from tako.ids import new_run_id
 from tako.records import record
 from tako.repos.identity import identity
 from tako.repos.names import RepoRef
-from tako.wiring import Wiring, load_config, settings_from
+from tako.wiring import Wiring, load_config
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
