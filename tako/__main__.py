@@ -18,6 +18,9 @@ def main() -> None:
         heed_no_more()
         say(f"{told(error)}\n")
         code = exit_code(error)
+    except MemoryError:
+        say("error: Tako could not get the memory that it needs\n  fix: close other programs, or raise `ulimit -v`\n")
+        code = 3
     sys.exit(code)
 
 

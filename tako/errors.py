@@ -142,6 +142,10 @@ class MachineError(TakoError):
     code = "TAKO_E301"
 
 
+MAKE_ROOM = "close other programs, or raise the limits (`ulimit -n`, `ulimit -u`) and try again"
+"""The cure where the machine lacks processes, memory or descriptors at the moment."""
+
+
 class SpawnError(MachineError):
     """A process could not be started.
 
@@ -152,8 +156,7 @@ class SpawnError(MachineError):
     code = "TAKO_E306"
 
     def __init__(self, what: str, *, where: str = "", number: int | None = None, passing: bool = False) -> None:
-        cure = "close other programs, or raise the limits (`ulimit -n`, `ulimit -u`) and try again" if passing else ""
-        super().__init__(what, where=where, cure=cure)
+        super().__init__(what, where=where, cure=MAKE_ROOM if passing else "")
         self.number = number
         self.passing = passing
 

@@ -14,7 +14,8 @@ import json
 import os
 import sys
 
-from tako.errors import MachineError, StateError
+from tako.errors import MAKE_ROOM, MachineError, StateError
+from tako.shortage import is_shortage
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -288,6 +289,8 @@ def machine_errors(verb: str, path: str) -> Iterator[None]:
         yield
     except OSError as error:
         cure = "free some space and try again" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
+        if is_shortage(error):
+            cure = MAKE_ROOM
         raise MachineError(
             f"cannot {verb} {error.filename or path}: {error.strerror or error}", where=path, cure=cure
         ) from error

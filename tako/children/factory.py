@@ -6,6 +6,7 @@ import os
 
 from tako.errors import StateError
 from tako.execution.request import read_request, write_request
+from tako.execution.state import require_recorded
 from tako.files import set_aside
 
 TYPE_CHECKING = False
@@ -24,8 +25,10 @@ class ChildRunnerFactory:
     def prepare(self, child: ChildRequest) -> str:
         """Create the child's directory and return its path; set aside the logs of a try before this one.
 
-        Raises ``MachineError``.
+        Raises ``MachineError``, also if what a run that waited has recorded is no longer there.
         """
+        if child.resumed:
+            require_recorded(child.workspace.state)
         if child.attempt > 1:
             set_aside(child.workspace.logs, child.workspace.attempt(child.attempt - 1))
         child.workspace.make()

@@ -5,14 +5,23 @@ from __future__ import annotations
 import os
 
 from tako.children.base import RETRYING, ChildResult, StepUpdate
-from tako.errors import SecretError, StateError, TakoError
-from tako.execution.failure import CHECKOUT_FAILED, INTERRUPTED, SECRET_MISSING, Failure
+from tako.errors import MachineError, SecretError, StateError, TakoError
+from tako.execution.failure import (
+    CHECKOUT_FAILED,
+    INTERRUPTED,
+    NOT_STARTED,
+    SECRET_MISSING,
+    Failure,
+    failure_of_machine,
+)
 from tako.execution.going_on import before, go_on
 from tako.execution.moved import Place
 from tako.execution.runner import Runner
-from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, recorded_state
+from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, recorded_state, require_recorded
 from tako.execution.workspace import discard_checkout
+from tako.records import replace
 from tako.secrets.run import NO_SECRETS
+from tako.shortage import is_shortage
 from tako.signals import Stops, StopSignal
 from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock
 
@@ -90,8 +99,21 @@ class InProcessRunner:
         self.stop()
 
     def run_workflow(self, request: ChildRequest, listener: ChildListener) -> ChildResult:
-        """Run until the workflow has ended or waits; see ``WorkflowRunner``."""
+        """Run until the workflow has ended or waits; see ``WorkflowRunner``.
+
+        What the machine lacks for a step is told as of a child: those that are at work beside it go on.
+        """
         began = self._clock.monotonic()
+        observer = RelayedRun(request.run.run_id, listener, self._on_step)
+        try:
+            return self._run(request, listener, observer, began)
+        except MachineError as error:
+            if not is_shortage(error):
+                raise
+            failure = replace(failure_of_machine(error), kind=NOT_STARTED, step=observer.current_step)
+            return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
+
+    def _run(self, request: ChildRequest, listener: ChildListener, observer: RelayedRun, began: float) -> ChildResult:
         run, workspace = request.run, request.workspace
         try:
             secrets = self._secrets(run.workflow.secrets)
@@ -103,6 +125,8 @@ class InProcessRunner:
             try:
                 self._checkout(request, repo_dir, self._stops, lambda text: listener.child_note(run.run_id, text))
             except (TakoError, RunInterruptedError) as error:
+                if is_shortage(error):
+                    raise
                 failure = checkout_failure(error, StoppableClock(self._stops))
                 return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
         runner = Runner(
@@ -121,7 +145,7 @@ class InProcessRunner:
                 secrets=secrets,
             ),
             step_kind=self._step_kind,
-            observer=RelayedRun(run.run_id, listener, self._on_step),
+            observer=observer,
         )
         state = runner.run(self._begin(request, runner))
         if run.private and state.status == SUCCESS:
@@ -130,6 +154,8 @@ class InProcessRunner:
 
     def _begin(self, request: ChildRequest, runner: Runner) -> ExecutionState:
         workspace = request.workspace
+        if request.resumed:
+            require_recorded(workspace.state)
         goes_on = request.resumed or request.attempt > 1 or self._rerun_from is not None
         recorded = recorded_state(workspace.state) if goes_on else None
         if recorded is None:
@@ -159,8 +185,11 @@ class RelayedRun:
         self._run_id = run_id
         self._listener = listener
         self._on_step = on_step
+        self.current_step: str | None = None
+        """The id of the step that has begun and not ended."""
 
     def step_started(self, spec: StepSpec) -> None:
+        self.current_step = spec.id
         self._listener.child_step(self._run_id, StepUpdate(id=spec.id, status=RUNNING))
         if self._on_step is not None:
             self._on_step(spec.id)
@@ -169,6 +198,7 @@ class RelayedRun:
         self._listener.child_step(self._run_id, retry_update(spec, attempt, delay))
 
     def step_ended(self, step: StepRecord) -> None:
+        self.current_step = None
         self._listener.child_step(self._run_id, step_update(step))
 
     def service_ended(self, end: ServiceEnd) -> None:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
     from click.shell_completion import CompletionItem
 
-    from tako.fanout.ledger import Delivery, Ledger, Recorded
+    from tako.fanout.ledger import Ledger
+    from tako.fanout.ledger_rows import Delivery, Recorded
     from tako.wiring import Wiring
 
 EPILOG = """\b

@@ -43,6 +43,19 @@ if TYPE_CHECKING:
     Echo = Callable[[str, bytes], object]
 
 EPILOG = """\b
+A fault of --chaos strikes when the step STEP starts, in every run that has a
+step of that name, with the probability P: above 0 and up to 1, the default.
+KIND is one of
+  kill-child      the child is killed by SIGKILL
+  segfault        the child is killed by SIGSEGV
+  hang            the child does nothing more, and ignores SIGTERM
+  garbage-stdout  the child writes rubbish to its parent
+  slow-start      the step starts 2 seconds late
+  kill-root       tako itself is killed by SIGKILL
+In the workflow that you start, only slow-start and kill-root strike: it is not
+run by a child.
+
+\b
 Examples:
   tako exec release
   tako exec release --inputs.version-bump=minor
@@ -57,11 +70,6 @@ Examples:
   tako exec release --debug
   tako exec release --chaos kill-child@test,0.2
 """
-
-CHAOS_HELP = (
-    "Inject a fault when a step of that name starts, with a probability: kill-child, kill-root, segfault, hang, "
-    "garbage-stdout or slow-start. To see whether workflows bear it."
-)
 
 
 @click.command("exec", cls=InputCommand, epilog=EPILOG)
@@ -93,7 +101,10 @@ CHAOS_HELP = (
     help="Give every event without an idempotency key one, made of what it says: the same is delivered once in 24h.",
 )  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Run every step, whatever the step cache knows, and put nothing there.")
-@click.option("--chaos", "faults", multiple=True, metavar="KIND@STEP[,P]", help=CHAOS_HELP)
+@click.option(
+    "--chaos", "faults", multiple=True, metavar="KIND@STEP[,P]",
+    help="Let a fault strike at a step, to see whether workflows bear it; see below. May be given several times.",
+)  # fmt: skip
 @click.option(
     "--resume", "run_id", metavar="RUN_ID", shell_complete=complete_runs,
     help="Go on with a run that failed or was cut off; @latest for the last one. What succeeded is not run again.",
@@ -221,9 +232,9 @@ def _carry_out(
 def _broken_off(error: MachineError, workspace: Workspace) -> int:
     """Say what Tako itself could not go on for, and how to go on when that is mended; returns the exit code.
 
-    Raises the error if nothing has begun.
+    Raises the error if there is nothing to go on with.
     """
-    if not workspace.has_begun:
+    if not os.path.lexists(workspace.request):
         raise error
     say(f"error: {error}\n  go on with it: tako exec --resume {os.path.basename(workspace.path)}\n")
     return error.exit_code

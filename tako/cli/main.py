@@ -9,9 +9,10 @@ import click
 from tako import __version__
 from tako.cli.help import HELP
 from tako.clock import SystemClock
-from tako.errors import MachineError, TakoError
+from tako.errors import MAKE_ROOM, MachineError, TakoError
 from tako.household import kill_ours
 from tako.interrupts import exit_code, told
+from tako.shortage import is_shortage
 from tako.stdio import say, show, silence
 
 TYPE_CHECKING = False
@@ -82,7 +83,7 @@ def cli() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line; returns its exit code and never raises."""
+    """Run the command line; returns its exit code. Raises nothing but ``MemoryError``."""
     try:
         result = cli.main(args=arguments, prog_name="tako", standalone_mode=False)
         show("")
@@ -103,14 +104,23 @@ def run(arguments: list[str]) -> int:
         return 0
     except OSError as error:
         silence(1)
-        say(f"error: {error}\n")
+        say(f"error: {_refusal(error)}\n")
         return MachineError.exit_code
+    except MemoryError:
+        raise
     except Exception as error:  # noqa: BLE001  (a bug of ours: the traceback is what the report needs)
         import traceback
 
         say(traceback.format_exc())
         say(f"error: this is a bug in Tako ({type(error).__name__}); please report it with the above\n")
         return 3
+
+
+def _refusal(error: OSError) -> str:
+    """What the machine refused, where nobody could say more of it."""
+    if not is_shortage(error):
+        return str(error)
+    return str(MachineError(f"Tako cannot go on: {error.strerror}", where=error.filename or "", cure=MAKE_ROOM))
 
 
 def _usage(error: click.ClickException) -> str:

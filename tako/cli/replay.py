@@ -99,7 +99,9 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
         _report(wiring, recorded, request, done, missing, as_json=as_json)
     if done.interrupted_by is not None:
         return 128 + done.interrupted_by
-    return 0 if done.ok else 1
+    if done.ok:
+        return 0
+    return MachineError.exit_code if done.is_the_machines_fault else 1
 
 
 def _report(

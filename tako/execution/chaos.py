@@ -37,20 +37,6 @@ KINDS = (KILL_CHILD, KILL_ROOT, SEGFAULT, HANG, GARBAGE_STDOUT, SLOW_START)
 SLOW_SECONDS = 2.0
 """How long a slow start takes."""
 
-HELP = f"""\
-KIND@STEP[,PROBABILITY]: let a fault strike when the step STEP starts, in every
-run that has a step of that name; PROBABILITY is above 0 and at most 1, the
-default. May be given several times. KIND is one of
-  {KILL_CHILD}      the child is killed by SIGKILL
-  {SEGFAULT}        the child is killed by SIGSEGV
-  {HANG}            the child does nothing more, and ignores SIGTERM
-  {GARBAGE_STDOUT}  the child writes rubbish to its parent
-  {SLOW_START}      the step starts {SLOW_SECONDS:g} seconds late
-  {KILL_ROOT}       tako itself is killed by SIGKILL
-In the workflow that you start, only {SLOW_START} and {KILL_ROOT} strike: it is
-not run by a child.
-"""
-
 _GARBAGE = b'\x00\xff\xfe rubbish {"that is": no frame\n'
 _LONG = 3600.0
 _IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)

@@ -61,7 +61,7 @@ KINDS: Mapping[str, str] = {
     PLAN_REFUSED: "its fan-out was refused: a cycle, too many levels, or an unreadable repository with --strict",
     INPUTS_INVALID: "what the subscription maps to its inputs does not fit the workflow; nothing was started",
     CHECKOUT_FAILED: "its private checkout could not be made",
-    EXCEPTION: "Tako's own code in the child raised an exception",
+    EXCEPTION: "the child process itself raised an exception: Tako's own code, or that of a step kind",
     EXITED: "the child process ended by itself without a result",
     KILLED: "the child process was killed by a signal",
     NO_RESULT: "the child process ended with exit code 0 but without a result",

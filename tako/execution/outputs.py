@@ -141,6 +141,12 @@ def collect(
         else:
             value = _from_regex(name, source, stdout, where)
         outputs[name] = value
+    require_values(outputs, where)
+    return outputs
+
+
+def require_values(outputs: Mapping[str, str], where: str) -> None:
+    """Raise ``StepError``, naming the output, if one is too long for a value."""
     for name, value in outputs.items():
         if len(value) > MAX_OUTPUT:
             raise StepError(
@@ -148,7 +154,6 @@ def collect(
                 where=where,
                 cure="write it to a file and declare it as an artifact",
             )
-    return outputs
 
 
 def _text(data: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tako.execution.artifacts import collect_artifact, declared_paths, produced_name
 from tako.execution.confidential import keep_out, keep_outputs_public, refuse_artifact
-from tako.execution.outputs import collect, read_output_file
+from tako.execution.outputs import collect, read_output_file, require_values
 from tako.execution.state import Announced
 from tako.execution.tainted import tainted_outputs
 from tako.expressions import templates
@@ -47,6 +47,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
     written = {**result.outputs, **said}
     keep_outputs_public(context, written)
     if produces is None:
+        require_values(written, where)
         return Produced(outputs=written, artifacts=result.artifacts)
     outputs = collect(
         produces.outputs,

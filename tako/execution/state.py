@@ -23,7 +23,7 @@ import contextlib
 import os
 
 from tako import stdio
-from tako.errors import StateError
+from tako.errors import MachineError, StateError
 from tako.execution.event import ArtifactRef, Event, event_from_data
 from tako.execution.failure import Failure, failure_from_data
 from tako.execution.migration import MIGRATIONS
@@ -210,13 +210,24 @@ def recorded_state(path: str, *, say: Say = stdio.say) -> ExecutionState | None:
 
     It does so if nothing is recorded or, which ``say`` is told, if nothing that is can be read.
     """
-    if not os.path.lexists(path) and not os.path.lexists(backup_of(path)):
+    if not is_recorded(path):
         return None
     try:
         return read_state(path, say=say)
     except StateError as error:
         say(f"warning: {error}\n  so this run begins anew, from its first step\n")
         return None
+
+
+def is_recorded(path: str) -> bool:
+    """Whether something is recorded of a run, be it readable or not."""
+    return os.path.lexists(path) or os.path.lexists(backup_of(path))
+
+
+def require_recorded(path: str) -> None:
+    """Raise ``MachineError`` if nothing is recorded of a run that waited: its steps would all be run once more."""
+    if not is_recorded(path):
+        raise MachineError("the run's directory has vanished while it waited for its fan-out", where=path)
 
 
 def _write(path: str, state: ExecutionState, *, durable: bool, backup: str | None, say: Say) -> None:

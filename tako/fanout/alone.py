@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tako.children.base import ChildRequest
+from tako.execution.failure import NOT_STARTED
 from tako.execution.state import SUCCESS, SUSPENDED
 from tako.fanout.interruption import Interruption
 from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
@@ -34,6 +35,11 @@ class AloneResult:
     def ok(self) -> bool:
         """Whether it came to its end, or to where it waits, without a failure."""
         return self.interrupted_by is None and self.result.status in (SUCCESS, SUSPENDED)
+
+    @property
+    def is_the_machines_fault(self) -> bool:
+        """Whether it failed since the machine could not start a process."""
+        return self.result.failure is not None and self.result.failure.kind == NOT_STARTED
 
 
 class AloneExecutor:

@@ -106,7 +106,7 @@ class Deliveries:
             self._guarded(lambda ledger: self._catch_up(ledger, restored), None)
 
     def _record(self, ledger: Ledger, plan: Plan, emitter: RunRequest, workspace: Workspace) -> None:
-        from tako.fanout.ledger import Delivery, Recorded
+        from tako.fanout.ledger_rows import Delivery, Recorded
 
         deliveries = [
             Delivery(

@@ -124,14 +124,26 @@ class TreeResult:
         return bool(failures) and all(run.failure and run.failure.kind == NOT_STARTED for run in failures)
 
 
+def in_numbers(runs: Iterable[ChildOutcome], *, total: int | None = None) -> str:
+    """How many of ``total`` runs have not succeeded, those that were cancelled told apart."""
+    statuses = [run.status for run in runs]
+    cancelled = statuses.count("cancelled")
+    failed = len(statuses) - cancelled
+    of = "" if total is None else f" of {total}"
+    were = f"{'was' if cancelled == 1 else 'were'} cancelled"
+    if not failed and cancelled:
+        return f"{cancelled}{of} triggered runs {were}"
+    return f"{failed}{of} triggered runs failed" + (f", {cancelled} {were}" if cancelled else "")
+
+
 def _summary(children: Iterable[ChildOutcome]) -> str:
     listed = tuple(children)
-    failed = [child for child in listed if not child.ok]
-    if not failed:
+    bad = sorted((child for child in listed if not child.ok), key=lambda child: child.status == "cancelled")
+    if not bad:
         return "a run further down failed"
     named = "; ".join(
         f"{child.repo}:{child.workflow}: {child.failure.headline if child.failure else child.status}"
-        for child in failed[:5]
+        for child in bad[:5]
     )
-    more = f"; and {len(failed) - 5} more" if len(failed) > 5 else ""
-    return f"{len(failed)} of {len(listed)} triggered runs failed: {named}{more}"
+    more = f"; and {len(bad) - 5} more" if len(bad) > 5 else ""
+    return f"{in_numbers(bad, total=len(listed))}: {named}{more}"

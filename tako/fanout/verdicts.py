@@ -6,6 +6,7 @@ from signal import SIGKILL
 
 from tako.children.base import ChildResult
 from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, Failure
+from tako.fanout.claims import BY_ITSELF
 from tako.records import replace
 from tako.signals import how_it_was_ended
 
@@ -18,10 +19,13 @@ if TYPE_CHECKING:
 def sentenced(failure: Failure, result: ChildResult | None, *, waits_at: str | None = None) -> ChildResult:
     """The result of a run that was asked to end: why it was, where it was then, and how it ended.
 
-    ``waits_at`` is the step whose fan-out it waits for, if it does.
+    One that had failed by itself before it was asked is told with that. ``waits_at`` is the step whose fan-out it waits
+    for, if it does.
     """
     said = result.failure if result is not None else None
-    if said is not None:
+    if result is not None and said is not None:
+        if said.kind in BY_ITSELF:
+            return result
         message = failure.message
         if said.signal is not None:
             message = f"{message}; {how_it_was_ended(said.signal, forced=said.signal == SIGKILL)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
+from tako.fanout.result import in_numbers
 from tako.report.steps import service_lines, step_lines
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import failure_lines, failure_title, shown
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from tako.execution.service import ServiceEnd
     from tako.execution.state import StepRecord
-    from tako.fanout.result import ChildOutcome, TreeResult
+    from tako.fanout.result import ChildOutcome, FanOutResult, TreeResult
 
 MAX_DETAILED = 50
 """Failures told in full; the rest have their line in the tree and their logs."""
@@ -47,23 +48,31 @@ def failures(result: TreeResult) -> str:
     if len(own) > MAX_DETAILED:
         lines += ["", f"and {len(own) - MAX_DETAILED} more failed runs; `tako status {result.root.run_id}` lists them"]
     for fan_out in result.fan_outs:
-        # The failure of a run that waits for a refused fan-out says so itself.
-        if fan_out.refused is not None and not fan_out.event.waiting:
-            event = fan_out.event
-            lines += ["", f"{event.source} emitted {event.type}; refused: {fan_out.refused.message}"]
+        lines += _unwaited(fan_out)
     failure = result.root.failure
     if failure is not None:
         where = f"step '{failure.step}' failed" if failure.step else failure.kind
         rest = [f"  {line}" for line in failure_lines(failure)[1:]]
         lines += ["", f"execution failed: {where}: {failure.headline}", *rest]
     elif result.interrupted_by is None and not result.ok:
-        what = f"{len(own)} triggered runs failed" if own else "a fan-out was refused"
+        refused = any(fan_out.refused is not None for fan_out in result.fan_outs)
+        of_itself = "a fan-out was refused" if refused else "a fan-out took too long"
+        what = in_numbers(own) if own else of_itself
         lines += ["", f"execution failed: {what}; nobody waited for it"]
     if result.interrupted_by is not None:
         lines += ["", f"execution interrupted by {signal_name(result.interrupted_by)}"]
     if not result.ok:
         lines.append(f"  go on with it: tako exec --resume {result.root.run_id}")
     return shown("\n".join(lines).lstrip("\n") + "\n") if lines else ""
+
+
+def _unwaited(fan_out: FanOutResult) -> list[str]:
+    """What a fan-out itself failed by: that of a run that waits for one says so in the run's own failure."""
+    failure = fan_out.refused or fan_out.expired
+    if failure is None or fan_out.event.waiting:
+        return []
+    how = f"refused: {failure.message}" if fan_out.refused is not None else failure.message
+    return ["", f"{fan_out.event.source} emitted {fan_out.event.type}; {how}"]
 
 
 def child_failure(run: ChildOutcome) -> list[str]:

@@ -134,7 +134,7 @@ def _reset(directory: str, commit: str, git: Git, *, source: str, head: str | No
     done = git.run("-C", directory, "reset", "--hard", "--quiet", commit)
     if done.ok:
         return
-    if git.run("-C", directory, "cat-file", "-e", f"{commit}^{{commit}}").ok:
+    if commit == head or git.run("-C", directory, "cat-file", "-e", f"{commit}^{{commit}}").ok:
         raise CheckoutError(f"git could not check out {commit}", where=source, why=done.message())
     raise CheckoutError(
         f"commit {commit} is not in the repository",

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tako.execution.chaos import SLOW_SECONDS
+from tako.execution.chaos import KINDS, SLOW_SECONDS
 from tests.acceptance.conftest import World
 from tests.acceptance.observe import marked
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
@@ -183,6 +183,13 @@ def test_a_wrong_fault_is_refused_with_its_cure(world: World, text: str, problem
     assert problem in ran.err
     assert cure in ran.err.partition("fix: ")[2]
     assert not (world.home / "workspaces").exists(), "nothing was started"
+
+
+def test_the_help_tells_what_each_fault_does(world: World) -> None:
+    text = world.tako("exec", "--help").out
+
+    assert all(re.search(rf"^ +{kind} +\w", text, re.MULTILINE) for kind in KINDS), text
+    assert f"the step starts {SLOW_SECONDS:g} seconds late" in text
 
 
 def test_with_retries_a_run_bears_faults_that_strike_now_and_then(world: World) -> None:

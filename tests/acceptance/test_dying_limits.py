@@ -12,11 +12,13 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance import wild_steps
 from tests.acceptance.conftest import BIN, World
 from tests.acceptance.dying import ROOT, SIBLINGS, Death, Tree, die, run_named, wild
 from tests.acceptance.observe import entries, wait_for
 from tests.acceptance.recipes import config, fan_out, step
 from tests.acceptance.remains import processes_of_run
+from tests.acceptance.trees import Running, until_there
 
 PATIENT = "(tried for 3 seconds)"
 SHELL = step("run", "echo never")
@@ -140,7 +142,7 @@ def test_a_child_that_has_no_thread_to_spare_was_not_started(world: World) -> No
     assert f"cannot start the thread that watches for the end of the parent {PATIENT}" in done.err
 
 
-@pytest.mark.parametrize("limit", range(4))
+@pytest.mark.parametrize("limit", range(5))
 def test_a_root_that_comes_to_the_limit_of_processes_is_the_machines_fault(world: World, limit: int) -> None:
     """Whatever it is that cannot be started: a thread for its run, the keeper of its step, or the step's shell."""
     root = world.working("root", config(ROOT, step("first", "exit 125", continue_on_error=True), step("last", "true")))
@@ -152,6 +154,71 @@ def test_a_root_that_comes_to_the_limit_of_processes_is_the_machines_fault(world
     assert PATIENT in ran.err
     assert "`ulimit -u`" in ran.err
     assert "Traceback" not in ran.err
+    failure = ran.json()["failure"]
+    assert failure["kind"] == "not_started"
+    assert failure["step"] == (None if "a thread" in failure["message"] else "first")
+    assert "go on with it: tako exec --resume exec-" in ran.err
+    if limit < 4:
+        # With more than that it is git that lacks something, and says so in its own way.
+        replayed = world.run([*around, str(BIN / "tako"), "replay", "@latest"], cwd=root)
+        assert replayed.code == 3, replayed.text
     resumed = world.tako("exec", "--resume", "@latest", "--json", cwd=root)
     assert resumed.code == 0, resumed.text
     assert [one["failure"] and one["failure"]["exit_code"] for one in resumed.json()["steps"]] == [125, None]
+
+
+def test_children_at_work_go_on_when_a_step_of_the_root_cannot_be_started(world: World) -> None:
+    wild_steps.install(world.root / "plugins", world.env)
+    there, go_on = world.root / "there", world.root / "go-on"
+    name = "alive/one"
+    world.cached(name, config(name, step("work", f"touch {there}; {until_there(go_on)}"), hears=ROOT), git=False)
+    aside = fan_out(wait_for_children=False)
+    root = world.working(
+        "root", config(ROOT, aside, step("wait", until_there(there)), wild("use all processes"), SHELL)
+    )
+    running = Running(world, "exec", "work", "--json", cwd=root)
+
+    wait_for(
+        lambda: (world.home / "workspaces").exists() and entries(world.only_workspace(), "ended"), "the root ended"
+    )
+    go_on.touch()
+    ran = running.finish()
+
+    assert ran.code == 3, ran.text
+    report = ran.json()
+    assert (report["failure"]["kind"], report["failure"]["step"]) == ("not_started", "run")
+    assert run_named(report, name)["status"] == "success"
+
+
+@pytest.mark.parametrize("limit", range(5, 32, 2))
+def test_a_root_that_comes_to_the_limit_of_open_files_is_the_machines_fault(world: World, limit: int) -> None:
+    name = "late/one"
+    world.cached(name, config(name, step("run", "true"), hears=ROOT), git=False)
+    root = world.working("root", config(ROOT, step("first", "true"), fan_out()))
+
+    ran = world.run(["prlimit", f"--nofile={limit}", str(BIN / "tako"), "exec", "work"], cwd=root)
+
+    assert ran.code in (0, 3), ran.text
+    assert ran.code == 0 or ("Too many open files" in ran.err and "fix: close other programs, or raise" in ran.err)
+    assert "Traceback" not in ran.err
+    if ran.code and list((world.home / "workspaces").glob("*")):
+        assert world.tako("exec", "--resume", "@latest", cwd=root).code == 0
+
+
+def test_no_memory_is_no_bug_of_takos(world: World) -> None:
+    code = """
+import sys
+from tako.cli import main
+def refuse(*_arguments, **_options):
+    raise MemoryError
+main.cli.main = refuse
+sys.argv = ["tako", "status"]
+from tako.__main__ import main
+main()
+"""
+    ran = world.run([sys.executable, "-c", code])
+
+    assert (ran.code, ran.out) == (3, "")
+    assert ran.err == (
+        "error: Tako could not get the memory that it needs\n  fix: close other programs, or raise `ulimit -v`\n"
+    )

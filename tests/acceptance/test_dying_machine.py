@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from tests.acceptance.conftest import World
-from tests.acceptance.dying import Death, die, wild
+from tests.acceptance.dying import Death, die, run_named, wild
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
 
 # Each dying child has a small disk of its own, so that the others' is as large as ever.
@@ -76,6 +76,43 @@ def test_the_disk_is_full(world: World) -> None:
     }
 
     die(world, deaths, around=(*OWN_MOUNTS, str(world.home)), home=world.root / "home-after")
+
+
+# Its first step counts how often it has run, and what it waits for removes what its own script says.
+WAITS = "echo once >> {counts}"
+REMOVES = "cd /; rm -rf {what}"
+
+
+def test_the_directory_of_a_child_vanishes_while_it_waits(world: World) -> None:
+    counts = world.root / "counts"
+    gone = f"{world.home}/workspaces/*/children/*"
+    count = step("count", WAITS.format(counts=counts))
+    world.cached("waits/child", config("waits/child", count, fan_out(), step("after", "true"), hears="waits/root"))
+    world.cached("waits/for", config("waits/for", step("remove", REMOVES.format(what=gone)), hears="waits/child"))
+    root = world.working("root", config("waits/root", fan_out()))
+
+    ran = world.tako("exec", WORKFLOW, "--json", cwd=root)
+
+    assert ran.code == 1, ran.text
+    failure = run_named(ran.json(), "waits/child")["failure"]
+    assert failure["kind"] == "machine_error", failure
+    assert "the run's directory has vanished while it waited for its fan-out" in failure["message"]
+    assert counts.read_text() == "once\n", "a step that had ended was run again"
+
+
+def test_the_directory_of_the_root_vanishes_while_it_waits(world: World) -> None:
+    counts = world.root / "counts"
+    remove = step("remove", REMOVES.format(what=f"{world.home}/workspaces/*"))
+    world.cached("waits/child", config("waits/child", remove, hears="waits/root"))
+    count = step("count", WAITS.format(counts=counts))
+    root = world.working("root", config("waits/root", count, fan_out(), step("after", "true")))
+
+    ran = world.tako("exec", WORKFLOW, cwd=root)
+
+    assert ran.code == 3, ran.text
+    assert "the run's directory has vanished while it waited for its fan-out" in ran.err
+    assert "--resume" not in ran.err, "there is nothing to go on with"
+    assert counts.read_text() == "once\n"
 
 
 ON_A_SMALL_HOME = """

@@ -71,7 +71,10 @@ def test_fail_fast_cancels_what_has_not_started(world: World) -> None:
         assert not there(world, name[-1]).exists()
         assert not Path(run["workspace"]).exists()
     assert report["failure"]["kind"] == "fan_out_failed"
-    assert "3 of 4 triggered runs failed: limit/a:work: exit code 3" in report["failure"]["message"]
+    assert (
+        "1 of 4 triggered runs failed, 2 were cancelled: limit/a:work: exit code 3; limit/c:work: cancelled"
+        in report["failure"]["message"]
+    )
     started = {entry.data["run_id"] for entry in entries(world.workspace(report["run_id"]), "started")}
     assert len(started) == 3, "the root, and the two that were at work"
 

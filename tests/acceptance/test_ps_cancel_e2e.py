@@ -19,6 +19,7 @@ from tests.acceptance.trees import Running, letter, processes, run_named, state_
 
 ROOT = "seen/root"
 HEADINGS = ["RUN", "REPOSITORY", "WORKFLOW", "STEP", "PID", "AGE", "CPU", "MEMORY", "STATUS"]
+ENDED = "; it was ended by SIGTERM"
 
 
 def hearer(world: World, name: str, *steps: dict[str, Any], hears: str = ROOT) -> None:
@@ -320,7 +321,7 @@ def test_a_child_at_work_is_cancelled_and_the_others_go_on(world: World) -> None
     report = finished(tree)
     run = run_named(report, "seen/b-works")
     assert (run["status"], run["failure"]["kind"], run["failure"]["step"]) == ("cancelled", "cancelled", "second")
-    assert run["failure"]["message"] == "cancelled by `tako cancel`"
+    assert run["failure"]["message"] == f"cancelled by `tako cancel`{ENDED}"
     assert state_of(run["workspace"])["failure"]["kind"] == "interrupted"
     statuses = {one["repository"]: one["status"] for one in report["runs"]}
     assert statuses == {
@@ -347,7 +348,8 @@ def test_a_child_that_waits_is_cancelled_with_all_below_it(world: World) -> None
         "seen/d-below": "cancelled",
     }
     below = run_named(report, "seen/c-below")["failure"]
-    assert (below["message"], below["step"]) == ("cancelled with seen/a-waits:work, which triggered it", "second")
+    why = f"cancelled with seen/a-waits:work, which triggered it{ENDED}"
+    assert (below["message"], below["step"]) == (why, "second")
     assert run_named(report, "seen/d-below")["started_at"] is None
     assert not there(world, "d").exists()
     assert not (world.root / "never").exists()

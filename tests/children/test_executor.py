@@ -169,11 +169,18 @@ def test_the_child_finds_its_request_in_its_directory(child: ChildRequest) -> No
     assert found == [REQUEST]
 
 
+def goes_on(child: ChildRequest) -> ChildRequest:
+    """The same child after it has waited."""
+    Path(child.workspace.state).touch()
+    return replace(child, resumed=True)
+
+
 def test_a_child_that_goes_on_finds_the_request_of_its_first_start(child: ChildRequest) -> None:
     run(child, SayingLauncher(HELLO, emitted(), Result("suspended", outputs={})))
     written = Path(child.workspace.request).stat().st_mtime_ns
-    run(replace(child, resumed=True), SayingLauncher(HELLO, SUCCESS))
+    result = run(goes_on(child), SayingLauncher(HELLO, SUCCESS))
 
+    assert result.status == "success"
     assert Path(child.workspace.request).stat().st_mtime_ns == written
 
 
@@ -535,7 +542,7 @@ def test_what_a_child_says_before_and_after_it_waited_is_in_one_log(child: Child
     going_on.words = (b"after\n",)
 
     run(child, waiting)
-    run(replace(child, resumed=True), going_on)
+    run(goes_on(child), going_on)
 
     assert Path(child.workspace.child_log).read_text() == "before\nafter\n"
 

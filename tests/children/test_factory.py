@@ -27,6 +27,12 @@ def prepare(child: ChildRequest) -> Workspace:
     return Workspace(ChildRunnerFactory().prepare(child))
 
 
+def goes_on(child: ChildRequest) -> ChildRequest:
+    """The same child after it has waited."""
+    Path(child.workspace.state).touch()
+    return replace(child, resumed=True)
+
+
 def logs(workspace: Workspace, attempt: int | None = None) -> list[str]:
     return sorted(os.listdir(workspace.logs if attempt is None else workspace.attempt(attempt)))
 
@@ -43,13 +49,21 @@ def test_a_new_child_has_its_request_and_the_directories_of_every_run(child: Chi
 def test_a_damaged_request_is_made_again(child: ChildRequest, content: bytes) -> None:
     Path(prepare(child).request).write_bytes(content)
 
-    assert read_request(prepare(replace(child, resumed=True)).request) == REQUEST
+    assert read_request(prepare(goes_on(child)).request) == REQUEST
 
 
 def test_a_child_that_goes_on_finds_its_logs_where_they_were(child: ChildRequest) -> None:
     Path(prepare(child).log("build")).write_text("built\n")
 
-    assert logs(prepare(replace(child, resumed=True))) == ["build.log"]
+    assert logs(prepare(goes_on(child))) == ["build.log"]
+
+
+def test_a_child_that_waited_and_whose_directory_has_vanished_does_not_begin_anew(child: ChildRequest) -> None:
+    with pytest.raises(MachineError, match="vanished while it waited") as caught:
+        prepare(replace(child, resumed=True))
+
+    assert caught.value.where == child.workspace.state
+    assert not os.path.exists(child.workspace.path)
 
 
 def test_each_try_begins_with_no_logs_and_those_before_are_kept(child: ChildRequest) -> None:
@@ -65,7 +79,7 @@ def test_a_second_try_that_goes_on_after_it_waited_keeps_its_own_logs(child: Chi
     Path(prepare(child).log("first")).touch()
     second = replace(child, attempt=2)
     Path(prepare(second).log("second")).touch()
-    workspace = prepare(replace(second, resumed=True))
+    workspace = prepare(goes_on(second))
 
     assert (logs(workspace), logs(workspace, 1)) == (["second.log"], ["first.log"])
 

@@ -134,6 +134,17 @@ def test_a_file_that_is_too_long_is_refused_and_not_cut(tmp_path: Path, size: in
     assert "more than 65536" in refusal(tmp_path, f"head -c {size} /dev/zero | tr '\\0' x > f", "from_file:f")
 
 
+@pytest.mark.parametrize("produces", [None, Produces(outputs={"n": "from_stdout"})])
+def test_what_is_written_is_a_value_whether_or_not_something_is_declared(
+    tmp_path: Path, produces: Produces | None
+) -> None:
+    write = f"(printf v=; head -c {MAX_OUTPUT + 1} /dev/zero | tr '\\0' x) > $TAKO_OUTPUT"
+    state = Bench(tmp_path, StepSpec(id="a", run=write, produces=produces)).run()
+
+    assert state.failure is not None
+    assert "output 'v' is 65537 characters long, more than 65536" in state.failure.message
+
+
 # From what it printed.
 
 

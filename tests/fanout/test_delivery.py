@@ -25,7 +25,8 @@ from tako.fanout.delivery import Deliveries, Waiting
 from tako.fanout.executor import FanOutExecutor
 from tako.fanout.history import read_history
 from tako.fanout.journal import Journal, read_journal
-from tako.fanout.ledger import Delivery, Ledger, Recorded
+from tako.fanout.ledger import Ledger
+from tako.fanout.ledger_rows import Delivery, Recorded
 from tako.fanout.plan import Plan, PlannedRun
 from tako.fanout.restore import restore
 from tako.fanout.result import Attempt, ChildOutcome, TreeResult

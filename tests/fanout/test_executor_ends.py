@@ -22,13 +22,16 @@ from tako.execution.failure import (
     KILLED,
     NOT_STARTED,
     STEP_FAILED,
+    STEP_TIMEOUT,
     Failure,
 )
 from tako.execution.inbox import ask_to_cancel
 from tako.fanout import workforce
 from tako.fanout.history import read_history
 from tako.fanout.result import Attempt, TreeResult
+from tako.records import replace
 from tests.fanout.cast import (
+    BROKEN,
     CRASHED,
     KILL,
     STOPPED,
@@ -362,6 +365,69 @@ def test_a_fan_out_that_ended_in_time_is_not_ended_later(cast: Cast) -> None:
     assert result.ok
     assert result.fan_outs[0].expired is None
     assert cast.cancelled == []
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [BROKEN, Failure(STEP_TIMEOUT, "took longer than its timeout of 9.9s; it was ended by SIGTERM", "test", signal=15)],
+)
+def test_a_run_that_had_failed_by_itself_when_it_was_asked_to_end_is_told_with_that(
+    cast: Cast, failure: Failure
+) -> None:
+    expiring(cast, "slow")
+
+    def fails_when_asked(request: ChildRequest, listener: ChildListener) -> ChildResult:
+        cast.works_until_asked(request, listener)
+        return ChildResult("failed", seconds=1.0, failure=failure)
+
+    cast.behaviours["slow"] = fails_when_asked
+
+    def watch() -> None:
+        cast.wait_to_hear("slow starts")
+        cast.let_pass(10.0)
+
+    result = cast.run(watch)
+
+    assert [(run.status, run.failure) for run in result.runs] == [("failed", failure)]
+    assert kinds(result)["root"] == FAN_OUT_TIMEOUT
+
+
+def test_what_waits_further_down_when_the_time_is_up_is_told_where_and_whose_time_it_was(cast: Cast) -> None:
+    expiring(cast, "middle")
+    cast.behaviours |= {"middle": waits_once, "leaf": cast.works_until_asked}
+    cast.subscribers["middle"] = ("leaf",)
+
+    def watch() -> None:
+        cast.wait_to_hear("leaf starts")
+        cast.let_pass(10.0)
+
+    result = cast.run(watch)
+
+    took, by_repo = "took longer than its timeout of 10.0s", {run.repo: run.failure for run in result.runs}
+    label = f"{result.root.repo}:{result.root.workflow}"
+    assert by_repo["middle"] == Failure(FAN_OUT_TIMEOUT, f"its fan-out {took}", step="tell")
+    assert by_repo["leaf"] == Failure(
+        FAN_OUT_TIMEOUT, f"the fan-out of {label} {took}", step=STOPPED.step, log=STOPPED.log
+    )
+
+
+def test_what_ended_a_run_whose_time_was_up_is_told(cast: Cast) -> None:
+    expiring(cast, "slow")
+
+    def is_killed(request: ChildRequest, listener: ChildListener) -> ChildResult:
+        cast.works_until_asked(request, listener)
+        return ChildResult("failed", seconds=1.0, failure=replace(STOPPED, signal=15))
+
+    cast.behaviours["slow"] = is_killed
+
+    def watch() -> None:
+        cast.wait_to_hear("slow starts")
+        cast.let_pass(10.0)
+
+    (run,) = cast.run(watch).runs
+
+    message = "its fan-out took longer than its timeout of 10.0s; it was ended by SIGTERM"
+    assert run.failure == Failure(FAN_OUT_TIMEOUT, message, step=STOPPED.step, signal=15, log=STOPPED.log)
 
 
 def test_a_run_that_succeeds_though_it_was_asked_to_end_has_succeeded(cast: Cast) -> None:

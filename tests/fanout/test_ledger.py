@@ -16,8 +16,9 @@ from tako.errors import MachineError, StateError
 from tako.execution.event import Event
 from tako.execution.failure import CANCELLED, STEP_FAILED, Failure
 from tako.fanout.claims import Asking, Outcome, RunKey, Slot
-from tako.fanout.ledger import KEPT_SECONDS, MIGRATIONS, Delivery, Ledger, Recorded
+from tako.fanout.ledger import KEPT_SECONDS, Ledger
 from tako.fanout.ledger_file import ForeignRowError, LedgerFile, transaction
+from tako.fanout.ledger_rows import MIGRATIONS, Delivery, Recorded
 from tako.process import Process
 from tako.records import replace
 from tako.testing import FakeClock
@@ -450,7 +451,8 @@ RACE = """
 import sys
 from tako.clock import SystemClock
 from tako.fanout.claims import Asking, Outcome, RunKey, Slot
-from tako.fanout.ledger import Delivery, Ledger, Recorded
+from tako.fanout.ledger import Ledger
+from tako.fanout.ledger_rows import Delivery, Recorded
 from tests.builders import make_event
 path, me = sys.argv[1:]
 ledger = Ledger(path, clock=SystemClock(), say=print)
@@ -500,7 +502,8 @@ def test_what_a_killed_process_wrote_is_there(
     code = """
 import os, signal, sys
 from tako.clock import SystemClock
-from tako.fanout.ledger import Ledger, Recorded
+from tako.fanout.ledger import Ledger
+from tako.fanout.ledger_rows import Recorded
 from tests.builders import make_event
 Ledger(sys.argv[1], clock=SystemClock(), say=print).record(Recorded(make_event(), "r1", 0.0))
 os.kill(os.getpid(), signal.SIGKILL)

@@ -103,14 +103,22 @@ def test_a_fan_out_whose_time_was_up_fails_for_that_however_its_runs_ended(faile
     assert expired.answer() == Answer(EVENT.id, total=1, succeeded=1, failure=EXPIRED)
 
 
-def test_a_run_that_was_cancelled_is_told_among_those_that_failed() -> None:
-    cancelled = run("b", status="cancelled", failure=Failure(CANCELLED, "cancelled by `tako cancel`"))
-    told = answer(run("a"), cancelled)
+@pytest.mark.parametrize(
+    ("others", "message"),
+    [
+        ((), "1 of 2 triggered runs was cancelled: o/b:verify: by hand"),
+        (
+            ("c",),
+            "1 of 3 triggered runs failed, 1 was cancelled: o/c:verify: exit code 1; o/b:verify: by hand",
+        ),
+    ],
+)
+def test_a_run_that_was_cancelled_is_told_and_has_not_failed(others: tuple[str, ...], message: str) -> None:
+    cancelled = run("b", status="cancelled", failure=Failure(CANCELLED, "by hand"))
+    told = answer(run("a"), cancelled, *(run(name, failure=Failure(STEP_FAILED, "exit code 1")) for name in others))
 
     assert told.succeeded == 1
-    assert told.failure == Failure(
-        FAN_OUT_FAILED, "1 of 2 triggered runs failed: o/b:verify: cancelled by `tako cancel`"
-    )
+    assert told.failure == Failure(FAN_OUT_FAILED, message)
 
 
 def failed(name: str, kind: str, **changes: Any) -> ChildOutcome:

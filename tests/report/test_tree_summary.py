@@ -14,6 +14,7 @@ from tako.execution.failure import (
     CANCELLED,
     CIRCUIT_OPEN,
     FAN_OUT_FAILED,
+    FAN_OUT_TIMEOUT,
     INTERRUPTED,
     KILLED,
     PLAN_REFUSED,
@@ -266,6 +267,17 @@ def test_a_refused_fan_out_that_nobody_waited_for_is_told(waiting: bool) -> None
 
     assert (f"{LIBRARY} emitted library_built; refused: a cycle: a → a" in text) is not waiting
     assert "execution failed: a fan-out was refused" in text
+
+
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_fan_out_that_nobody_waited_for_and_that_took_too_long_is_told(waiting: bool) -> None:
+    event = make_event(waiting=waiting)
+    expired = Failure(FAN_OUT_TIMEOUT, "its fan-out took longer than its timeout of 2.0s")
+    late = FanOutResult(event, (), failed_below=False, expired=expired)
+    text = failures(tree(fan_outs=(late,), ok=False))
+
+    assert (f"{LIBRARY} emitted library_built; {expired.message}" in text) is not waiting
+    assert "execution failed: a fan-out took too long; nobody waited for it" in text
 
 
 def test_an_interruption_is_told() -> None:

@@ -388,6 +388,19 @@ def test_a_commit_that_the_source_is_not_at_can_be_asked_for(
     assert run_git(tmp_path / "copy", "status", "--porcelain") == ""
 
 
+def test_a_commit_that_git_cannot_read_though_the_source_is_at_it_is_told_in_gits_words(
+    source: Path, take: Take, run_git: RunGit
+) -> None:
+    """Nobody should be told to fetch what is there."""
+    head = run_git(source, "rev-parse", "HEAD").strip()
+    (source / ".git" / "objects" / head[:2] / head[2:]).unlink()
+
+    with pytest.raises(CheckoutError, match=f"git could not check out {head}") as caught:
+        take(source, head)
+
+    assert "fatal: " in caught.value.why
+
+
 @pytest.mark.parametrize("prepare", [nothing_special, separate_git_dir], ids=["links", "clone"])
 def test_a_commit_that_is_not_in_the_source_is_an_error_that_says_what_is(
     source: Path, take: Take, run_git: RunGit, tmp_path: Path, prepare: Callable[[Path, RunGit], None]
