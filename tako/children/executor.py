@@ -11,7 +11,7 @@ from tako.children.hearing import Hearing, foreign_claim
 from tako.children.judge import Evidence, judge
 from tako.children.launchers.base import Launch
 from tako.errors import MachineError, SecretError, SpawnError, StateError
-from tako.execution.failure import NOT_STARTED, PROTOCOL, SECRET_MISSING, Failure, failure_of_machine
+from tako.execution.failure import INTERRUPTED, NOT_STARTED, PROTOCOL, SECRET_MISSING, Failure, failure_of_machine
 from tako.execution.memory import kills_for_memory
 from tako.execution.state import SUSPENDED, read_state
 from tako.execution.workspace import discard_checkout
@@ -20,6 +20,7 @@ from tako.records import replace
 from tako.secrets.run import NO_SECRETS, masked_sinks
 from tako.shortage import TRIED, is_shortage, lasting_pipe, patiently
 from tako.signals import Stops, StopSignal
+from tako.steps.base import RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -95,6 +96,9 @@ class ChildWorkflowExecutor:
                 outcome = self._launch(directory, request, hearing, secrets, stops)
         except SecretError as error:
             return self._never_started(began, Failure(kind=SECRET_MISSING, message=str(error)))
+        except RunInterruptedError:
+            failure = Failure(kind=INTERRUPTED, message="stopped before its secrets were known")
+            return self._never_started(began, failure)
         except MachineError as error:
             failure = failure_of_machine(error)
             if is_shortage(error):
@@ -128,10 +132,18 @@ class ChildWorkflowExecutor:
         return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
 
     def _secrets_of(self, request: ChildRequest, stops: Stops) -> RunSecrets:
-        """Those that the child's workflow declares. Raises ``SecretError`` if some have no value."""
+        """Those that the child's workflow declares.
+
+        Raises ``SecretError`` if some have no value, ``RunInterruptedError`` if a stop was asked for meanwhile.
+        """
         if self._secrets is None:
             return NO_SECRETS
-        return self._secrets.of_run(request.run.workflow.secrets, stops=stops)
+        try:
+            return self._secrets.of_run(request.run.workflow.secrets, stops=stops)
+        except SecretError as error:
+            if StoppableClock(stops).is_stopped():
+                raise RunInterruptedError from error
+            raise
 
     def _launch(
         self, directory: str, request: ChildRequest, hearing: Hearing, secrets: RunSecrets, stops: Stops

@@ -201,6 +201,31 @@ def test_the_command_for_a_secret_does_not_outlive_an_interrupted_one(world: Wor
     assert not (world.home / "workspaces").exists()
 
 
+@pytest.mark.parametrize("again", [False, True])
+def test_a_child_that_is_stopped_while_its_secret_is_asked_for_is_told_as_interrupted(
+    world: World, again: bool
+) -> None:
+    there = world.root / "there"
+    command = f"{'trap : TERM;' if again else ''} touch {there}; while :; do sleep 0.02 || true; done"
+    (world.home / "config.yml").write_text(f'secrets:\n  TOKEN:\n    command: "{command}"\n')
+    world.cached("cut/child", config("cut/child", step("it", "true"), hears="cut/root", secrets=["TOKEN"]), git=False)
+    root = world.working("root", config("cut/root", fan_out()))
+    running = Running(world, "exec", WORKFLOW, "--json", cwd=root)
+    wait_for(there.exists, "the secret was asked for")
+
+    running.send(signal.SIGINT)
+    if again:
+        running.wait_for("SIGINT: stopping")
+        running.send(signal.SIGINT)
+    ran = running.finish()
+
+    assert ran.code == 130, ran.text
+    (child,) = ran.json()["runs"]
+    failure = child["failure"]
+    assert (failure["kind"], failure["message"]) == ("interrupted", "stopped before its secrets were known")
+    assert not marked(world.mark)
+
+
 def library(world: World, *, build: str = "touch x", install: str = "true", cached: bool = False) -> Path:
     """A repository with an artifact."""
     content = (
