@@ -26,6 +26,7 @@ from tako.execution.failure import (
     OUT_OF_MEMORY,
     Failure,
     concise,
+    failure_by_exception,
     failure_of_machine,
 )
 from tako.execution.going_on import go_on
@@ -252,10 +253,8 @@ def _crashed(request: RunRequest, error: Exception, secrets: RunSecrets) -> Exec
     else:
         import traceback
 
-        lines = "".join(traceback.format_exception(error))
-        sys.stderr.write(secrets.hide(lines))
-        last = tuple(lines.splitlines()[-20:])
-        failure = Failure(kind=EXCEPTION, message=f"{type(error).__name__}: {error}", log=last)
+        sys.stderr.write(secrets.hide("".join(traceback.format_exception(error))))
+        failure = failure_by_exception(error)
     return ExecutionState(
         run_id=request.run_id,
         repo=request.repo,

@@ -6,12 +6,15 @@ import os
 
 from tako.children.base import RETRYING, ChildResult, StepUpdate
 from tako.errors import MachineError, SecretError, StateError, TakoError
+from tako.execution.confidential import masked
 from tako.execution.failure import (
     CHECKOUT_FAILED,
     INTERRUPTED,
     NOT_STARTED,
     SECRET_MISSING,
     Failure,
+    concise,
+    failure_by_exception,
     failure_of_machine,
 )
 from tako.execution.going_on import before, go_on
@@ -39,6 +42,10 @@ if TYPE_CHECKING:
     from tako.process import Processes
     from tako.secrets.run import RunSecrets
     from tako.steps.base import Gate, Step, StepContext
+
+
+OWN_KINDS = "tako/"
+"""What the names of Tako's own kinds of step begin with."""
 
 
 class InProcessRunner:
@@ -110,7 +117,8 @@ class InProcessRunner:
         except MachineError as error:
             if not is_shortage(error):
                 raise
-            failure = replace(failure_of_machine(error), kind=NOT_STARTED, step=observer.current_step)
+            step = observer.current_step
+            failure = replace(failure_of_machine(error), kind=NOT_STARTED, step=step.id if step is not None else None)
             return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
 
     def _run(self, request: ChildRequest, listener: ChildListener, observer: RelayedRun, began: float) -> ChildResult:
@@ -147,7 +155,18 @@ class InProcessRunner:
             step_kind=self._step_kind,
             observer=observer,
         )
-        state = runner.run(self._begin(request, runner))
+        try:
+            state = runner.run(self._begin(request, runner))
+        except TakoError:
+            raise
+        except Exception as error:
+            # Whoever's code it was has failed, and not Tako, so all beside it goes on.
+            step = observer.current_step
+            if step is None or step.uses is None or step.uses.startswith(OWN_KINDS):
+                raise
+            failure = concise(masked(failure_by_exception(error), secrets))
+            seconds = self._clock.monotonic() - began
+            return ChildResult(status="failed", seconds=seconds, failure=replace(failure, step=step.id))
         if run.private and state.status == SUCCESS:
             discard_checkout(workspace)
         return result_of(state, self._clock.monotonic() - began)
@@ -185,11 +204,11 @@ class RelayedRun:
         self._run_id = run_id
         self._listener = listener
         self._on_step = on_step
-        self.current_step: str | None = None
-        """The id of the step that has begun and not ended."""
+        self.current_step: StepSpec | None = None
+        """The step that has begun and not ended."""
 
     def step_started(self, spec: StepSpec) -> None:
-        self.current_step = spec.id
+        self.current_step = spec
         self._listener.child_step(self._run_id, StepUpdate(id=spec.id, status=RUNNING))
         if self._on_step is not None:
             self._on_step(spec.id)

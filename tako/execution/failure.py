@@ -61,7 +61,7 @@ KINDS: Mapping[str, str] = {
     PLAN_REFUSED: "its fan-out was refused: a cycle, too many levels, or an unreadable repository with --strict",
     INPUTS_INVALID: "what the subscription maps to its inputs does not fit the workflow; nothing was started",
     CHECKOUT_FAILED: "its private checkout could not be made",
-    EXCEPTION: "the child process itself raised an exception: Tako's own code, or that of a step kind",
+    EXCEPTION: "the run's own process raised an exception: the code of a step kind, or in a child Tako's own",
     EXITED: "the child process ended by itself without a result",
     KILLED: "the child process was killed by a signal",
     NO_RESULT: "the child process ended with exit code 0 but without a result",
@@ -119,6 +119,14 @@ def failure_of_machine(error: TakoError) -> Failure:
     full = number in (errno.ENOSPC, errno.EDQUOT)
     started = not isinstance(error, SpawnError)
     return Failure(kind=(DISK_FULL if full else MACHINE_ERROR) if started else NOT_STARTED, message=str(error))
+
+
+def failure_by_exception(error: BaseException) -> Failure:
+    """The failure of a run whose code raised something: what it was, and the end of the traceback as its log."""
+    import traceback
+
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return Failure(kind=EXCEPTION, message=f"{type(error).__name__}: {error}", log=tuple(lines[-LOG_TAIL:]))
 
 
 def failure_from_data(data: Mapping[str, Any] | None) -> Failure | None:

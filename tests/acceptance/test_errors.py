@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+from tests.acceptance import own_code
 from tests.acceptance.conftest import World
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step, subscription
+from tests.acceptance.trees import until_there
 
 ROOT = "err/root"
 
@@ -176,3 +178,26 @@ def test_a_refused_fan_out_that_nobody_waits_for_is_told_and_fails_the_run(world
     refused = "err/one emitted made; refused: this fan-out would never end, it comes back to itself: "
     assert f"{refused}err/one:work → err/one:work\n\nexecution failed: " in ran.err
     assert (world.root / "after").exists()
+
+
+def test_a_step_kind_of_somebody_elses_that_raises_fails_its_run_and_nobody_elses(world: World) -> None:
+    own_code.install(world.root / "plugins", world.env)
+    go = world.root / "go"
+    hearer(world, "err/beside", step("wait", until_there(go)))
+    raises = own_code.python("raises", f"open({str(go)!r}, 'w').close(); raise ValueError('not like this')")
+    telling = fan_out(wait_for_children=False)
+    root = world.working("root", config(ROOT, telling, raises, step("after", "true")))
+
+    ran = world.tako("exec", WORKFLOW, "--json", cwd=root)
+
+    assert ran.code == 1, ran.text
+    assert "bug in Tako" not in ran.err
+    report = ran.json()
+    failure = report["failure"]
+    assert (failure["kind"], failure["step"]) == ("exception", "raises")
+    assert failure["message"] == failure["log"][-1] == "ValueError: not like this"
+    assert [run["status"] for run in report["runs"]] == ["success"]
+    assert "execution failed: step 'raises' failed: ValueError: not like this" in ran.err
+    assert "exec --resume" in ran.err
+    again = world.tako("exec", "--resume", report["run_id"])
+    assert (again.code, "step 'raises' failed" in again.err) == (1, True), again.text
