@@ -24,14 +24,11 @@ from tako.execution.failure import (
     MACHINE_ERROR,
     NOT_STARTED,
     OUT_OF_MEMORY,
-    Failure,
     concise,
-    failure_by_exception,
-    failure_of_machine,
 )
 from tako.execution.going_on import go_on
-from tako.execution.memory import with_memory_hint
 from tako.execution.moved import Place
+from tako.execution.raised import failure_by_exception, traceback_of
 from tako.execution.request import read_request
 from tako.execution.runner import Runner
 from tako.execution.state import (
@@ -240,21 +237,8 @@ def _require_step(request: RunRequest, step_id: str | None) -> None:
 
 def _crashed(request: RunRequest, error: Exception, secrets: RunSecrets) -> ExecutionState:
     """The state of a run that Tako's own code could not carry on; it goes to the parent, the last one stays on disk."""
-    if isinstance(error, MachineError):
-        sys.stderr.write(secrets.hide(f"error: {error}\n"))
-        failure = failure_of_machine(error)
-    elif isinstance(error, TakoError):
-        sys.stderr.write(secrets.hide(f"error: {error}\n"))
-        failure = Failure(kind=EXCEPTION, message=str(error))
-    elif isinstance(error, MemoryError):
-        sys.stderr.write("error: MemoryError\n")
-        failure = Failure(kind=OUT_OF_MEMORY, message="the child process could not get the memory that it asked for")
-        failure = with_memory_hint(failure, request.workflow.mem_limit)
-    else:
-        import traceback
-
-        sys.stderr.write(secrets.hide("".join(traceback.format_exception(error))))
-        failure = failure_by_exception(error)
+    failure = failure_by_exception(error, memory_limit=request.workflow.mem_limit)
+    sys.stderr.write(secrets.hide(traceback_of(error) if failure.log else f"error: {failure.message}\n"))
     return ExecutionState(
         run_id=request.run_id,
         repo=request.repo,

@@ -14,11 +14,11 @@ from tako.execution.failure import (
     SECRET_MISSING,
     Failure,
     concise,
-    failure_by_exception,
     failure_of_machine,
 )
 from tako.execution.going_on import before, go_on
 from tako.execution.moved import Place
+from tako.execution.raised import failure_by_exception
 from tako.execution.runner import Runner
 from tako.execution.state import RUNNING, SUCCESS, SUSPENDED, recorded_state, require_recorded
 from tako.execution.workspace import discard_checkout
@@ -164,9 +164,9 @@ class InProcessRunner:
             step = observer.current_step
             if step is None or step.uses is None or step.uses.startswith(OWN_KINDS):
                 raise
-            failure = concise(masked(failure_by_exception(error), secrets))
-            seconds = self._clock.monotonic() - began
-            return ChildResult(status="failed", seconds=seconds, failure=replace(failure, step=step.id))
+            failure = masked(failure_by_exception(error, memory_limit=run.workflow.mem_limit), secrets)
+            failure = replace(concise(failure), step=step.id)
+            return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
         if run.private and state.status == SUCCESS:
             discard_checkout(workspace)
         return result_of(state, self._clock.monotonic() - began)

@@ -121,14 +121,6 @@ def failure_of_machine(error: TakoError) -> Failure:
     return Failure(kind=(DISK_FULL if full else MACHINE_ERROR) if started else NOT_STARTED, message=str(error))
 
 
-def failure_by_exception(error: BaseException) -> Failure:
-    """The failure of a run whose code raised something: what it was, and the end of the traceback as its log."""
-    import traceback
-
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return Failure(kind=EXCEPTION, message=f"{type(error).__name__}: {error}", log=tuple(lines[-LOG_TAIL:]))
-
-
 def failure_from_data(data: Mapping[str, Any] | None) -> Failure | None:
     """A failure out of its plain data; raises ``KeyError`` or ``TypeError`` if it is not one."""
     if data is None:
