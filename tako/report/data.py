@@ -43,6 +43,7 @@ def result_data(
                 "success": fan_out.ok,
                 "children": [child.run_id for child in fan_out.children],
                 "refused": to_data(fan_out.refused),
+                "expired": to_data(fan_out.expired),
             }
             for fan_out in result.fan_outs
         ],

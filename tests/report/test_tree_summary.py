@@ -375,9 +375,22 @@ def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
         "success": False,
         "children": ["a"],
         "refused": None,
+        "expired": None,
     }
     assert data["warnings"] == ["o/x: unreadable"]
     assert child["attempts"] == []
+
+
+def test_the_data_tell_why_a_fan_out_failed_of_itself() -> None:
+    late = Failure(FAN_OUT_TIMEOUT, "its fan-out took longer than its timeout of 1s")
+    refused = Failure(PLAN_REFUSED, "a cycle: a → a")
+    fan_outs = (FanOutResult(EVENT, (), False, expired=late), FanOutResult(EVENT, (), False, refused=refused))
+
+    told = result_data(tree(fan_outs=fan_outs, ok=False), make_root(), STEPS)["fan_outs"]
+
+    assert [each["expired"] and each["expired"]["kind"] for each in told] == [FAN_OUT_TIMEOUT, None]
+    assert [each["refused"] and each["refused"]["kind"] for each in told] == [None, PLAN_REFUSED]
+    assert [each["success"] for each in told] == [False, False]
 
 
 def test_the_data_tell_every_try() -> None:
