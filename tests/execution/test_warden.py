@@ -97,11 +97,15 @@ def test_a_root_that_ends_dismisses_its_warden(
     assert wardens(run_id) == []
 
 
-def test_a_warden_is_none_of_those_at_work_and_has_nothing_of_its_root(processes: Processes, tmp_path: Path) -> None:
+def test_a_warden_is_none_of_those_at_work_and_has_nothing_of_its_root(
+    processes: Processes, tmp_path: Path, wait_until: Wait
+) -> None:
     run_id = new_run_id(CLOCK)
     before = household.at_work()
     with watched(processes, str(tmp_path), run_id):
         assert household.at_work() == before
+        # One that has just been started has no command line for a moment.
+        wait_until(lambda: wardens(run_id))
         (pid,) = wardens(run_id)
         proc = Path(f"/proc/{pid}")
         assert (proc / "environ").read_bytes() == b""
