@@ -124,6 +124,13 @@ def run(
         return _say(error)
     except Exception as error:  # noqa: BLE001  (whatever it is, the parent is told, and the log has the traceback)
         state = _crashed(request, error, secrets)
+    return _tell_end(request, workspace, state, frames, reader)
+
+
+def _tell_end(
+    request: RunRequest, workspace: Workspace, state: ExecutionState, frames: Frames, reader: Reader | None
+) -> int:
+    """Tell the parent how a run ended, and whoever reads along; returns the exit code that says the same."""
     try:
         frames.result(state)
     except MachineError as error:

@@ -105,16 +105,16 @@ def kill(path: str) -> bool:
     return _write(path, "cgroup.kill", b"1")
 
 
-def remove(path: str, *, clock: Clock, kill: bool) -> bool:
+def remove(path: str, *, clock: Clock, force: bool) -> bool:
     """Remove a group and those below it; False if it is still there, since somebody is in it.
 
-    With ``kill`` whoever is in it is killed first.
+    With ``force`` whoever is in it is killed first.
     """
     give_up = clock.monotonic() + _EMPTY_WITHIN_SECONDS
     while not _try_to_remove(path):
-        if not kill or clock.monotonic() >= give_up:
+        if not force or clock.monotonic() >= give_up:
             return False
-        _write(path, "cgroup.kill", b"1")
+        kill(path)
         clock.sleep(_PAUSE_SECONDS)
     return True
 

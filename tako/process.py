@@ -371,7 +371,7 @@ class Processes:
         else:
             ended = end_all(lambda: _members(process), self._clock, force=force)
         if process.group is not None:
-            cgroup.remove(process.group, clock=self._clock, kill=not household.spares_services)
+            cgroup.remove(process.group, clock=self._clock, force=not household.spares_services)
         return ended
 
     def lifeline(self) -> int:

@@ -53,6 +53,11 @@ def say(text: str) -> None:
         silence(2)
 
 
+def say_line(text: str) -> None:
+    """``say`` a line, which is given without its end."""
+    say(f"{text}\n")
+
+
 def silence(descriptor: int) -> None:
     """Send the rest to ``/dev/null``: Python writes out what it has kept once more when it ends, and would complain."""
     null = os.open(os.devnull, os.O_WRONLY)

@@ -145,7 +145,7 @@ class Wiring:
                     yield
             finally:
                 if self._group is not None:
-                    cgroup.remove(self._group, clock=self.clock, kill=True)
+                    cgroup.remove(self._group, clock=self.clock, force=True)
                 unregister(home, run_id)
 
     @contextlib.contextmanager

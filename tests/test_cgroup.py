@@ -47,7 +47,7 @@ def group() -> Iterator[str]:
     if path is None or not cgroup.make(path):
         pytest.skip("this user may make no control groups on this machine")
     yield path
-    assert cgroup.remove(path, clock=CLOCK, kill=True)
+    assert cgroup.remove(path, clock=CLOCK, force=True)
 
 
 @pytest.fixture
@@ -93,12 +93,12 @@ def test_a_group_goes_with_those_below_it_and_whoever_is_in_them(
     process = enter(HIDDEN, STAYS, inner="one")
     wait_until(lambda: len(cgroup.members(group)) == 2)
 
-    assert not cgroup.remove(group, clock=CLOCK, kill=False), "who is in it may stay"
+    assert not cgroup.remove(group, clock=CLOCK, force=False), "who is in it may stay"
     assert process.poll() is None
-    assert cgroup.remove(group, clock=CLOCK, kill=True)
+    assert cgroup.remove(group, clock=CLOCK, force=True)
     wait_until(process.poll)
     assert not os.path.exists(group)
-    assert cgroup.remove(group, clock=CLOCK, kill=True), "there is nothing left to do"
+    assert cgroup.remove(group, clock=CLOCK, force=True), "there is nothing left to do"
     assert not cgroup.kill(group)
     assert cgroup.members(group) == []
 
@@ -123,12 +123,18 @@ def test_a_process_that_is_forced_takes_its_group_with_it(
     force = StopSignal()
     force.set()
     killed: list[object] = []
-    monkeypatch.setattr(cgroup, "kill", lambda path: killed.append((path, process.poll())))
+    kill = cgroup.kill
+
+    def note_and_kill(path: str) -> bool:
+        killed.append((path, process.poll()))
+        return kill(path)
+
+    monkeypatch.setattr(cgroup, "kill", note_and_kill)
 
     outcome = processes.supervise(process, {}, stops=Stops(force=(force.fd,)))
 
     assert outcome.exit.signal == signal.SIGKILL
-    assert killed == [(group, None)], "all at once, its leader still being there"
+    assert killed[0] == (group, None), "all at once, its leader still being there"
     assert not os.path.exists(group)
     force.close()
 

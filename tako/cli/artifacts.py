@@ -25,7 +25,7 @@ from tako.execution.artifact_install import STORE, Built, Commands, Installed, S
 from tako.execution.artifact_install import build as build_artifact
 from tako.execution.artifact_install import install as install_artifact
 from tako.records import record, to_data
-from tako.stdio import say, show, silence
+from tako.stdio import say, say_line, show, silence
 from tako.steps.base import RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False
@@ -160,7 +160,7 @@ def _install_all(
     done: list[Installed] = []
     for artifact in wanted:
         lock = os.path.join(store, *target.repo.split("/"), f"{artifact.name}.lock")
-        with exclusive(lock, clock=clock, timeout=LOCK_TIMEOUT_SECONDS, waiting=lambda text: say(f"{text}\n")):
+        with exclusive(lock, clock=clock, timeout=LOCK_TIMEOUT_SECONDS, waiting=say_line):
             installed = install_artifact(
                 artifact,
                 target.repo,

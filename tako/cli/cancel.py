@@ -16,7 +16,7 @@ from tako.execution.workspace import root_workspace, workspaces_dir
 from tako.fanout.history import read_history
 from tako.identity import is_stopped, send
 from tako.locks import is_held
-from tako.stdio import say
+from tako.stdio import say, say_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def cancel(run_id: str, *, child: str | None, force: bool, no_wait: bool) -> int
     if child is not None and force:
         raise UsageError("--child and --force exclude each other", cure="leave out --force: a child has no say in it")
     wiring = make_wiring(cache_dir=None)
-    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    wiring.end_left_behind(say_line)
     run, workspace = _find(wiring.settings.home, run_id)
     if child is None:
         return _cancel_run(run, workspace, wiring.clock, force=force, wait=not no_wait)

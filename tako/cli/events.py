@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from functools import partial
 
 import click
 
@@ -18,7 +19,7 @@ from tako.ids import new_run_id
 from tako.quantities import parse_duration
 from tako.records import replace, to_data
 from tako.report.words import MARKS, failure_title, shown
-from tako.stdio import say, show
+from tako.stdio import say, say_line, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def redeliver(
     Whoever hears the event now runs, whatever came of earlier deliveries; an idempotency key does not hinder it. What
     the artifacts of the event were is looked for where they were then. Exits with 1 if anything failed.
     """
-    from tako.cli.exec import run_request
+    from tako.cli.carry_out import carry_out
     from tako.fanout.redelivery import request_of
 
     wiring = make_wiring(cache_dir=cache_dir, cap=cap, secrets_file=secrets_file, working_in=".")
@@ -149,9 +150,9 @@ def redeliver(
     if not wiring.orchestrator().plan(trial, request).runs:
         whom = f"{subscriber} does not hear it" if subscriber is not None else "nobody hears it"
         raise UsageError(f"{event_id} cannot be delivered: {whom}", cure=f"see `tako events show {event_id}`")
-    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    wiring.end_left_behind(say_line)
     say(f"Delivering {event.id} ({event.type} of {event.source}) once more: {request.run_id}\n")
-    return run_request(wiring, request, as_json=as_json, verbose=verbose)
+    return carry_out(wiring, request, partial(wiring.execute, request), as_json=as_json, verbose=verbose)
 
 
 def _duration(text: str) -> float:
@@ -171,7 +172,7 @@ def _ledger(wiring: Wiring) -> Iterator[Ledger | None]:
     if not os.path.exists(_path(wiring)):
         yield None
         return
-    ledger = wiring.ledger(lambda text: say(f"{text}\n"))
+    ledger = wiring.ledger(say_line)
     try:
         yield ledger
     finally:

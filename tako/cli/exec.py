@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
+from functools import partial
 
 import click
 
+from tako.cli.carry_out import carry_out
 from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
 from tako.cli.refusal import refusal_data
 from tako.cli.resume import Wanted, find_restored, still_alive
@@ -21,26 +22,20 @@ from tako.cli.target import (
     repository_options,
     root_request,
 )
-from tako.errors import ConfigError, LockTimeoutError, MachineError, UsageError
-from tako.execution.workspace import root_workspace
+from tako.errors import ConfigError, LockTimeoutError, UsageError
 from tako.records import replace
-from tako.stdio import say, show
+from tako.stdio import say, say_line, show
 from tako.wiring import bind_inputs, load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any
 
     from tako.cli.target import Target
     from tako.config.model import WorkflowSpec
     from tako.execution.request import RunRequest
-    from tako.execution.workspace import Workspace
-    from tako.fanout.observer import TreeObserver
-    from tako.fanout.result import TreeResult
     from tako.wiring import Wiring
-
-    Echo = Callable[[str, bytes], object]
 
 EPILOG = """\b
 A fault of --chaos strikes when the step STEP starts, in every run that has a
@@ -194,77 +189,14 @@ def exec_(
     if dry_run:
         return _dry_run(wiring, target, spec, inputs, as_json=as_json)
     require_secrets(wiring, spec, inputs)
-    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    wiring.end_left_behind(say_line)
     request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent, no_cache=no_cache)
     say(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None))
-    return run_request(wiring, request, as_json=as_json, verbose=verbose)
-
-
-def run_request(wiring: Wiring, request: RunRequest, *, as_json: bool, verbose: bool) -> int:
-    """Run a root and all it triggers, with what a reader wants to see of it; returns the exit code."""
-
-    def run(observer: TreeObserver, echo: Echo | None) -> TreeResult:
-        return wiring.execute(request, observer, echo=echo)
-
-    return _carry_out(wiring, request, run, as_json=as_json, verbose=verbose)
-
-
-def _carry_out(
-    wiring: Wiring,
-    request: RunRequest,
-    run: Callable[[TreeObserver, Echo | None], TreeResult],
-    *,
-    as_json: bool,
-    verbose: bool,
-) -> int:
-    """Show a tree while it runs, and what became of it; returns the exit code."""
-    with wiring.signals.heeded():
-        try:
-            with _observer(verbose) as observer:
-                result = run(observer, _echo if verbose else None)
-        except MachineError as error:
-            return _broken_off(error, root_workspace(wiring.settings.home, request.run_id))
-        code = _report(wiring, request, result, as_json=as_json)
-    _clean_up(wiring, result)
-    return code
-
-
-def _broken_off(error: MachineError, workspace: Workspace) -> int:
-    """Say what Tako itself could not go on for, and how to go on when that is mended; returns the exit code.
-
-    Raises the error if there is nothing to go on with.
-    """
-    if not os.path.lexists(workspace.request):
-        raise error
-    say(f"error: {error}\n  go on with it: tako exec --resume {os.path.basename(workspace.path)}\n")
-    return error.exit_code
-
-
-def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json: bool) -> int:
-    from tako.execution.state import read_state
-    from tako.report.data import result_data
-    from tako.report.summary import failures, summary
-
-    state_path = root_workspace(wiring.settings.home, request.run_id).state
-    # A run whose checkout could not be made has none.
-    state = read_state(state_path) if os.path.exists(state_path) else None
-    own = (state.steps, state.services) if state is not None else ((), ())
-    say(failures(result))
-    show(json.dumps(result_data(result, request, *own), indent=2) + "\n" if as_json else summary(result, *own))
-    return _exit_code(result)
-
-
-def _clean_up(wiring: Wiring, result: TreeResult) -> None:
-    """Remove old runs, if the settings say so, but not while somebody waits for us to end."""
-    if wiring.settings.retention.automatic and result.interrupted_by is None:
-        from tako.cli.cleaner import clean_automatically
-
-        with contextlib.suppress(KeyboardInterrupt):
-            clean_automatically(wiring, sparing=result.root.run_id)
+    return carry_out(wiring, request, partial(wiring.execute, request), as_json=as_json, verbose=verbose)
 
 
 def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbose: bool) -> int:
-    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    wiring.end_left_behind(say_line)
     workspace = find_begun(wiring.settings.home, run_id)
     with contextlib.ExitStack() as owned:
         try:
@@ -280,11 +212,8 @@ def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbo
         if restored.root.result is None:
             require_secrets(wiring, request.workflow, request.inputs)
         say(f"Resuming workflow '{request.workflow.name}' of {request.repo} ({request.run_id})\n")
-
-        def run(observer: TreeObserver, echo: Echo | None) -> TreeResult:
-            return wiring.resume(restored, observer, rerun_from=wanted.rerun_from, echo=echo)
-
-        return _carry_out(wiring, request, run, as_json=as_json, verbose=verbose)
+        resume = partial(wiring.resume, restored, rerun_from=wanted.rerun_from)
+        return carry_out(wiring, request, resume, as_json=as_json, verbose=verbose)
 
 
 def _refuse_with_resume(**given: Any) -> None:
@@ -296,14 +225,6 @@ def _refuse_with_resume(**given: Any) -> None:
             f"--resume does not go with {names.get(wrong[0], '--' + wrong[0].replace('_', '-'))}",
             cure="a run goes on with what it was started with; `tako exec --resume RUN_ID` is enough",
         )
-
-
-def _exit_code(result: TreeResult) -> int:
-    if result.interrupted_by is not None:
-        return 128 + result.interrupted_by
-    if result.ok:
-        return 0
-    return MachineError.exit_code if result.is_the_machines_fault else 1
 
 
 def _names(text: str) -> frozenset[str]:
@@ -337,19 +258,6 @@ def _header(request: RunRequest, *, shown_repo: str | None) -> str:
 
 def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _observer(verbose: bool) -> Any:
-    """The live tree on a terminal, lines everywhere else."""
-    from tako.report.choose import observer
-
-    return observer(sys.stderr, verbose=verbose)
-
-
-def _echo(step_id: str, data: bytes) -> None:
-    """What a root's step prints, each line with the step's name before it."""
-    for line in data.decode("utf-8", "replace").splitlines():
-        say(f"[{step_id}] {line}\n")
 
 
 def _dry_run(wiring: Wiring, target: Target, spec: WorkflowSpec, inputs: Mapping[str, Any], *, as_json: bool) -> int:

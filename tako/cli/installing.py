@@ -14,7 +14,7 @@ from tako.interrupts import Insistence, handlers
 from tako.patience import FORCE
 from tako.quantities import parse_duration
 from tako.signals import Stops, StopSignal, signal_name
-from tako.stdio import say
+from tako.stdio import say_line
 from tako.steps.base import RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False
@@ -64,7 +64,7 @@ def built_in(wiring: Wiring, target: Target, stops: Stops) -> Iterator[str]:
                 git=wiring.git.stopped_by(stops),
                 lock_path=target.cache_lock,
                 clock=clock,
-                waiting=lambda text: say(f"{text}\n"),
+                waiting=say_line,
             )
         except (TakoError, RunInterruptedError) as error:
             if clock.is_stopped():

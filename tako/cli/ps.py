@@ -20,7 +20,7 @@ from tako.fanout.result import PENDING
 from tako.identity import is_alive, is_stopped
 from tako.records import record, to_data
 from tako.report.tree import count_by_status
-from tako.stdio import say, show
+from tako.stdio import say, say_line, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def ps(as_json: bool) -> int:
     wiring = make_wiring(cache_dir=None)
     home = wiring.settings.home
     try:
-        wiring.end_left_behind(lambda text: say(f"{text}\n"))
+        wiring.end_left_behind(say_line)
     except MachineError as error:
         # To look at another user's home must not need more than to be let in.
         say(f"{error}\n")

@@ -8,6 +8,7 @@ import os
 
 import click
 
+from tako.cli.carry_out import echo
 from tako.cli.runs import complete_runs, find_begun, find_run
 from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.target import make_wiring
@@ -29,7 +30,7 @@ from tako.report.steps import step_lines
 from tako.report.untriggered import untriggered
 from tako.report.words import failure_lines, shown
 from tako.signals import signal_name
-from tako.stdio import say, show
+from tako.stdio import say, say_line, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
     """
     wiring = make_wiring(secrets_file=secrets_file, working_in=".")
     wiring.secrets.open()
-    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    wiring.end_left_behind(say_line)
     recorded = find_recorded(find_begun(wiring.settings.home, run_id), child)
     request = again(recorded, new_run_id(wiring.clock))
     require_secrets(wiring, request.workflow, request.inputs)
@@ -128,7 +129,7 @@ def _run(wiring: Wiring, request: RunRequest) -> AloneResult:
     limit = request.workflow.mem_limit
     limit_memory(limit or 0)
     try:
-        return wiring.run_alone(request, PlainReporter(say), echo=_echo)
+        return wiring.run_alone(request, PlainReporter(say), echo=echo)
     except MemoryError as error:
         allowed = f"each of its processes may have {shown_size(limit)} (mem_limit)" if limit is not None else ""
         raise MachineError("it could not get the memory that it asked for", why=allowed) from error
@@ -253,9 +254,3 @@ def _data(
         ],
         "workspace": workspace.path,
     }
-
-
-def _echo(step_id: str, data: bytes) -> None:
-    """What a step prints, each line with the step's name before it."""
-    for line in data.decode("utf-8", "replace").splitlines():
-        say(f"[{step_id}] {line}\n")

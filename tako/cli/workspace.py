@@ -21,7 +21,7 @@ from tako.fanout.history import read_history
 from tako.quantities import shown_size
 from tako.records import record, replace, to_data
 from tako.settings import parse_age
-from tako.stdio import say, show
+from tako.stdio import say, say_line, show
 from tako.workspaces import cleaning, last_active, trash
 
 TYPE_CHECKING = False
@@ -136,7 +136,7 @@ def clean(
     if keep_failed is not None:
         retention = replace(retention, keep_failed=keep_failed)
     named = tuple(dict.fromkeys(os.path.basename(find_run(wiring.settings.home, each).path) for each in run_ids))
-    wiring.end_left_behind(lambda text: say(f"{text}\n"))
+    wiring.end_left_behind(say_line)
     cleaner = Cleaner(wiring, quiet=as_json, dry_run=dry_run)
     if os.path.isdir(workspaces_dir(wiring.settings.home)):
         with _alone(wiring) if not dry_run else contextlib.nullcontext():
@@ -153,7 +153,7 @@ def clean(
 
 
 def _alone(wiring: Wiring) -> contextlib.AbstractContextManager[None]:
-    return cleaning(wiring.settings.home, clock=wiring.clock, waiting=lambda text: say(f"{text}\n"))
+    return cleaning(wiring.settings.home, clock=wiring.clock, waiting=say_line)
 
 
 def _row(found: Workspace, now: float) -> Row:

@@ -258,7 +258,7 @@ def _end_all_of(run: AliveRun, clock: Clock, *, grace: float = GRACE_SECONDS) ->
         asked.update(found)
         if not found or waited >= PATIENCE_SECONDS:
             if run.group is not None:
-                cgroup.remove(run.group, clock=clock, kill=not found and not _is_in(run))
+                cgroup.remove(run.group, clock=clock, force=not found and not _is_in(run))
             return Swept(run.run_id, ended=_pids(asked.difference(found)), left=_pids(found))
         clock.sleep(_FORCE_PAUSE if force else _ASK_PAUSE)
 

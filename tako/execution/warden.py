@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import time
 
 from runner_child import WARDEN
 from tako.clock import SystemClock
@@ -70,5 +69,6 @@ def _start(processes: Processes, home: str, run_id: str) -> tuple[Process, int]:
 def main(arguments: Sequence[str]) -> None:
     """End what the killed root of a run has left: ``arguments`` are its Tako home and its id."""
     home, run_id = arguments
-    time.sleep(WAIT_SECONDS)
-    end_left_by(home, run_id, clock=SystemClock())
+    clock = SystemClock()
+    clock.sleep(WAIT_SECONDS)
+    end_left_by(home, run_id, clock=clock)

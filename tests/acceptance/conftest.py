@@ -19,6 +19,10 @@ from tako.records import record
 from tako.testing import make_cached_repo, make_repo
 from tests.acceptance.observe import MARK, marked, pids_marked
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.acceptance.terminal import Terminal
+
 BIN = Path(sys.executable).parent
 
 
@@ -137,3 +141,18 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield world
     left = world.end()
     assert not left, f"still running: {left}"
+
+
+@pytest.fixture
+def terminal(world: World) -> Iterator[Terminal]:
+    """A terminal in the world, with a shell that is gone when the test is over."""
+    # Which builds on worlds.
+    from tests.acceptance.terminal import Terminal
+
+    terminal = Terminal(world)
+    yield terminal
+    terminal.close()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        terminal.shell.wait(10)
+    terminal.shell.kill()
+    terminal.shell.wait()

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,17 +14,6 @@ from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
 from tests.acceptance.terminal import PROMPT, Terminal
 
 QUESTION = "[r]un, [s]kip, s[h]ell, [c]ontinue, [q]uit? "
-
-
-@pytest.fixture
-def terminal(world: World) -> Iterator[Terminal]:
-    terminal = Terminal(world)
-    yield terminal
-    terminal.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        terminal.shell.wait(10)
-    terminal.shell.kill()
-    terminal.shell.wait()
 
 
 class Session:

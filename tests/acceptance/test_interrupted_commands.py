@@ -5,11 +5,8 @@ Where such a moment is an instant, an import is what it is made longer by.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -57,17 +54,6 @@ def tree(world: World) -> Path:
     """A root with one child."""
     world.cached("cut/child", config("cut/child", step("it", "true"), hears="cut/root"), git=False)
     return world.working("root", config("cut/root", fan_out()))
-
-
-@pytest.fixture
-def terminal(world: World) -> Iterator[Terminal]:
-    terminal = Terminal(world)
-    yield terminal
-    terminal.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        terminal.shell.wait(10)
-    terminal.shell.kill()
-    terminal.shell.wait()
 
 
 # Before the run.

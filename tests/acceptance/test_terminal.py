@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +20,6 @@ from tests.acceptance.trees import letter, processes, until_there, workspaces
 ROOT = "term/root"
 STOPPED = "T"
 WAITS_IN_THE_KERNEL = "D"
-
-
-@pytest.fixture
-def terminal(world: World) -> Iterator[Terminal]:
-    terminal = Terminal(world)
-    yield terminal
-    terminal.close()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        terminal.shell.wait(10)
-    terminal.shell.kill()
-    terminal.shell.wait()
 
 
 def there(world: World, name: str) -> Path:

@@ -1,0 +1,95 @@
+"""Runs a tree for a person or a program: what is shown of it meanwhile, and what of its end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+
+from tako.errors import MachineError
+from tako.execution.workspace import root_workspace
+from tako.stdio import say, show
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tako.execution.request import RunRequest
+    from tako.execution.workspace import Workspace
+    from tako.fanout.result import TreeResult
+    from tako.wiring import Wiring
+
+
+def carry_out(
+    wiring: Wiring, request: RunRequest, run: Callable[..., TreeResult], *, as_json: bool, verbose: bool
+) -> int:
+    """Show a tree while it runs, and what became of it; returns the exit code.
+
+    ``run`` is ``wiring.execute`` or ``wiring.resume`` without their last arguments: who observes, and the ``echo``.
+    """
+    with wiring.signals.heeded():
+        try:
+            with _observer(verbose) as observer:
+                result = run(observer, echo=echo if verbose else None)
+        except MachineError as error:
+            return _broken_off(error, root_workspace(wiring.settings.home, request.run_id))
+        code = _report(wiring, request, result, as_json=as_json)
+    _clean_up(wiring, result)
+    return code
+
+
+def _broken_off(error: MachineError, workspace: Workspace) -> int:
+    """Say what Tako itself could not go on for, and how to go on when that is mended; returns the exit code.
+
+    Raises the error if there is nothing to go on with.
+    """
+    if not os.path.lexists(workspace.request):
+        raise error
+    say(f"error: {error}\n  go on with it: tako exec --resume {os.path.basename(workspace.path)}\n")
+    return error.exit_code
+
+
+def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json: bool) -> int:
+    from tako.execution.state import read_state
+    from tako.report.data import result_data
+    from tako.report.summary import failures, summary
+
+    state_path = root_workspace(wiring.settings.home, request.run_id).state
+    # A run whose checkout could not be made has none.
+    state = read_state(state_path) if os.path.exists(state_path) else None
+    own = (state.steps, state.services) if state is not None else ((), ())
+    say(failures(result))
+    show(json.dumps(result_data(result, request, *own), indent=2) + "\n" if as_json else summary(result, *own))
+    return _exit_code(result)
+
+
+def _clean_up(wiring: Wiring, result: TreeResult) -> None:
+    """Remove old runs, if the settings say so, but not while somebody waits for us to end."""
+    if wiring.settings.retention.automatic and result.interrupted_by is None:
+        from tako.cli.cleaner import clean_automatically
+
+        with contextlib.suppress(KeyboardInterrupt):
+            clean_automatically(wiring, sparing=result.root.run_id)
+
+
+def _exit_code(result: TreeResult) -> int:
+    if result.interrupted_by is not None:
+        return 128 + result.interrupted_by
+    if result.ok:
+        return 0
+    return MachineError.exit_code if result.is_the_machines_fault else 1
+
+
+def _observer(verbose: bool) -> Any:
+    """The live tree on a terminal, lines everywhere else."""
+    from tako.report.choose import observer
+
+    return observer(sys.stderr, verbose=verbose)
+
+
+def echo(step_id: str, data: bytes) -> None:
+    """Say what a root's step prints, each line with the step's name before it."""
+    for line in data.decode("utf-8", "replace").splitlines():
+        say(f"[{step_id}] {line}\n")
