@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
@@ -20,7 +21,6 @@ from tako.household import household
 from tako.identity import marked
 from tako.ids import new_run_id
 from tako.process import Process, Processes
-from tako.signals import Exit
 
 Wait = Callable[[Callable[[], object]], None]
 
@@ -87,14 +87,20 @@ def test_what_a_killed_root_left_is_ended_though_nobody_else_is_there(
 
 
 def test_a_root_that_ends_dismisses_its_warden(
-    tmp_path: Path, start_python: Callable[..., Process], wait_until: Wait
+    processes: Processes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run_id = new_run_id(CLOCK)
-    process = start_python(STAND_IN, tmp_path, run_id, "")
-    wait_until(process.poll)
+    """It is gone with its root, and has never become what ends a killed one's tree."""
+    run_id, became = new_run_id(CLOCK), tmp_path / "became"
+    python = tmp_path / "python"
+    python.write_text(f"#!/bin/sh\ntouch {became}\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
 
-    assert process.poll() == Exit(code=0)
+    with watched(processes, str(tmp_path), run_id):
+        pass
+
     assert wardens(run_id) == []
+    assert not became.exists()
 
 
 def test_a_warden_is_none_of_those_at_work_and_has_nothing_of_its_root(
