@@ -18,9 +18,12 @@ def main() -> None:
         heed_no_more()
         say(f"{told(error)}\n")
         code = exit_code(error)
+        _answer_json("interrupted", told(error), "")
     except MemoryError:
-        say("error: Tako could not get the memory that it needs\n  fix: close other programs, or raise `ulimit -v`\n")
+        what, fix = "Tako could not get the memory that it needs", "close other programs, or raise `ulimit -v`"
+        say(f"error: {what}\n  fix: {fix}\n")
         code = 3
+        _answer_json("machine_error", what, fix)
     sys.exit(code)
 
 
@@ -45,6 +48,19 @@ def _run() -> int:
     code = run(arguments)
     heed_no_more()
     return code
+
+
+def _answer_json(code: str, message: str, fix: str) -> None:
+    """Print the document of a refusal, if ``--json`` asks for it; for what ends Tako outside of any command."""
+    from tako.stdio import shown
+
+    if "--json" in sys.argv and not shown():
+        try:
+            from tako.cli.refusal import document, error_data
+
+            show(document(error_data(code, message, fix=fix)))
+        except Exception:  # noqa: BLE001, S110  (what had no memory before may have none now)
+            pass
 
 
 def _answer(text: str) -> int:

@@ -27,11 +27,21 @@ def prepare() -> None:
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
 
 
+_shown = 0
+
+
+def shown() -> int:
+    """Return how many characters of results this process has written to stdout so far."""
+    return _shown
+
+
 def show(text: str) -> None:
     """Write a result to stdout; a reader who has gone does not want it.
 
     Raises ``MachineError`` if it cannot be written for another reason, such as a full disk.
     """
+    global _shown
+    _shown += len(text)
     try:
         sys.stdout.write(text)
         sys.stdout.flush()

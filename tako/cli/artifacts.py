@@ -20,7 +20,7 @@ from tako.cli.installing import (
     undone_lines,
 )
 from tako.cli.target import find_target, make_wiring, repository_options
-from tako.errors import UsageError
+from tako.errors import InterruptedCommandError, UsageError
 from tako.execution.artifact_install import STORE, Built, Commands, Installed, StoppedError
 from tako.execution.artifact_install import build as build_artifact
 from tako.execution.artifact_install import install as install_artifact
@@ -80,8 +80,8 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
         commands = Commands(wiring.processes, env=_environment(target), on_output=_pass_on, stops=stopped.stops)
         try:
             built = [each for artifact in wanted for each in build_artifact(artifact, target.source, commands)]
-        except StoppedError:
-            return _interrupted(stopped, "interrupted")
+        except StoppedError as error:
+            raise _interrupted(stopped, "interrupted") from error
     if as_json:
         show(json.dumps([to_data(each) for each in built], indent=2) + "\n")
     else:
@@ -127,8 +127,8 @@ def install(source: str, into: str, timeout: str | None, cache_dir: str | None, 
             with built_in(wiring, target, stops) as directory:
                 places = _Places(directory, os.path.abspath(into))
                 done = _install_all(wiring, wanted, target, places, commands, clock)
-        except (StoppedError, RunInterruptedError):
-            return _interrupted(stopped, "interrupted; the tracked files that had changed are put back")
+        except (StoppedError, RunInterruptedError) as error:
+            raise _interrupted(stopped, "interrupted; the tracked files that had changed are put back") from error
     if as_json:
         show(json.dumps([installed_data(each) for each in done], indent=2) + "\n")
     else:
@@ -139,9 +139,8 @@ def install(source: str, into: str, timeout: str | None, cache_dir: str | None, 
     return 1 if any(each.failure for each in done) else 0
 
 
-def _interrupted(stopped: Stopped, what: str) -> int:
-    say(f"{what}\n")
-    return 128 + (stopped.signal or signal.SIGINT)
+def _interrupted(stopped: Stopped, what: str) -> InterruptedCommandError:
+    return InterruptedCommandError(what, 128 + (stopped.signal or signal.SIGINT))
 
 
 @record

@@ -9,7 +9,7 @@ import click
 
 from tako.cli.runs import outcome_word
 from tako.cli.target import make_wiring
-from tako.errors import MachineError, StateError, UsageError
+from tako.errors import MachineError, StateError, UnknownRunError, UsageError
 from tako.execution.alive import alive_runs
 from tako.execution.inbox import ask_to_cancel
 from tako.execution.workspace import root_workspace, workspaces_dir
@@ -117,7 +117,7 @@ def _find(home: str, run_id: str) -> tuple[AliveRun, Workspace]:
             raise UsageError(
                 f"{run_id} was triggered by another run", cure=f"`tako cancel {run.run_id} --child {run_id}`"
             )
-    raise UsageError(
+    raise UnknownRunError(
         f"there is no run {run_id}", where=workspaces_dir(home), cure="`tako ps` lists the runs that are alive"
     )
 

@@ -34,21 +34,18 @@ def carry_out(
             with _observer(verbose) as observer:
                 result = run(observer, echo=echo if verbose else None)
         except MachineError as error:
-            return _broken_off(error, root_workspace(wiring.settings.home, request.run_id))
+            raise _resumable(error, root_workspace(wiring.settings.home, request.run_id)) from error
         code = _report(wiring, request, result, as_json=as_json)
     _clean_up(wiring, result)
     return code
 
 
-def _broken_off(error: MachineError, workspace: Workspace) -> int:
-    """Say what Tako itself could not go on for, and how to go on when that is mended; returns the exit code.
-
-    Raises the error if there is nothing to go on with.
-    """
-    if not os.path.lexists(workspace.request):
-        raise error
-    say(f"error: {error}\n  go on with it: tako exec --resume {os.path.basename(workspace.path)}\n")
-    return error.exit_code
+def _resumable(error: MachineError, workspace: Workspace) -> MachineError:
+    """The error that Tako itself could not go on for, with how to resume the run, if there is one by now."""
+    if os.path.lexists(workspace.request):
+        resume = f"go on with it: tako exec --resume {os.path.basename(workspace.path)}"
+        error.cure = f"{error.cure}\n  {resume}" if error.cure else resume
+    return error
 
 
 def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json: bool) -> int:

@@ -11,10 +11,11 @@ import click
 
 from tako.cli.carry_out import carry_out
 from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
-from tako.cli.refusal import refusal_data
+from tako.cli.refusal import document, error_data
 from tako.cli.resume import Wanted, find_restored, still_alive
 from tako.cli.runs import complete_runs, find_begun
 from tako.cli.secrets import require_secrets, secrets_option
+from tako.cli.strictness import strict_exit_option
 from tako.cli.target import (
     find_target,
     find_workflow,
@@ -112,7 +113,8 @@ Examples:
     help="At a terminal: show each step of WORKFLOW before it runs, and ask: run, skip, shell, continue or quit.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print what would run, and run nothing.")
-@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result, or why there is none, as JSON on stdout.")
+@strict_exit_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what the steps print, and the steps of children.")
 def exec_(
     workflow: str | None,
@@ -181,10 +183,9 @@ def exec_(
         target = find_target(wiring, root, repo, load=load_config_thoroughly)
         spec = find_workflow(target, workflow)
     except ConfigError as error:
-        say(f"error: {error}\n")
-        if as_json:
-            show(json.dumps(refusal_data(error), indent=2) + "\n")
-        return 1
+        # Of a workflow that is asked for, it is a failure (see ``errors.WorkflowError``), but for a strict exit.
+        error.exit_code = 1
+        raise
     inputs = bind_inputs(spec, parse_inputs(given), target.config.path)
     if dry_run:
         return _dry_run(wiring, target, spec, inputs, as_json=as_json)
@@ -205,7 +206,10 @@ def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbo
             raise still_alive(workspace) from error
         restored = find_restored(wiring, workspace, wanted)
         if restored is None:
-            say(f"{os.path.basename(workspace.path)} has succeeded; there is nothing to resume\n")
+            told = f"{os.path.basename(workspace.path)} has succeeded; there is nothing to resume"
+            say_line(told)
+            if as_json:
+                show(document(error_data("nothing_to_resume", told)))
             return 0
         request = restored.root.request
         wiring.secrets.hide(request.workflow.secrets)

@@ -28,8 +28,10 @@ Commands:
   workspace   Show and remove what runs have left on the disk.
 
 Options:
-  --version  Print the version and exit.
-  --help     Show this text and exit.
+  --strict-exit  Exit with 2, not 1, if an input, a workflow or a tako.yml is
+                 not usable; also TAKO_STRICT_EXIT=1.
+  --version      Print the version and exit.
+  --help         Show this text and exit.
 
 Examples:
   tako exec release                        in the repository where you are

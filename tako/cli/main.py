@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import os
 
 import click
 
 from tako import __version__
 from tako.cli.help import HELP
+from tako.cli.refusal import asks_for_json, document, refusal_of
+from tako.cli.strictness import Invocation, strict_by, strict_exit_option
 from tako.clock import SystemClock
-from tako.errors import MAKE_ROOM, MachineError, TakoError
+from tako.errors import InterruptedCommandError, MachineError
 from tako.household import kill_ours
 from tako.interrupts import exit_code, told
-from tako.shortage import is_shortage
-from tako.stdio import say, show, silence
+from tako.stdio import say, show, shown, silence
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -69,8 +72,8 @@ class LazyGroup(click.Group):
         except KeyboardInterrupt as error:
             # What click makes of it does not tell which signal it was.
             kill_ours(SystemClock())
-            say(f"\n{told(error)}\n")
-            raise click.exceptions.Exit(exit_code(error)) from error
+            say("\n")
+            raise InterruptedCommandError(told(error), exit_code(error)) from error
 
     def get_help(self, _ctx: click.Context) -> str:
         return HELP.rstrip("\n")
@@ -78,55 +81,37 @@ class LazyGroup(click.Group):
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="tako", message="%(prog)s %(version)s")
-def cli() -> None:
+@strict_exit_option
+@click.pass_context
+def cli(ctx: click.Context) -> None:
     """Run workflows across many git repositories."""
+    invocation = ctx.ensure_object(Invocation)
+    invocation.strict_exit = invocation.strict_exit or strict_by(os.environ)
 
 
 def run(arguments: list[str]) -> int:
-    """Run the command line; returns its exit code. Raises nothing but ``MemoryError``."""
+    """Run the command line; returns its exit code. Raises nothing but ``MemoryError``.
+
+    Whatever ends a command without a result is a message on stderr and, with ``--json``, one document on stdout.
+    """
+    invocation, before = Invocation(), shown()
     try:
-        result = cli.main(args=arguments, prog_name="tako", standalone_mode=False)
+        result = cli.main(args=arguments, prog_name="tako", standalone_mode=False, obj=invocation)
         show("")
         return result if isinstance(result, int) else 0
-    except click.ClickException as error:
-        say(_usage(error))
-        return 2
     except click.exceptions.Exit as error:
         return int(error.exit_code)
-    except (click.Abort, KeyboardInterrupt) as error:
-        say(f"{told(error)}\n")
-        return exit_code(error)
-    except TakoError as error:
-        say(f"error: {error}\n")
-        return error.exit_code
     except BrokenPipeError:
         silence(1)
         return 0
-    except OSError as error:
-        silence(1)
-        say(f"error: {_refusal(error)}\n")
-        return MachineError.exit_code
     except MemoryError:
         raise
-    except Exception as error:  # noqa: BLE001  (a bug of ours: the traceback is what the report needs)
-        import traceback
-
-        say(traceback.format_exc())
-        say(f"error: this is a bug in Tako ({type(error).__name__}); please report it with the above\n")
-        return 3
-
-
-def _refusal(error: OSError) -> str:
-    """What the machine refused, where nobody could say more of it."""
-    if not is_shortage(error):
-        return str(error)
-    return str(MachineError(f"Tako cannot go on: {error.strerror}", where=error.filename or "", cure=MAKE_ROOM))
-
-
-def _usage(error: click.ClickException) -> str:
-    """What click has to say, in the form of our own errors."""
-    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
-        return f"{error.format_message()}\n"
-    ctx = error.ctx if isinstance(error, click.UsageError) else None
-    cure = f"\n  fix: see `{ctx.command_path} --help`" if ctx is not None else ""
-    return f"error: {error.format_message()}{cure}\n"
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  (also a bug of ours: it is a refusal, too)
+        refusal = refusal_of(error)
+        if shown() == before and asks_for_json(cli, arguments):
+            with contextlib.suppress(MachineError):
+                show(document(refusal.data))
+        if isinstance(error, OSError):
+            silence(1)
+        say(refusal.text)
+        return invocation.exit_code(error, refusal.exit_code)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.cli.target import CONFIG_FILE
-from tako.errors import ConfigError, DriftError, TakoError, UsageError
+from tako.errors import ConfigError, DriftError, RunAliveError, TakoError, UsageError
 from tako.execution.request import read_request
 from tako.fanout.drift import differences
 from tako.fanout.journal import read_journal
@@ -51,10 +51,10 @@ def find_restored(wiring: Wiring, workspace: Workspace, wanted: Wanted) -> Resto
     return _checked(wiring, restored, accept=wanted.accept_drift)
 
 
-def still_alive(workspace: Workspace) -> UsageError:
+def still_alive(workspace: Workspace) -> RunAliveError:
     """The refusal to go on with a run that somebody is at work on."""
     run_id = os.path.basename(workspace.path)
-    return UsageError(
+    return RunAliveError(
         f"{run_id} is still alive: it is held by {holder(workspace.run_lock)}",
         cure=f"wait until it has ended, or end it with `tako cancel {run_id}`",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.cli.target import make_wiring
-from tako.errors import UsageError
+from tako.errors import UnknownRunError, UsageError
 from tako.execution.state import RUNNING, SUSPENDED
 from tako.execution.workspace import root_workspace, workspaces_dir
 from tako.ids import is_run_id
@@ -72,11 +72,11 @@ def find_run(home: str, run_id: str) -> Workspace:
     if run_id == LATEST:
         latest = root_runs(home)
         if not latest:
-            raise UsageError("there are no runs yet", where=workspaces_dir(home))
+            raise UnknownRunError("there are no runs yet", where=workspaces_dir(home))
         run_id = latest[0]
     workspace = root_workspace(home, run_id)
     if not os.path.isdir(workspace.path):
-        raise UsageError(
+        raise UnknownRunError(
             f"there is no run {run_id}", where=workspaces_dir(home), cure="`tako status` lists the runs there are"
         )
     return workspace

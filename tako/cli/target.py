@@ -7,7 +7,7 @@ import os
 import click
 
 from tako.effective import settings_from
-from tako.errors import ConfigError, UnknownWorkflowError, UsageError
+from tako.errors import ConfigError, EventOnlyWorkflowError, UnknownWorkflowError, UsageError
 from tako.ids import new_run_id
 from tako.records import record
 from tako.repos.identity import identity
@@ -97,7 +97,7 @@ def find_workflow(target: Target, name: str) -> WorkflowSpec:
     if workflow is None:
         raise UnknownWorkflowError(f"workflow '{name}' not found in {target.repo}", where=target.config.path, cure=cure)
     if workflow.on == "event":
-        raise UnknownWorkflowError(
+        raise EventOnlyWorkflowError(
             f"workflow '{name}' of {target.repo} is started by events only", where=target.config.path, cure=cure
         )
     return workflow

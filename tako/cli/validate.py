@@ -10,6 +10,7 @@ import click
 from tako.cli.refusal import refusal_data
 from tako.cli.target import find_target, make_wiring, repository_options
 from tako.errors import ConfigError
+from tako.records import to_data
 from tako.stdio import show
 from tako.wiring import load_config_thoroughly
 
@@ -41,7 +42,7 @@ def validate(root: str | None, repo: str | None, cache_dir: str | None, as_json:
     except ConfigError as error:
         if not as_json:
             raise
-        show(json.dumps({"valid": False, **refusal_data(error)}, indent=2) + "\n")
+        show(json.dumps({"valid": False, **refusal_data(error), "problems": to_data(error.faults)}, indent=2) + "\n")
         return error.exit_code
     config = target.config
     if as_json:

@@ -438,12 +438,12 @@ def test_validate(world: World, lib: Path) -> None:
     message = "unknown field 'stepps' in workflow 'quick'; did you mean 'steps'?"
     assert ran.json()["problems"] == [{"file": "tako.yml", "line": 14, "column": 11, "message": message}]
     ran = world.tako("exec", "quick", "--json", cwd=lib)
-    assert (ran.code, ran.json()["problems"][0]["message"]) == (1, message)
+    assert (ran.code, ran.json()["error"]["problems"][0]["message"]) == (1, message)
     assert f"{place}: {message}" in ran.err
 
     ran = world.tako("validate", "--root", "nowhere", "--json")
     assert ran.code == 2
-    assert "there is no tako.yml in " in ran.json()["error"]
+    assert "there is no tako.yml in " in ran.json()["error"]["message"]
 
 
 def test_artifacts_are_built(world: World) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 
-from tako.cli.main import cli
+from tako.cli.main import run
 
 GOOD = "version: 1\nmetadata: {name: a/b}\nworkflows:\n  go: {steps: [{id: one, run: 'true'}]}\n"
 WRONG = """\
@@ -26,9 +27,9 @@ workflows:
 
 
 def tako(*arguments: str) -> tuple[int, str]:
-    ran = CliRunner().invoke(cli, list(arguments), standalone_mode=False)
-    assert ran.exception is None, ran.exception
-    return ran.return_value, ran.stdout
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        code = run(list(arguments))
+    return code, out.getvalue()
 
 
 def written(path: Path, text: str) -> str:
@@ -45,7 +46,7 @@ def test_every_problem_is_data_with_its_place(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to("/")
     answer = told("validate", "--root", written(tmp_path, WRONG))
     assert (answer["code"], answer["valid"]) == (2, False)
-    places = [(one["line"], one["column"], one["message"].split(";")[0]) for one in answer["problems"]]
+    places = [(one["line"], one["column"], one["message"].split(";")[0]) for one in answer["error"]["problems"]]
     assert places == [
         (7, 24, "'run' of step 1 of workflow 'go': workflow 'go' has no input 'mod'"),
         (7, 49, "unknown field 'shel' in step 1 of workflow 'go'"),
@@ -56,7 +57,7 @@ def test_every_problem_is_data_with_its_place(tmp_path: Path) -> None:
             "'working_directory' of step 3 of workflow 'go' leads out of the repository through a link, to '/'",
         ),
     ]
-    assert {one["file"].rsplit("/", 1)[-1] for one in answer["problems"]} == {"tako.yml"}
+    assert {one["file"].rsplit("/", 1)[-1] for one in answer["error"]["problems"]} == {"tako.yml"}
 
 
 def test_exec_refuses_with_the_same_data(tmp_path: Path) -> None:
@@ -64,13 +65,13 @@ def test_exec_refuses_with_the_same_data(tmp_path: Path) -> None:
     root = written(tmp_path, WRONG)
     refused = told("exec", "go", "--dry-run", "--root", root)
     assert refused["code"] == 1
-    assert refused["problems"] == told("validate", "--root", root)["problems"]
+    assert refused["error"]["problems"] == told("validate", "--root", root)["problems"]
 
 
 @pytest.mark.parametrize("kind", ["acme/deploy@v1", "tako/deploy@v9"])
 def test_a_kind_of_step_that_there_is_not_is_told(tmp_path: Path, kind: str) -> None:
     root = written(tmp_path, GOOD + f"  other: {{steps: [{{uses: {kind}}}]}}\n")
-    (problem,) = told("validate", "--root", root)["problems"]
+    (problem,) = told("validate", "--root", root)["error"]["problems"]
     assert (problem["line"], problem["column"]) == (5, 26)
     assert f"names an unknown kind of step, '{kind}'" in problem["message"]
 
