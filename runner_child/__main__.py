@@ -10,12 +10,14 @@ import os
 import sys
 
 from tako.cgroup import VARIABLE, Entrance
+from tako.git_context import forget_git_context
 from tako.stdio import prepare
 
 
 def main(argv: list[str]) -> int:
     """Run a child, or what the options ask for."""
     prepare()
+    forget_git_context(os.environ)
     entrance = Entrance(os.environ.pop(VARIABLE, ""))
     frames = os.dup(1)
     os.dup2(2, 1)

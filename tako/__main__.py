@@ -40,9 +40,11 @@ def _run() -> int:
             from tako.cli.help import HELP
 
             return _answer(HELP)
+    from tako.git_context import forget_git_context
     from tako.interrupts import heed_no_more, raise_on_signals
 
     raise_on_signals()
+    forget_git_context(os.environ)
     from tako.cli.main import run
 
     code = run(arguments)

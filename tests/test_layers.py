@@ -27,6 +27,7 @@ FLOORS = {
     "tako.directories": 1,
     "tako.environment": 1,
     "tako.files": 1,
+    "tako.git_context": 1,
     "tako.log_file": 1,
     "tako.identity": 1,
     "tako.interrupts": 1,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.errors import CheckoutError, MachineError
+from tako.git_context import GIT_CONTEXT
 from tako.process import NO_STOPS
 from tako.repos import gitconfig
 from tako.repos.names import is_name
@@ -16,31 +17,9 @@ if TYPE_CHECKING:
     from tako.process import Completed, Processes
     from tako.signals import Stops
 
-# What `git rev-parse --local-env-vars` lists: they belong to one repository, and are set when Tako is started by a
-# hook, an alias or `git rebase --exec`, where they would turn every command of ours on that repository. Not
-# GIT_CONFIG_COUNT, by which CI systems hand over credentials and safe.directory.
-_OF_ANOTHER_REPOSITORY = frozenset(
-    {
-        "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-        "GIT_COMMON_DIR",
-        "GIT_CONFIG",
-        "GIT_CONFIG_PARAMETERS",
-        "GIT_DIR",
-        "GIT_GRAFT_FILE",
-        "GIT_IMPLICIT_WORK_TREE",
-        "GIT_INDEX_FILE",
-        "GIT_INTERNAL_SUPER_PREFIX",
-        "GIT_NAMESPACE",
-        "GIT_NO_REPLACE_OBJECTS",
-        "GIT_OBJECT_DIRECTORY",
-        "GIT_PREFIX",
-        "GIT_QUARANTINE_PATH",
-        "GIT_REPLACE_REF_BASE",
-        "GIT_SHALLOW_FILE",
-        "GIT_TEMPLATE_DIR",
-        "GIT_WORK_TREE",
-    }
-)
+# Tako's own git also does without the configuration of the git command that started Tako, and without the user's
+# template, which may hold hooks. It keeps GIT_CONFIG_COUNT: CI systems hand over credentials and safe.directory by it.
+_HIDDEN = GIT_CONTEXT | {"GIT_CONFIG_PARAMETERS", "GIT_TEMPLATE_DIR"}
 _OURS = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
@@ -135,7 +114,7 @@ class Git:
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:
     """A process environment in which git sees only the repository it is pointed at, asks nothing, speaks English."""
-    kept = {name: value for name, value in base.items() if name not in _OF_ANOTHER_REPOSITORY}
+    kept = {name: value for name, value in base.items() if name not in _HIDDEN}
     return {**kept, **_OURS}
 
 
