@@ -1,4 +1,4 @@
-"""``python -m runner_child`` with options: for a person who debugs one child."""
+"""``python -m runner_child`` with options, and ``tako child``: for a person who debugs one child."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tako.cli.target import find_target, make_wiring, root_request
 from tako.errors import TakoError, UnknownWorkflowError, UsageError
 from tako.execution.request import write_request
 from tako.execution.workspace import root_workspace
-from tako.records import replace
+from tako.records import record, replace
 from tako.stdio import show
 from tako.wiring import bind_inputs
 
@@ -29,6 +29,20 @@ who would be triggered, and stops there.
 """
 
 
+@record
+class Given:
+    """What a person asks for."""
+
+    directory: str | None = None
+    """A child's directory; without one, a request is made of the last three."""
+    fresh: bool = False
+    from_step: str | None = None
+    secrets_file: str | None = None
+    repo: str | None = None
+    workflow: str | None = None
+    inputs: tuple[str, ...] = ()
+
+
 def run_with_options(argv: list[str], frames_fd: int) -> int:
     """Parse the options and run the child; returns its exit code."""
     parser = _parser()
@@ -37,13 +51,26 @@ def run_with_options(argv: list[str], frames_fd: int) -> int:
         show(parser.format_help())
         return 0
     try:
-        given = parser.parse_args(plain_inputs(argv))
-        if given.directory is not None and (given.repo or given.workflow or given.input):
-            raise UsageError("DIR has a request already", cure="give either DIR, or --repo, --workflow and -i")
-        directory = given.directory or _request_on_the_spot(given.repo, given.workflow, given.input)
+        parsed = parser.parse_args(plain_inputs(argv))
+        given = Given(**{**vars(parsed), "inputs": tuple(parsed.inputs)})
+        directory = find_directory(given)
     except TakoError as error:
         sys.stderr.write(f"error: {error}\n")
         return error.exit_code
+    return run_in(directory, given, frames_fd)
+
+
+def find_directory(given: Given) -> str:
+    """Return the child's directory, made for this if only a repository is given. Raises ``TakoError``."""
+    if given.directory is None:
+        return _request_on_the_spot(given.repo, given.workflow, given.inputs)
+    if given.repo is not None or given.workflow is not None or given.inputs:
+        raise UsageError("DIR has a request already", cure="give either DIR, or --repo, --workflow and -i")
+    return given.directory
+
+
+def run_in(directory: str, given: Given, frames_fd: int) -> int:
+    """Run the child of a directory and return its exit code."""
     options = Options(
         directory=directory, fresh=given.fresh, from_step=given.from_step, secrets_file=given.secrets_file
     )
@@ -63,16 +90,14 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--secrets-file", metavar="FILE", help="NAME=value lines with the values of its secrets")
     parser.add_argument("--repo", metavar="DIR", help="make a request for this repository instead")
     parser.add_argument("--workflow", metavar="NAME", help="the workflow to run, with --repo")
-    parser.add_argument("-i", dest="input", action="append", default=[], metavar="NAME=VALUE", help="an input")
+    parser.add_argument("-i", dest="inputs", action="append", default=[], metavar="NAME=VALUE", help="an input")
     return parser
 
 
-def _request_on_the_spot(repo: str | None, workflow_name: str | None, given: list[str]) -> str:
+def _request_on_the_spot(repo: str | None, workflow_name: str | None, given: tuple[str, ...]) -> str:
     """Write a request for a repository into a new workspace and return its directory."""
     if repo is None or workflow_name is None:
-        raise UsageError(
-            "give the directory of a child, or --repo and --workflow", cure="see `python -m runner_child --help`"
-        )
+        raise UsageError("give the directory of a child, or --repo and --workflow", cure="see `tako child --help`")
     wiring = make_wiring(cache_dir=None)
     target = find_target(wiring, repo, None)
     workflow = target.config.workflow(workflow_name)
@@ -83,7 +108,7 @@ def _request_on_the_spot(repo: str | None, workflow_name: str | None, given: lis
             where=target.config.path,
             cure=f"it has {names or 'none'}",
         )
-    inputs = bind_inputs(workflow, parse_inputs(tuple(given)), target.config.path)
+    inputs = bind_inputs(workflow, parse_inputs(given), target.config.path)
     request = replace(root_request(wiring, target, workflow, inputs), private=True, source=os.path.realpath(repo))
     workspace = root_workspace(wiring.settings.home, request.run_id)
     workspace.make()

@@ -14,6 +14,7 @@ Commands:
   artifacts   Build what a repository makes; install it in another one.
   cache       Show and remove what cached steps came to.
   cancel      Stop a run that is alive, or one of the runs that it triggered.
+  child       Run one child of a run by hand, in its directory.
   completion  Print the completion script for a shell.
   events      Show what was delivered to whom; deliver it once more.
   exec        Run a workflow, and every workflow that it triggers.

@@ -26,6 +26,7 @@ COMMANDS = {
     "artifacts": "tako.cli.artifacts:artifacts",
     "cache": "tako.cli.cache:cache",
     "cancel": "tako.cli.cancel:cancel",
+    "child": "tako.cli.child:child",
     "completion": "tako.cli.completion:completion",
     "events": "tako.cli.events:events",
     "exec": "tako.cli.exec:exec_",

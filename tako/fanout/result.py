@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
-
 from tako.execution.answer import Answer
 from tako.execution.event import Event
 from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, SUPERSEDED, Failure
@@ -60,15 +57,6 @@ class ChildOutcome:
     @property
     def ok(self) -> bool:
         return self.status == "success"
-
-    @property
-    def replay(self) -> str:
-        """The command that runs it again, alone, and changes nothing recorded: with this Python, which has Tako.
-
-        ``-P``, since where it is pasted there may be a file that has the name of a module.
-        """
-        child = "" if self.run_id == self.root_id else f" --child {self.run_id}"
-        return f"{shlex.quote(sys.executable)} -P -m tako replay {self.root_id}{child}"
 
 
 @record

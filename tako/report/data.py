@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.clock import iso
 from tako.records import to_data
+from tako.report.again import replay_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -106,5 +107,5 @@ def outcome_data(run: ChildOutcome) -> dict[str, Any]:
         "attempts": _attempts_data(run.attempts),
         "delivered_by": run.delivered_by,
         "cached": list(run.cached),
-        "replay": run.replay if run.failure is not None and run.delivered_by is None else None,
+        "replay": replay_command(run) if run.failure is not None and run.delivered_by is None else None,
     }

@@ -33,7 +33,7 @@ def not_asked_for(workflow: WorkflowSpec) -> str:
         return ""
     return (
         "note: what a fan-out triggers runs in processes of its own, without being asked for\n"
-        "  to look into one of them: python -m runner_child DIRECTORY, the one that a failure names\n"
+        "  to look into one of them: tako child DIR, the directory that a failure names\n"
     )
 
 

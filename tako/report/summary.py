@@ -5,6 +5,7 @@ from __future__ import annotations
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED
 from tako.fanout.result import in_numbers
+from tako.report.again import replay_command
 from tako.report.steps import service_lines, step_lines
 from tako.report.tree import count_by_status, render_tree
 from tako.report.words import failure_lines, failure_title, shown
@@ -85,5 +86,5 @@ def child_failure(run: ChildOutcome) -> list[str]:
         title = failure_title(attempt.failure)
         lines.append(f"  try {attempt.number} ({duration(attempt.seconds)}, logs in attempt-{attempt.number}): {title}")
     if run.started_at is not None:
-        lines += [f"  logs: {run.workspace}/logs", f"  run it again: {run.replay}"]
+        lines += [f"  logs: {run.workspace}/logs", f"  run it again: {replay_command(run)}"]
     return lines

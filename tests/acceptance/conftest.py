@@ -70,8 +70,8 @@ class World:
         return self.run([str(BIN / "tako"), *arguments], cwd=cwd, timeout=timeout)
 
     def child(self, *arguments: str, timeout: float = 90) -> Ran:
-        """Run ``python -m runner_child`` to its end, by hand: no terminal, no parent."""
-        return self.run([sys.executable, "-m", "runner_child", *arguments], timeout=timeout)
+        """Run ``tako child`` to its end: no terminal, no parent."""
+        return self.tako("child", *arguments, timeout=timeout)
 
     def start(self, *arguments: str, cwd: Path | None = None, around: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Start ``tako`` and leave it running; who calls this waits for it.

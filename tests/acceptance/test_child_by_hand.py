@@ -351,14 +351,16 @@ def test_whatever_its_streams_are_a_child_runs_and_says_how_it_ended(world: Worl
 def test_help_and_wrong_usage(world: World, failed: Path) -> None:
     said = world.child("--help")
     assert (said.code, said.err) == (0, "")
-    for words in ("DIR", "--fresh", "--from STEP", "--repo DIR", "--workflow NAME", "-i NAME=VALUE", "examples:"):
+    module = world.run([sys.executable, "-m", "runner_child", "--help"])
+    for words in ("DIR", "--fresh", "--from STEP", "--repo DIR", "--workflow NAME", "NAME=VALUE", "xamples:"):
         assert words in said.out
+        assert words in module.out
     assert world.child("-h") == said
     for arguments, told in (
         ((), "give the directory of a child, or --repo and --workflow"),
-        (("--bad",), "unrecognized arguments: --bad"),
+        (("--bad",), "No such option '--bad'"),
         ((str(failed), "--repo", "."), "DIR has a request already"),
-        ((str(failed), "--from"), "expected one argument"),
+        ((str(failed), "--from"), "Option '--from' requires an argument"),
         (("--repo", "nowhere", "--workflow", "w"), "there is no tako.yml in "),
     ):
         ran = world.child(*arguments)
@@ -373,3 +375,21 @@ def test_a_child_by_hand_needs_no_tako_home_of_its_own(world: World, failed: Pat
     ran = world.child(str(failed))
     assert ran.code == 1
     assert not (world.root / "unused").exists()
+
+
+def test_failure_prints_command_that_needs_no_environment(world: World, app: Path) -> None:
+    ran = world.tako("exec", "release", cwd=world.working("lib", PARENT))
+    (command,) = [line.partition(": ")[2] for line in ran.err.splitlines() if line.startswith("  run it again: ")]
+    assert command.startswith(f"TAKO_HOME={world.home} tako replay exec-")
+    del world.env["TAKO_HOME"]
+    again = world.run(["sh", "-c", command])
+    assert (again.code, "  ✗ second (" in again.out) == (1, True), again.text
+
+
+def test_python_module_does_the_same(world: World, app: Path) -> None:
+    world.tako("exec", "release", cwd=world.working("lib", PARENT))
+    (failed,) = (lone(world) / "children").iterdir()
+    by_hand = world.child(str(failed))
+    module = world.run([sys.executable, "-m", "runner_child", str(failed)])
+    assert by_hand.code == module.code == 1
+    assert conversation(failed, by_hand.out).result == conversation(failed, module.out).result

@@ -117,7 +117,7 @@ def test_a_failed_run_says_what_scripts_look_for(world: World, lib: Path) -> Non
     (run_id,) = run_ids(world)
     (failed,) = [path for path in (world.workspace(run_id) / "children").iterdir() if (path / "repo").exists()]
     assert f"  logs: {failed}/logs" in ran.err
-    assert f"-m tako replay {run_id} --child {failed.name}\n" in ran.err
+    assert f"tako replay {run_id} --child {failed.name}\n" in ran.err
     # -v shows what the root's steps print, and the steps of the children.
     assert "[build] built x" in ran.err
     assert "✓ org/app:check step 'look' success (" in ran.err

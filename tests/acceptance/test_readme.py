@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import sys
 from pathlib import Path
 
 from tako.children.retry import CRASHES
 from tako.execution.failure import KINDS
-from tests.acceptance.conftest import World
+from tests.acceptance.conftest import Ran, World
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -24,11 +26,23 @@ def shape(text: str) -> list[str]:
     return [" ".join(line.split()) for line in text.strip().splitlines()]
 
 
-def test_the_tutorial_does_what_it_shows(world: World) -> None:
-    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", section("Sixty seconds"), re.MULTILINE | re.DOTALL)
-    (_, script), (_, shown) = blocks
+def fences(title: str) -> list[str]:
+    return re.findall(r"^```\w*\n(.*?)^```$", section(title), re.MULTILINE | re.DOTALL)
 
-    ran = world.run(["bash", "-eu", "-c", script])
+
+def typed(world: World, script: str) -> Ran:
+    """What somebody sees who has cloned Tako, has no ``tako`` on PATH, and types a script into a shell there."""
+    assert sys.prefix == str(README.parent / ".venv"), "scripts/test runs the tests in the .venv of scripts/setup"
+    environment = {name: value for name, value in world.env.items() if name not in ("TAKO_HOME", "VIRTUAL_ENV")}
+    places = [place for place in os.environ["PATH"].split(":") if not os.path.exists(f"{place}/tako")]
+    world.env = {**environment, "PATH": ":".join(places), "HOME": str(world.home), "TMPDIR": str(world.root)}
+    return world.run(["bash", "-eu", "-c", script], cwd=README.parent)
+
+
+def test_tutorial_does_what_it_shows(world: World) -> None:
+    script, shown = fences("Sixty seconds")
+
+    ran = typed(world, script)
 
     assert ran.code == 0, ran.text
     assert "Validation successful!" in ran.out
@@ -37,11 +51,8 @@ def test_the_tutorial_does_what_it_shows(world: World) -> None:
     assert shape(end) == shape(shown)
 
 
-def test_the_tutorials_filter_keeps_old_versions_out_and_says_so(world: World) -> None:
-    script = re.findall(r"^```sh\n(.*?)^```$", section("Sixty seconds"), re.MULTILINE | re.DOTALL)[0]
-    script = script.replace("version=1.2.0", "version=0.9.0")
-
-    ran = world.run(["bash", "-eu", "-c", script])
+def test_tutorials_filter_keeps_old_versions_out(world: World) -> None:
+    ran = typed(world, fences("Sixty seconds")[0].replace("version=1.2.0", "version=0.9.0"))
 
     assert ran.code == 0, ran.text
     assert "no repository subscribed to it" in ran.err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
@@ -85,11 +84,6 @@ def test_a_refusal_is_told_as_it_was_said() -> None:
     refusal = Failure(PLAN_REFUSED, "a cycle")
 
     assert answer(refused=refusal, failed_below=True).failure == refusal
-
-
-def test_a_run_is_replayed_from_its_record_beside_that() -> None:
-    assert run("a").replay == f"{sys.executable} -P -m tako replay {ROOT_ID} --child a"
-    assert run(ROOT_ID).replay == f"{sys.executable} -P -m tako replay {ROOT_ID}"
 
 
 EXPIRED = Failure(FAN_OUT_TIMEOUT, "its fan-out took longer than its timeout of 10.0s")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from tako.execution.failure import (
 )
 from tako.execution.state import StepRecord
 from tako.fanout.result import Attempt, ChildOutcome, FanOutResult, TreeResult
+from tako.report.again import tako_command
 from tako.report.data import outcome_data, result_data
 from tako.report.summary import MAX_DETAILED, failures, summary
 from tako.report.tree import count_by_status, counts, render_tree, tree_lines
@@ -228,7 +228,7 @@ def test_a_failed_run_is_told_with_kind_step_log_and_how_to_replay_it() -> None:
         "    | E assert 1 == 2",
         "    | 1 failed",
         "  logs: /home/my runs/a/logs",
-        f"  run it again: {sys.executable} -P -m tako replay root --child a",
+        f"  run it again: {tako_command()} replay root --child a",
         "",
         "execution failed: step 'tell' failed: 1 of 1 triggered runs failed",
         GO_ON,
@@ -364,7 +364,7 @@ def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
     (child,) = data["runs"]
     assert (child["run_id"], child["parent_id"], child["event_id"]) == ("a", "root", EVENT.id)
     assert child["failure"]["exit_code"] == 1
-    assert child["replay"] == f"{sys.executable} -P -m tako replay root --child a"
+    assert child["replay"] == f"{tako_command()} replay root --child a"
     assert child["started_at"] == "1970-01-01T00:00:01.000Z"
     (fan_out,) = data["fan_outs"]
     assert fan_out == {
