@@ -29,6 +29,8 @@ def expression_problems(root: schema.Root) -> Iterator[Problem]:
     """Every expression of a file that does not compile, or reads what cannot be there."""
     for name, workflow in root.workflows.items():
         yield from _of_workflow(workflow, ("workflows", name))
+    for name, event in root.events.items():
+        yield from _version(event.schema_version, ("events", name, "schema_version"))
     for index, subscription in enumerate(root.subscriptions):
         yield from _of_subscription(subscription, ("subscriptions", index))
 
@@ -53,6 +55,8 @@ def _of_step(step: schema.AnyStep, path: Path, scope: Scope) -> Iterator[Problem
     for field, value in (("run", step.run), ("working_directory", step.working_directory), ("env", step.env)):
         yield from _templates(value, (*path, field), scope)
     yield from _templates(step.params, (*path, "with"), _with_scope(step, scope))
+    if step.uses == FAN_OUT:
+        yield from _version(step.params.get("schema_version"), (*path, "with", "schema_version"))
     if not isinstance(step.produces, UnsetType):
         place: Path = (*path, "produces")
         within = scope.with_roots("outputs")
@@ -60,6 +64,7 @@ def _of_step(step: schema.AnyStep, path: Path, scope: Scope) -> Iterator[Problem
         for index, event in enumerate(step.produces.events):
             told = {"type": event.type, "schema_version": event.schema_version, "payload": event.payload}
             yield from _templates(told, (*place, "events", index), within)
+            yield from _version(event.schema_version, (*place, "events", index, "schema_version"))
 
 
 def _with_scope(step: schema.AnyStep, scope: Scope) -> Scope:
@@ -78,6 +83,17 @@ def _of_subscription(given: schema.Subscription, path: Path) -> Iterator[Problem
         except ExpressionError as error:
             yield _not_compiled(error, (*path, "schema_version"))
     yield from _templates(given.inputs, (*path, "inputs"), Scope(roots=SUBSCRIPTION_ROOTS))
+
+
+def _version(text: object, path: Path) -> Iterator[Problem]:
+    """The version of an event, unless a template makes it."""
+    if not isinstance(text, str) or not text.strip() or templates.is_template(text):
+        return
+    try:
+        versions.check_version(text, where="")
+    except ExpressionError as error:
+        why = error.why or error.cure
+        yield Problem(path, f"{label(path)}: {error.what} ({why})")
 
 
 def _condition(text: str, path: Path, scope: Scope) -> Iterator[Problem]:

@@ -28,7 +28,7 @@ def _matches(version: str, range_: str) -> bool:
     try:
         return versions.in_range(version, range_, where="")
     except ExpressionError as error:
-        raise ValueError(f"{error.what}: {error.why}") from None
+        raise ValueError(": ".join(filter(None, (error.what, error.why)))) from None
 
 
 def _part(name: str, index: int) -> cel.FunctionDecl:

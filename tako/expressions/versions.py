@@ -6,8 +6,8 @@ missing bound is open. Or it is npm's: ``^1.0.0``, ``~1.0.0``, ``1.0.0``, ``1.x`
 versions alone decides, https://semver.org/#spec-item-11, so ``2.0.0-rc.1`` is in ``[1.0.0...2.0.0)``; npm's
 ranges hold a pre-release only where they name one of the same version.
 
-A version may start with ``v`` and leave out minor and patch, which then are 0. The library is loaded late because
-its import takes longer than most workflows need to plan, and comparing two plain versions needs none.
+Where a version stands, ``v1.2`` is 1.2.0; where a range stands, it is any 1.2.x. Whole versions without a pre-release
+are compared here; the rest is loaded with the first that needs it, since it takes regular expressions.
 """
 
 from __future__ import annotations
@@ -16,22 +16,41 @@ from tako.errors import ExpressionError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Protocol
+
+    from tako.expressions.semver import Version
+
+    class Range(Protocol):
+        """Some of all versions."""
+
+        def match(self, version: Version) -> bool: ...
+
 
 _FORMS = (
     "write a range as `^1.0.0`, `~1.0.0`, `1.0.0`, `1.x`, `*`, `>=1.0.0 <2.0.0`, or as an interval like "
     "`(1.1.0...2.0.0]`"
 )
 _VERSION_FORM = "a version is MAJOR.MINOR.PATCH, such as 1.2.0"
-_MAX_LENGTH = 256
 _DOTS = "..."
-_OPERATORS = ("<=", ">=", "<", ">", "=", "^", "~")
 
 
 def check_range(text: str, *, where: str) -> None:
     """Raise ``ExpressionError`` unless ``text`` is a range; an interval that holds no version is none."""
     if text.strip() and not _plain(text):
         _range(text, where)
+
+
+def check_version(text: str, *, where: str) -> None:
+    """Raise ``ExpressionError`` unless ``text`` is a version; the message says if it is a range."""
+    if not _plain(text):
+        _version(text, where)
+
+
+def written_in_full(text: str) -> str:
+    """A version with all its numbers and without ``v``: ``1.2.0`` for ``v1.2``. Raises ``ValueError`` for none."""
+    from tako.expressions import semver
+
+    return semver.full(text)
 
 
 def in_range(version: str | None, range_: str | None, *, where: str) -> bool:
@@ -45,11 +64,7 @@ def in_range(version: str | None, range_: str | None, *, where: str) -> bool:
     if plain_version and plain_range:
         return plain_version == plain_range
     wanted = _range(range_, where)
-    try:
-        found = _version(version)
-    except ValueError as error:
-        raise ExpressionError(str(error), where=where, cure=_VERSION_FORM) from None
-    return bool(wanted.match(found))
+    return wanted.match(_version(version, where))
 
 
 def part(version: str, index: int) -> int:
@@ -57,90 +72,84 @@ def part(version: str, index: int) -> int:
     plain = _plain(version)
     if plain:
         return plain[index]
-    parsed = _version(version)
-    return int((parsed.major, parsed.minor, parsed.patch)[index])
+    from tako.expressions import semver
+
+    try:
+        return semver.parse(version).numbers[index]
+    except ValueError as error:
+        why = _why_not(version)
+        raise ValueError(f"{error}; {why}" if why else str(error)) from None
 
 
 def _plain(text: str) -> tuple[int, int, int] | None:
     """The three numbers of ``1.2.3`` or ``v1.2.3``, None for all that needs a closer look."""
     pieces = text.strip().removeprefix("v").split(".")
     for piece in pieces:
-        digits = piece.isascii() and piece.isdigit() and len(piece) < 19
+        digits = piece.isascii() and piece.isdigit() and len(piece) < 16
         if not digits or (piece[0] == "0" and piece != "0"):
             return None
     return (int(pieces[0]), int(pieces[1]), int(pieces[2])) if len(pieces) == 3 else None
 
 
-def _version(text: str) -> Any:
-    from semantic_version import Version  # type: ignore[import-untyped]
+def _version(text: str, where: str) -> Version:
+    from tako.expressions import semver
 
-    bare = text.strip().removeprefix("v")
-    core_length = next((at for at, letter in enumerate(bare) if letter in "-+"), len(bare))
-    core, rest = bare[:core_length], bare[core_length:]
     try:
-        if not bare.isascii() or len(bare) > _MAX_LENGTH:
-            raise ValueError
-        return Version(core + ".0" * (2 - core.count(".")) + rest)
-    except ValueError:
-        shown = text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}…"
-        raise ValueError(f"`{shown}` is not a version") from None
+        return semver.parse(text)
+    except ValueError as error:
+        raise ExpressionError(str(error), where=where, why=_why_not(text), cure=_VERSION_FORM) from None
+
+
+def _why_not(text: str) -> str:
+    """What a text is that is no version, if it is a range."""
+    try:
+        check_range(text, where="")
+    except ExpressionError:
+        return ""
+    return "it is a range of versions, and one version must stand here" if text.strip() else "it is empty"
 
 
 class _Interval:
     """The versions between two bounds, either of which may be open (None)."""
 
-    def __init__(self, low: Any, low_included: bool, high: Any, high_included: bool) -> None:
-        self._low, self._low_included = low, low_included
-        self._high, self._high_included = high, high_included
-        if low is not None and high is not None and not (self.match(low) or (low < high)):
+    def __init__(self, low: Version | None, low_included: bool, high: Version | None, high_included: bool) -> None:
+        self._low, self._low_included = low.precedence if low is not None else None, low_included
+        self._high, self._high_included = high.precedence if high is not None else None, high_included
+        if low is not None and high is not None and not (self.match(low) or low.precedence < high.precedence):
             raise ValueError("no version is in it")
 
-    def match(self, version: Any) -> bool:
+    def match(self, version: Version) -> bool:
         """Whether the version is between the bounds."""
-        low, high = self._low, self._high
-        above = low is None or version > low or (self._low_included and version >= low)
-        below = high is None or version < high or (self._high_included and version <= high)
-        return bool(above and below)
+        low, high, found = self._low, self._high, version.precedence
+        above = low is None or found > low or (self._low_included and found == low)
+        below = high is None or found < high or (self._high_included and found == high)
+        return above and below
 
 
-def _range(text: str, where: str) -> Any:
-    """What ``text`` means, as something with ``match(version)``."""
+def _range(text: str, where: str) -> Range:
+    """What ``text`` means."""
+    from tako.expressions import npm_ranges
+
     try:
-        return _interval(text.strip()) if _DOTS in text or text.strip()[0] in "([" else _npm(text)
-    # npm's grammar is checked only in part by the library: some malformed ranges fail in its own code.
-    except (ValueError, AttributeError, AssertionError) as error:
-        why = str(error) if isinstance(error, ValueError) else "it is malformed"
-        raise ExpressionError(f"`{text}` is not a range of versions", where=where, why=why, cure=_FORMS) from None
+        if _DOTS in text or text.strip()[0] in "([":
+            return _interval(text.strip())
+        return npm_ranges.parse_range(text.replace(",", " "))
+    except ValueError as error:
+        shown = text if len(text) <= 200 else f"{text[:200]}…"
+        raise ExpressionError(
+            f"`{shown}` is not a range of versions", where=where, why=str(error), cure=_FORMS
+        ) from None
 
 
 def _interval(text: str) -> _Interval:
+    from tako.expressions import semver
+
     low, dots, high = text[1:-1].partition(_DOTS)
     if text[0] not in "([" or text[-1] not in ")]" or not dots:
         raise ValueError("an interval is a bracket, a version, three dots, a version, a bracket")
     return _Interval(
-        _version(low) if low.strip() else None,
+        semver.parse(low) if low.strip() else None,
         text[0] == "[",
-        _version(high) if high.strip() else None,
+        semver.parse(high) if high.strip() else None,
         text[-1] == "]",
     )
-
-
-def _npm(text: str) -> Any:
-    from semantic_version import NpmSpec
-
-    return NpmSpec("||".join(_tidy(group) for group in text.split("||")))
-
-
-def _tidy(group: str) -> str:
-    """One alternative as the library wants it: single spaces, no ``v``, no space behind an operator."""
-    blocks: list[str] = []
-    operator = ""
-    for word in group.replace(",", " ").split():
-        found = next((item for item in _OPERATORS if word.startswith(item)), "")
-        bare = word[len(found) :].removeprefix("v")
-        if found and not bare:
-            operator += found
-            continue
-        blocks.append(operator + found + bare)
-        operator = ""
-    return " ".join([*blocks, operator]) if operator else " ".join(blocks)

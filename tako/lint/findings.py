@@ -16,6 +16,7 @@ RULES = {
     "unused-output": "nothing reads an output",
     "unreachable-workflow": "a workflow is started by events only, but no subscription runs it",
     "mixed-coalesce": "of the subscriptions that run a workflow only some have `coalesce`",
+    "shortened-version": "the version of an event leaves out numbers or starts with `v`",
     "unused-secret": "no step is given a secret that the workflow declares",
     "secret-not-given": "a command reads a secret that its step is not given",
     "literal-secret": "something looks like a password or a key",

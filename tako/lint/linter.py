@@ -14,6 +14,7 @@ from tako.lint.secrets import literal_secrets, unreached_secrets
 from tako.lint.shell import unquoted_interpolations
 from tako.lint.syntax import Sheet
 from tako.lint.unused import unused
+from tako.lint.versions import shortened_versions
 from tako.lint.walk import Spelling
 
 
@@ -27,6 +28,7 @@ def lint(data: bytes, config: RepoConfig) -> list[Finding]:
         *unquoted_interpolations(sheet, config),
         *unused(sheet),
         *contradictions(sheet, config),
+        *shortened_versions(sheet),
         *literal_secrets(sheet),
         *unreached_secrets(sheet),
         *unmatched_key_files(sheet, os.path.dirname(config.path)),

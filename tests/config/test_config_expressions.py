@@ -60,6 +60,32 @@ def test_a_misspelled_filter_is_told_with_the_right_one() -> None:
     assert problem.endswith("(No filter named 'shellquote'.); did you mean `shell_quote`?")
 
 
+@pytest.mark.parametrize(
+    ("text", "start"),
+    [
+        ("version: 1\nevents: {e: {schema_version: ^1.0.0}}\n", "tako.yml:2:30: 'schema_version' of event 'e'"),
+        (
+            in_step("run: x, produces: {events: [{type: e, schema_version: 1.x}]}"),
+            "tako.yml:6:64: 'schema_version' of event 1 of 'produces' of step 2 of workflow 'w'",
+        ),
+        (
+            in_step("uses: tako/fan-out@v1, with: {event_type: e, schema_version: '>=1'}"),
+            "tako.yml:6:71: 'schema_version' of 'with' of step 2 of workflow 'w'",
+        ),
+    ],
+)
+def test_a_range_as_the_version_of_an_event_is_told(text: str, start: str) -> None:
+    (problem,) = problems(text)
+    assert problem.startswith(start)
+    assert "is not a version (it is a range of versions, and one version must stand here)" in problem
+
+
+@pytest.mark.parametrize("version", ["1.2.3", "v1.2.3", "1.2", "1", "''", "'{{ inputs.x }}'"])
+def test_a_version_of_an_event_is_no_problem(version: str) -> None:
+    text = in_step(f"uses: tako/fan-out@v1, with: {{event_type: e, schema_version: {version}}}")
+    assert problems(text.replace("    steps:", "    inputs: {x: }\n    steps:")) == ()
+
+
 def test_good_expressions_are_no_problem() -> None:
     assert problems(in_step("run: 'echo {{ repo }} ${#a}', if: repo == 'y'")) == ()
     assert problems(in_subscription("filters: [has(event.payload.x)]\n    schema_version: ^1.0.0")) == ()

@@ -112,7 +112,6 @@ def test_no_version_is_in_every_range_and_no_range_holds_every_version(nothing: 
         "foo - bar",
         ">=1 - 2",
         "1 - 2 - 3",
-        "~*",
         "(",
         "1.0.0-01",
         "01.0.0",
@@ -152,8 +151,36 @@ def test_part_of_what_is_no_version_is_a_value_error() -> None:
         versions.part("main", 0)
 
 
-def test_plain_versions_are_compared_without_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "semantic_version", None)
+@pytest.mark.parametrize("version", ["^1.0.0", "1.x", "*", ">=1.0.0 <2.0.0", "1.0.0 - 2.0.0", "[1.0.0...2.0.0)"])
+def test_a_range_where_a_version_stands_is_called_a_range(version: str) -> None:
+    for refused in (lambda: in_range(version, "*"), lambda: versions.check_version(version, where="tako.yml:3:5")):
+        with pytest.raises(ExpressionError) as caught:
+            refused()
+        assert caught.value.what == f"`{version}` is not a version"
+        assert caught.value.why == "it is a range of versions, and one version must stand here"
+        assert caught.value.where == "tako.yml:3:5"
+    with pytest.raises(ValueError, match="it is a range of versions"):
+        versions.part(version, 0)
+
+
+@pytest.mark.parametrize("version", ["1.2.3", "v1.2.3", "1.2", "1", "1.2-rc.1", "1.0.0-rc.1+b5"])
+def test_a_version_passes_the_check(version: str) -> None:
+    versions.check_version(version, where="")
+
+
+@pytest.mark.parametrize(
+    ("version", "whole"),
+    [("1", "1.0.0"), ("v1.2", "1.2.0"), ("v1.2.3", "1.2.3"), ("1.2-rc.1+b", "1.2.0-rc.1+b"), ("1.2.3", "1.2.3")],
+)
+def test_a_version_is_written_in_full(version: str, whole: str) -> None:
+    assert versions.written_in_full(version) == whole
+
+
+def test_plain_versions_are_compared_without_regular_expressions(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tako.expressions.npm_ranges", None)
+    monkeypatch.setitem(sys.modules, "tako.expressions.semver", None)
+    monkeypatch.delattr("tako.expressions.npm_ranges", raising=False)
+    monkeypatch.delattr("tako.expressions.semver", raising=False)
     assert in_range("v1.2.3", "1.2.3")
     assert not in_range("1.2.4", "1.2.3")
     assert versions.part("1.2.3", 2) == 3

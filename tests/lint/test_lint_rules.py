@@ -356,5 +356,32 @@ workflows:
     ]
 
 
+def test_a_shortened_version_of_an_event_is_found() -> None:
+    text = """\
+    events:
+      built: {schema_version: 1.10}
+      whole: {schema_version: 1.10.0-rc.1}
+    workflows:
+      w:
+        steps:
+          - run: make
+            produces: {events: [{type: built, schema_version: "v1.2.3"}, {type: x, schema_version: "{{ outputs.v }}"}]}
+          - {uses: tako/fan-out@v1, with: {event_type: built, schema_version: v2}}
+    subscriptions:
+      - {artifact: a/b, events: [built], schema_version: 1.2, workflow: w}
+    """
+    shortened = [one for one in found(text) if one.rule == "shortened-version"]
+    assert [(one.line, one.column, one.what.removesuffix("; write it in full")) for one in shortened] == [
+        (3, 27, "the version '1.10' of an event means '1.10.0', while as a range it would hold all of 1.10"),
+        (9, 59, "the version 'v1.2.3' of an event means '1.2.3'"),
+        (10, 75, "the version 'v2' of an event means '2.0.0', while as a range it would hold all of 2"),
+    ]
+
+
+def test_a_shortened_version_in_the_older_form_is_found() -> None:
+    text = "events:\n  produces: [{type: built, schema_version: 1}]\n"
+    assert [(line, column) for line, column, rule in places(text) if rule == "shortened-version"] == [(3, 44)]
+
+
 def test_every_rule_has_a_test_here() -> None:
     assert [rule for rule in RULES if rule not in Path(__file__).read_text(encoding="utf-8")] == []
