@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tako.config import refusals
 from tako.config.describe import Described, describe
+from tako.config.reads import CONDITION, SCRIPT, TEMPLATE
 from tako.config.refusals import REFUSED
 from tako.lint.syntax import Node, Sheet
 from tako.lint.walk import entries, items, resolved
@@ -111,7 +112,8 @@ def _table(place: Place, rows: list[Described], sheets: dict[str, Sheet]) -> str
         name = row.path.rpartition(".")[2]
         default = "required" if row.required else f"`{row.default}`" if row.default else ""
         example = _cell(_example(row.path, [sheets[name] for name in order]))
-        cells = (f"`{name}`", row.type, default, row.description.replace("<", "&lt;"), f"`{example}`")
+        read = {TEMPLATE: ", template", SCRIPT: ", template", CONDITION: ", CEL"}.get(row.reads, "")
+        cells = (f"`{name}`", row.type + read, default, row.description.replace("<", "&lt;"), f"`{example}`")
         lines.append(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in cells)} |")
     return "\n".join(lines) + "\n"
 

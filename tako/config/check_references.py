@@ -52,12 +52,16 @@ class Scope:
         return replace(self, roots=tuple(dict.fromkeys((*self.roots, *more))))
 
 
-def unknown_names(references: Iterable[Reference], path: Path, scope: Scope) -> Iterator[Problem]:
-    """The problem of every reference, in the expression at ``path``, to something that can never be there."""
+def unknown_names(references: Iterable[Reference], path: Path, scope: Scope, *, cure: str = "") -> Iterator[Problem]:
+    """The problem of every reference, in the expression at ``path``, to something that can never be there.
+
+    ``cure`` is what helps, beside another name, where a reference starts from nothing that is known.
+    """
     for reference in references:
         what = _fault(reference, scope)
         if what:
-            yield Problem(path, f"{label(path)}: {what}")
+            more = f"; {cure}" if cure and reference.root not in (*scope.roots, *_ELSEWHERE) else ""
+            yield Problem(path, f"{label(path)}: {what}{more}")
 
 
 def _fault(reference: Reference, scope: Scope) -> str:

@@ -9,6 +9,7 @@ import msgspec
 
 from tako.config import schema
 from tako.config.descriptions import DESCRIPTIONS
+from tako.config.reads import reads
 from tako.config.shapes import Shape, shape_of
 from tako.records import record
 
@@ -27,6 +28,8 @@ class Described:
     description: str
     example: str
     """A value as it stands in a file."""
+    reads: str = "literal"
+    """What Tako reads in its texts: one of the words of ``tako.config.reads``."""
 
 
 def describe() -> Iterator[Described]:
@@ -39,7 +42,8 @@ def _fields(kind: type[msgspec.Struct], prefix: str, above: tuple[type, ...]) ->
         name, shape = info.encode_name, shape_of(info.type)
         path = prefix + name
         description, example = DESCRIPTIONS[kind][name]
-        yield Described(path, type_name(shape), info.required, _default(info), description, example)
+        read = reads(kind, name)
+        yield Described(path, type_name(shape), info.required, _default(info), description, example, read)
         yield from _below(shape, path, (*above, kind))
         if kind is schema.Step and name == "with":
             for uses, params in schema.WITH.items():

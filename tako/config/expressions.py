@@ -5,6 +5,7 @@ Apart from loading, because compiling costs more than reading, and a run uses fe
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from msgspec import UnsetType
 from tako.config import schema
 from tako.config.check_references import Scope, unknown_names
 from tako.config.check_secrets import secret_variables
+from tako.config.foreign import RAW
 from tako.config.labels import label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
@@ -23,6 +25,9 @@ from tako.expressions import cel, names, templates, versions
 STEP_ROOTS = ("inputs", "steps", "event", "events", "payload", "artifacts", "env", "repo", "run")
 SUBSCRIPTION_ROOTS = ("event", "events", "payload", "repo")
 FILTER_ROOTS = ("event", "payload")
+
+_JOINED = re.compile(r"\{\{[^}]*\w-\w")
+_HYPHEN = "a name with a hyphen in it is written in brackets, like inputs['a-b']"
 
 
 def expression_problems(root: schema.Root) -> Iterator[Problem]:
@@ -125,10 +130,11 @@ def _template(text: str, path: Path, scope: Scope) -> Iterator[Problem]:
         return
     from tako.expressions.references import in_template
 
-    yield from unknown_names(in_template(text), path, scope)
+    hyphen = f"{_HYPHEN}; " if _JOINED.search(text) else ""
+    yield from unknown_names(in_template(text), path, scope, cure=hyphen + RAW)
 
 
 def _not_compiled(error: ExpressionError, path: Path) -> Problem:
     why = f" ({error.why})" if error.why else ""
-    hint = f"; {error.cure}" if error.cure.startswith("did you mean") else ""
+    hint = f"; {error.cure}" if error.cure else ""
     return Problem(path, f"{label(path)}: {error.what}{why}{hint}")

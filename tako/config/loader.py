@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 
 from tako.config import build, dialects, reading, refusals, schema, source, validate
+from tako.config.check_texts import text_problems
 from tako.config.checks import check
 from tako.config.model import RepoConfig
 from tako.config.problems import MAX_PROBLEMS, Path, Placed, Problem, refused
@@ -66,8 +67,12 @@ def _loads(data: bytes, path: str, more: tuple[More, ...]) -> RepoConfig:
     root, faults = validate.read(tidied)
     found += faults
     if root is not None:
+        # What else is said of a text in another tool's spelling only follows from that.
+        misread = list(islice(_beside(text_problems(root), faults), MAX_PROBLEMS + 1))
+        told = {problem.path for problem in misread}
         beside = _beside(chain.from_iterable(look(root) for look in (check, *more)), faults)
-        found += islice(beside, MAX_PROBLEMS + 1)
+        found += misread
+        found += islice((problem for problem in beside if problem.path not in told), MAX_PROBLEMS + 1)
     problems = [
         *document.problems,
         *_placed(normal.problems, document),

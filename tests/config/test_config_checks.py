@@ -205,7 +205,7 @@ def test_paths_stay_in_the_repository(path: str, what: str) -> None:
     assert produces.startswith(f"4:47: 'path' of artifact 1 of 'produces' of step 1 of workflow 'w' {what}")
 
 
-@pytest.mark.parametrize("path", [".", "./a", "a/../b", "dist/*.tar.gz", "a..b/c", "...", "a/{{ inputs.x }}"])
+@pytest.mark.parametrize("path", [".", "./a", "a/../b", "dist/*.tar.gz", "a..b/c", "..."])
 def test_paths_within_the_repository_are_accepted(path: str) -> None:
     assert load(f"version: 1\nartifacts: {{a: {{path: '{path}'}}}}").artifacts[0].path == path
 
@@ -341,7 +341,7 @@ KEY_FILES = "'cache_key_files' of step 1 of workflow 'w'"
         ("run: x, cache_key_files: []", f"4:34: {KEY_FILES} must name a file or a glob; leave it out"),
         ("run: x, cache_key_files: ../a", f"4:34: item 1 of {KEY_FILES} must not lead out of the repository"),
         ("run: x, cache_key_files: [a, /b]", f"4:38: item 2 of {KEY_FILES} must be relative to the repository"),
-        ("run: x, cache_key_files: ['{{ a }}']", f"4:35: item 1 of {KEY_FILES} must be a literal, not a template"),
+        ("run: x, cache_key_files: ['{{ a }}']", f"4:35: item 1 of {KEY_FILES}: no template is read here, so"),
         ("run: x, cache_key_files: 4", f"4:34: {KEY_FILES} must be a list"),
         ("uses: a/b@v1, cache_key_files: a", f"4:23: {KEY_FILES} is for 'run' steps"),
         ("uses: tako/fan-out@v1, with: {event_type: e}, cache_key_files: a", f"4:55: {KEY_FILES} is for 'run' steps"),
