@@ -12,7 +12,7 @@ from tako.cli.inputs import parse_inputs, plain_inputs
 from tako.cli.target import find_target, make_wiring, root_request
 from tako.errors import TakoError, UnknownWorkflowError, UsageError
 from tako.execution.request import write_request
-from tako.execution.workspace import root_workspace
+from tako.execution.workspace import Workspace, root_workspace
 from tako.records import record, replace
 from tako.stdio import show
 from tako.wiring import bind_inputs
@@ -66,6 +66,11 @@ def find_directory(given: Given) -> str:
         return _request_on_the_spot(given.repo, given.workflow, given.inputs)
     if given.repo is not None or given.workflow is not None or given.inputs:
         raise UsageError("DIR has a request already", cure="give either DIR, or --repo, --workflow and -i")
+    if not os.path.lexists(Workspace(given.directory).request):
+        raise UsageError(
+            f"{given.directory} is not the directory of a child: it has no request.json",
+            cure="give the directory that a failure names, or --repo and --workflow",
+        )
     return given.directory
 
 

@@ -5,6 +5,7 @@ It comes before everything else, so it imports nothing that Python has not.
 
 from __future__ import annotations
 
+import codecs
 import os
 import sys
 
@@ -14,7 +15,8 @@ def prepare() -> None:
 
     Descriptors 0 to 2 that were closed are opened on ``/dev/null``, else the next file would get their number. Where
     the locale's encoding is not UTF-8, Python is started again in its UTF-8 mode (PEP 540): workflows and file names
-    are UTF-8, whatever the locale is. A character that a stream's encoding lacks is written as ``\\u2713``.
+    are UTF-8, whatever the locale is. A character that a stream's encoding lacks is written as ``\\u2713``, a byte of
+    an argument or a file name that is not UTF-8 as ``\\xff``.
     """
     opened = [descriptor for descriptor in (0, 1, 2) if _open_if_closed(descriptor)]
     if sys.getfilesystemencoding() != "utf-8" and not sys.flags.utf8_mode and sys.executable:
@@ -24,9 +26,24 @@ def prepare() -> None:
     if 2 in opened:
         sys.stderr = open(2, "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        stream.reconfigure(errors=_ESCAPE)  # type: ignore[union-attr]
 
 
+_ESCAPE = "tako.escape"
+
+
+def _escape(error: UnicodeError) -> tuple[str, int]:
+    """What is written for characters that an encoding lacks; Python holds bytes that are not UTF-8 as surrogates."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    written = ""
+    for char in error.object[error.start : error.end]:
+        byte = ord(char) - 0xDC00
+        written += f"\\x{byte:02x}" if 0x80 <= byte <= 0xFF else char.encode("ascii", "backslashreplace").decode()
+    return written, error.end
+
+
+codecs.register_error(_ESCAPE, _escape)
 _shown = 0
 
 

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from tako.errors import ConfigError, UsageError
+from tako.errors import ConfigError, InputError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,14 +54,32 @@ def plain_inputs(args: list[str]) -> list[str]:
 
 
 def parse_inputs(given: tuple[str, ...]) -> dict[str, str]:
-    """``NAME=VALUE`` texts as a mapping; a name given twice keeps its last value. Raises ``UsageError``."""
+    """``NAME=VALUE`` texts as a mapping; a name given twice keeps its last value.
+
+    Raises ``UsageError``, ``InputError`` for what is not text in UTF-8.
+    """
     inputs: dict[str, str] = {}
     for text in given:
         name, separator, value = text.partition("=")
         if not separator or not name:
             raise UsageError(f"{text!r} is not an input", cure="write it as -i NAME=VALUE")
+        if not is_text(text):
+            raise InputError(
+                f"input {name!r} is not text in UTF-8",
+                why="templates, conditions, events and JSON hold text only",
+                cure="give the path of a file that holds the bytes, or their base64",
+            )
         inputs[name] = value
     return inputs
+
+
+def is_text(argument: str) -> bool:
+    """Whether an argument is text in UTF-8; Python keeps other bytes as lone surrogates."""
+    try:
+        argument.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def complete_workflows(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from tako.errors import MAKE_ROOM, ConfigError, InterruptedCommandError, MachineError, TakoError
+from tako.errors import MAKE_ROOM, ConfigError, InterruptedCommandError, MachineError, TakoError, UsageError
 from tako.interrupts import exit_code, told
 from tako.records import record, to_data
 from tako.shortage import is_shortage
@@ -40,6 +40,9 @@ def refusal_of(error: BaseException) -> Refusal:
         return refusal_of(InterruptedCommandError(told(error), exit_code(error)))
     if isinstance(error, OSError):
         return _machine(error)
+    if isinstance(error, UnicodeEncodeError) and any("\udc80" <= char <= "\udcff" for char in error.object):
+        # Python holds the bytes of arguments, variables and file names that are not UTF-8 as surrogates.
+        return refusal_of(UsageError(f"'{error.object[:200]}' is not text in UTF-8"))
     import traceback
 
     name = type(error).__name__

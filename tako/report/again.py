@@ -45,4 +45,14 @@ def _home(run: ChildOutcome) -> str:
     home, workspaces, _ = run.workspace.partition(f"/workspaces/{run.root_id}")
     if not workspaces or os.path.abspath(home) == os.path.abspath(os.path.expanduser("~/.tako")):
         return ""
-    return f"TAKO_HOME={shlex.quote(home)} "
+    return f"TAKO_HOME={_quoted(home)} "
+
+
+def _quoted(path: str) -> str:
+    """A path for a shell; one that is not UTF-8 in the form that bash and zsh know."""
+    data = os.fsencode(path)
+    try:
+        return shlex.quote(data.decode())
+    except UnicodeDecodeError:
+        escaped = data.replace(b"\\", b"\\\\").replace(b"'", b"\\'")
+        return f"$'{escaped.decode('ascii', 'backslashreplace')}'"

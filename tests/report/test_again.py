@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -75,3 +77,12 @@ def test_home_is_named_unless_it_is_default(own: Path, tmp_path: Path, monkeypat
     monkeypatch.setenv("HOME", str(tmp_path))
     assert replay_command(outcome(f"{tmp_path}/.tako")) == f"tako replay {ROOT_ID}"
     assert replay_command(outcome("/my runs", "c")) == f"TAKO_HOME='/my runs' tako replay {ROOT_ID} --child c"
+
+
+def test_home_of_any_bytes_can_be_pasted(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = os.fsencode(tmp_path) + b"/it's \\ \xff \xc3\xa9"
+    monkeypatch.setenv("PATH", str(own.parent))
+    variable, _, _ = replay_command(outcome(os.fsdecode(home))).partition(" tako ")
+    monkeypatch.undo()
+    ran = subprocess.run(["bash", "-c", f'{variable}; printf %s "$TAKO_HOME"'], capture_output=True, check=True)
+    assert ran.stdout == home
