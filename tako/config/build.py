@@ -130,7 +130,7 @@ def _any_step(id_: str, step: schema.AnyStep, line: int) -> model.StepSpec:
         uses=_or_none(step.uses),
         params=_params(step),
         condition=_or_none(step.condition),
-        shell=step.shell,
+        shell="sh" if isinstance(step.shell, UnsetType) else step.shell,
         working_directory=_or_none(step.working_directory),
         env=step.env,
         produces=None if isinstance(step.produces, UnsetType) else _produces(step.produces),

@@ -11,6 +11,7 @@ from tako.config.check_after_failure import after_failure_problems
 from tako.config.check_caching import caching_problems
 from tako.config.check_kinds import own_kind_problems
 from tako.config.check_limits import fan_out_limits, step_limits
+from tako.config.check_scripts import script_problems
 from tako.config.check_services import poll_problems, service_problems
 from tako.config.labels import fault, label
 from tako.config.model import FAN_OUT, POLL
@@ -32,6 +33,7 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
         yield from _step_problems(step, place)
         yield from step_limits(step, place)
         yield from caching_problems(step, place)
+        yield from script_problems(step, place)
         if not isinstance(step.produces, UnsetType):
             yield from _produces_problems(step.produces, (*place, "produces"), artifacts)
             yield from _file_problems(step, step.produces, (*place, "produces", "outputs"))

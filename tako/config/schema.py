@@ -118,7 +118,7 @@ class _Act(Struct, forbid_unknown_fields=True):
     name: str = ""
     condition: str | UnsetType = field(default=UNSET, name="if")
     run: str | UnsetType = UNSET
-    shell: Literal["sh", "bash"] = "sh"
+    shell: Literal["sh", "bash"] | UnsetType = UNSET
     working_directory: str | UnsetType = UNSET
     env: dict[str, str] = {}
     uses: str | UnsetType = UNSET

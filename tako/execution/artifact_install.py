@@ -10,6 +10,8 @@ from tako.clock import duration
 from tako.errors import TakoError, WorkflowError
 from tako.execution.artifacts import collect_artifact, find
 from tako.execution.checksums import path_checksum
+from tako.execution.script_file import command_of, write_script
+from tako.expressions.shebang import has_shebang
 from tako.files import remove_tree
 from tako.process import NO_STOPS
 from tako.records import record
@@ -17,7 +19,7 @@ from tako.repos.put_back import changed_since, put_back, remember
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tako.config.model import ArtifactSpec
     from tako.execution.event import ArtifactRef
@@ -80,10 +82,18 @@ class Commands:
 
     def run(self, command: str, directory: str, **variables: str) -> str:
         """Run a command; returns what is wrong with how it ended, or nothing. Raises ``StoppedError``."""
-        script = f'cd -- "$TAKO_DIRECTORY" && unset TAKO_DIRECTORY\n{command}'
+        if not has_shebang(command):
+            script = f'cd -- "$TAKO_DIRECTORY" && unset TAKO_DIRECTORY\n{command}'
+            return self._run(["/bin/sh", "-e", "-c", script], {**variables, "TAKO_DIRECTORY": directory})
+        with tempfile.TemporaryDirectory(prefix="tako-") as beside:
+            path = os.path.join(beside, "command")
+            write_script(path, command)
+            return self._run(command_of(command, path, directory), variables)
+
+    def _run(self, argv: Sequence[str], variables: Mapping[str, str]) -> str:
         outcome = self._processes.run_piped(
-            ["/bin/sh", "-e", "-c", script],
-            env={**self._env, **variables, "TAKO_DIRECTORY": directory},
+            argv,
+            env={**self._env, **variables},
             on_stdout=self._on_output,
             on_stderr=self._on_output,
             stops=self._stops,

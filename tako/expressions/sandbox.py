@@ -187,10 +187,13 @@ def render(text: str, scope: Mapping[str, Any], where: str) -> str:
 
 def render_script(text: str, scope: Mapping[str, Any], tainted: Paths, where: str) -> str:
     """The same for a script; raises ``ExpressionError`` too if something from tainted paths could become code."""
+    from tako.expressions import shebang
+    from tako.expressions.code_scripts import CodeScript
     from tako.expressions.scripts import Script
 
     template = _explained(text, where, lambda: _compile(text, tainted))
-    script = Script()
+    json_strings = shebang.reads_json_strings(text)
+    script = Script() if shebang.is_shell(text) else CodeScript(json_strings=json_strings)
     with script.collecting():
         rendered = _rendered(template, text, scope, where)
     return script.judged(rendered, where)

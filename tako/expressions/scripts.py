@@ -79,17 +79,25 @@ class Script:
         self._foreign.append(foreign)
         return f"\ufdd1{self._nonce}:{len(self._foreign) - 1}\ufdd2"
 
+    def parts(self, rendered: str) -> list[str]:
+        """The author's texts, and between each two the number of a value: see ``foreign``."""
+        return re.split(f"\ufdd1{self._nonce}:([0-9]+)\ufdd2", rendered)
+
+    def foreign(self, number: str) -> Foreign:
+        """The value with a number."""
+        return self._foreign[int(number)]
+
     def judged(self, rendered: str, where: str) -> str:
         """The script with its values; raises ``ExpressionError`` if one of them could become code."""
         scanner = Scanner()
         script = []
         foreign: Foreign | None = None
-        for position, part in enumerate(re.split(f"\ufdd1{self._nonce}:([0-9]+)\ufdd2", rendered)):
+        for position, part in enumerate(self.parts(rendered)):
             if position % 2 == 0:
                 scanner.feed(part)
                 script.append(part)
             else:
-                foreign = self._foreign[int(part)]
+                foreign = self.foreign(part)
                 _judge(foreign, scanner, where)
                 script.append(foreign.text)
             if foreign is not None and scanner.ended_from_outside:
@@ -125,21 +133,25 @@ def _judge(foreign: Foreign, scanner: Scanner, where: str) -> None:
 
 
 def _refused(foreign: Foreign, what: str, where: str, *, place: str = "") -> ExpressionError:
-    variable = _variable(foreign.name)
+    variable = variable_of(foreign.name)
     read = f'read it in the command as "${variable}"' if variable else "give it to the step in `env` and read it there"
     quote = f"write {{{{ {foreign.name} | shell_quote }}}}"
     cure = f"{quote} outside of quotes, or {read}" if not place else f"{read}, or {quote} where a word may stand"
     name = foreign.name if not foreign.quoted else f"{foreign.name} | shell_quote"
-    value = foreign.text if not foreign.quoted else shlex.split(foreign.text)[0]
     return ExpressionError(
         f"line {foreign.line} of the command: `{name}` {what}",
         where=where,
-        why=f"it came with an event, as: {shown(value)}",
+        why=f"it came with an event, as: {shown_value(foreign)}",
         cure=cure,
     )
 
 
-def _variable(name: str) -> str:
+def shown_value(foreign: Foreign) -> str:
+    """The value for a message."""
+    return shown(foreign.text if not foreign.quoted else shlex.split(foreign.text)[0])
+
+
+def variable_of(name: str) -> str:
     """The environment variable that holds the same value, or nothing."""
     match = re.fullmatch(r"inputs(?:\.|\[')([^'\[\].|]+)(?:'\])?", name)
     if match is None:

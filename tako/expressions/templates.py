@@ -34,11 +34,11 @@ def render(text: str, scope: Mapping[str, Any], *, where: str) -> str:
 
 
 def render_script(text: str, scope: Mapping[str, Any], tainted: Paths, *, where: str) -> str:
-    """The text, which is a shell script, with its templates filled in from the scope.
+    """The text, which is a script, with its templates filled in from the scope.
 
     ``tainted`` is what in the scope came from outside. Raises ``ExpressionError``, also if that could become code: if
     it holds anything that a shell gives a meaning, and has not gone through ``shell_quote``, or stands where the shell
-    does not read a quoted word.
+    does not read a quoted word. Where the script's first line names another program, see ``code_scripts``.
     """
     if not tainted or not is_template(text):
         return render(text, scope, where=where)

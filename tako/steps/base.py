@@ -236,8 +236,11 @@ class StepContext:
         return rendered
 
     def render_script(self, text: str) -> str:
-        """A template's text as a shell script; else as ``render``. Raises ``ExpressionError``, too, if what came with
-        an event could become code."""
+        """A template's text as a script; else as ``render``.
+
+        Raises ``ExpressionError``, too, if what came with an event could become code of the shell, or of what the
+        script's first line names.
+        """
         if not templates.is_template(text):
             return text
         rendered = templates.render_script(text, self.scope(), self.tainted, where=self.where)

@@ -10,6 +10,8 @@ from tako.errors import SpawnError, StepError
 from tako.execution.failure import LOG_TAIL, STEP_FAILED, STEP_KILLED, Failure
 from tako.execution.memory import LINES, kills_for_memory, tells_of_memory, with_limit_in_mind, with_memory_hint
 from tako.execution.outputs import KEPT_OUTPUT, needed_streams
+from tako.execution.script_file import command_of, script_file, write_script
+from tako.expressions.shebang import has_shebang
 from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
 from tako.process import Outcome
 from tako.records import replace
@@ -39,13 +41,28 @@ class ShellStep:
             raise StepError(
                 f"the working directory {spec.working_directory or directory!r} does not exist", where=context.where
             )
+        path = f"{context.output_path}.script"
         if spec.long_running:
+            if has_shebang(spec.run or ""):
+                write_script(path, script)
+                return _leave_running(context, command_of(script, path, directory))
             return _leave_running(context, [*_ARGV[spec.shell], _script(script, directory, None, ())])
+        if has_shebang(spec.run or ""):
+            with script_file(path, script):
+                return self._run(context, command_of(script, path, directory), None)
         sources = spec.produces.outputs if spec.produces else {}
         dump = f"{context.output_path}.env" if _needs_environment(sources.values()) else None
         if dump is not None:
             # An earlier try may have left one.
             _read_environment(dump)
+        return self._run(
+            context, [*_ARGV[spec.shell], _script(script, directory, dump, context.secret_variables())], dump
+        )
+
+    def _run(self, context: StepContext, command: Sequence[str], dump: str | None) -> StepResult:
+        """Run the command; ``dump`` is where it leaves its environment, if it does."""
+        spec = context.spec
+        sources = spec.produces.outputs if spec.produces else {}
         kills = kills_for_memory()
         stdout, stderr = bytearray(), bytearray()
         keep_out, keep_err = needed_streams(sources)
@@ -59,7 +76,7 @@ class ShellStep:
             try:
                 outcome = _run(
                     capabilities.processes,
-                    [*_ARGV[spec.shell], _script(script, directory, dump, context.secret_variables())],
+                    command,
                     env=context.environment(),
                     on_stdout=_kept(show_out, stdout) if keep_out else show_out,
                     on_stderr=_kept(show_err, stderr) if keep_err else show_err,

@@ -392,3 +392,27 @@ def test_dependents_are_read() -> None:
 def test_how_an_artifact_is_installed_is_read() -> None:
     artifact = load("version: 1\nartifacts: {a: {path: x, install_command: i, verify_command: v}}").artifacts[0]
     assert (artifact.install_command, artifact.verify_command) == ("i", "v")
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        (
+            'shell: sh, run: "#!/bin/sh\\nx"',
+            "4:9: 'shell' of step 1 of workflow 'w': the script says by its first line",
+        ),
+        ('run: "#!/bin/sh\\nx", shell: bash', "4:30: 'shell' of step 1 of workflow 'w': the script says by its first"),
+        ('run: "#!\\nx"', "4:14: 'run' of step 1 of workflow 'w' begins with '#!' and names nothing to run it"),
+        (
+            'run: "#!/bin/sh", produces: {outputs: {a: from_env:X}}',
+            "4:51: output 'a': what a script exports that runs by itself ('#!/bin/sh') is not known",
+        ),
+    ],
+)
+def test_script_that_names_what_runs_it_conflicts(fields: str, problem: str) -> None:
+    assert one(step(fields)).startswith(problem)
+
+
+def test_script_may_name_what_runs_it() -> None:
+    spec = load(step('run: "#!/usr/bin/env python3\\nx", produces: {outputs: {a: from_stdout}}')).workflows[0].steps[0]
+    assert (spec.run, spec.shell) == ("#!/usr/bin/env python3\nx", "sh")

@@ -43,10 +43,8 @@ def test_every_field_of_the_language_is_a_row() -> None:
         *("version", "metadata", "artifacts", "events", "workflows", "subscriptions", "dependents", "repos")
     }
     assert rows["version"].required
-    assert (rows["workflows.NAME.steps[].shell"].type, rows["workflows.NAME.steps[].shell"].default) == (
-        "one of sh, bash",
-        "sh",
-    )
+    assert rows["workflows.NAME.steps[].shell"].type == "one of sh, bash"
+    assert (rows["workflows.NAME.on"].type, rows["workflows.NAME.on"].default) == ("one of exec, event", "exec")
     fan_out = "workflows.NAME.steps[].with(tako/fan-out@v1)."
     assert rows[fan_out + "event_type"].required
     assert rows[fan_out + "retry.delay"].type == "duration"
