@@ -7,6 +7,7 @@ import os
 from tako.environment import LOG_LIMIT_VARIABLE, base_environment
 from tako.execution.cache_limit import DEFAULT_LIMIT
 from tako.execution.retention import Retention
+from tako.paths import expanded
 from tako.records import record
 from tako.secrets.store import FILE_VARIABLE, Sources
 from tako.settings import choose, files_for
@@ -62,7 +63,7 @@ def settings_from(
     ``working_in`` is a directory of the project; None reads no files, for what must work whatever they say. Raises
     ``UsageError`` if the environment says something that cannot be, ``ConfigError`` if a file does.
     """
-    home = os.path.abspath(environment.get("TAKO_HOME") or os.path.expanduser("~/.tako"))
+    home = os.path.abspath(expanded(environment.get("TAKO_HOME") or "~/.tako", "TAKO_HOME"))
     chosen = choose(environment, files_for(home, working_in) if working_in is not None else ())
     inherited = base_environment(environment, only=strict_env)
     if chosen.log_limit is not None:
@@ -81,7 +82,7 @@ def settings_from(
         idempotency_retention=chosen.idempotency_retention,
         cache_limit=DEFAULT_LIMIT if chosen.cache_limit is None else chosen.cache_limit,
         secrets=Sources(
-            file=secrets_file or environment.get(FILE_VARIABLE) or None,
+            file=secrets_file or expanded(environment.get(FILE_VARIABLE, ""), FILE_VARIABLE) or None,
             environment=environment,
             commands=chosen.secret_commands,
         ),

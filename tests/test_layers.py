@@ -21,6 +21,7 @@ FLOORS = {
     "tako.packages": 0,
     "tako.loopback": 0,
     "tako.patterns": 0,
+    "tako.paths": 0,
     "tako.quantities": 0,
     "tako.stdio": 0,
     "tako.cgroup": 1,

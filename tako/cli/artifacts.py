@@ -19,6 +19,7 @@ from tako.cli.installing import (
     timeout_seconds,
     undone_lines,
 )
+from tako.cli.paths import HomePath
 from tako.cli.target import find_target, make_wiring, repository_options
 from tako.errors import InterruptedCommandError, UsageError
 from tako.execution.artifact_install import STORE, Built, Commands, Installed, StoppedError
@@ -93,12 +94,12 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
 @click.argument("source", metavar="SOURCE[:NAME]")
 @click.option(
     "--into",
-    type=click.Path(file_okay=False, exists=True),
+    type=HomePath(file_okay=False, exists=True),
     default=".",
     help="Where to install it; the current directory by default.",
 )
 @click.option("--timeout", metavar="TIME", help="How long each command may take, like 10m.")
-@click.option("--cache-dir", type=click.Path(file_okay=False), help="The cache, if not TAKO_HOME/cache.")
+@click.option("--cache-dir", type=HomePath(file_okay=False), help="The cache, if not TAKO_HOME/cache.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was installed as JSON.")
 def install(source: str, into: str, timeout: str | None, cache_dir: str | None, as_json: bool) -> int:
     """Build an artifact in its repository, install it in another one, and verify that this one works with it.

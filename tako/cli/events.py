@@ -9,6 +9,7 @@ from functools import partial
 
 import click
 
+from tako.cli.paths import HomePath
 from tako.cli.secrets import secrets_option
 from tako.cli.target import make_wiring
 from tako.clock import iso
@@ -109,7 +110,7 @@ def show_(event_id: str, as_json: bool) -> int:
 @click.option(
     "--subscriber", metavar="OWNER/NAME[:WORKFLOW]", help="Deliver it to this one only; to all that hear it by default."
 )
-@click.option("--cache-dir", type=click.Path(file_okay=False), help="The cache, if not TAKO_HOME/cache.")
+@click.option("--cache-dir", type=HomePath(file_okay=False), help="The cache, if not TAKO_HOME/cache.")
 @click.option(
     "-j", "--max-concurrent-repos", "cap", type=click.IntRange(min=1), metavar="N",
     help="How many children are at work at once; the number of cores by default.",

@@ -177,14 +177,12 @@ def exec_(
         return _resume(wiring, run_id, wanted, as_json=as_json, verbose=verbose)
     if failed_only or accept_drift or rerun_from is not None:
         raise UsageError("--failed-only, --accept-drift and --rerun-from need --resume RUN_ID")
-    if workflow is None:
-        raise click.MissingParameter(param_type="argument", param_hint="'WORKFLOW'", ctx=click.get_current_context())
     try:
         target = find_target(wiring, root, repo, load=load_config_thoroughly)
         spec = find_workflow(target, workflow)
     except ConfigError as error:
         # Of a workflow that is asked for, it is a failure (see ``errors.WorkflowError``), but for a strict exit.
-        error.exit_code = 1
+        error.exit_code = 1 if workflow is not None else error.exit_code
         raise
     inputs = bind_inputs(spec, parse_inputs(given), target.config.path)
     if dry_run:

@@ -6,7 +6,8 @@ import os
 
 import click
 
-from tako.cli.target import CONFIG_FILE, make_wiring
+from tako.cli.paths import CONFIG_FILE, HomePath
+from tako.cli.target import make_wiring
 from tako.config.starter import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_name, starter
 from tako.errors import CheckoutError, UsageError
 from tako.files import atomic_write, machine_errors
@@ -25,7 +26,7 @@ _MAX_MANIFEST = 1_000_000
 
 @click.command(epilog=EPILOG)
 @click.option("--ecosystem", type=click.Choice(ECOSYSTEMS), help="What is built here, if not what the files tell.")
-@click.option("--root", type=click.Path(), default=".", help="The repository's directory; the current one by default.")
+@click.option("--root", type=HomePath(), default=".", help="The repository's directory; the current one by default.")
 @click.option("--force", is_flag=True, help="Replace a tako.yml that is there.")
 @click.option("--dry-run", is_flag=True, help="Print the file, and write nothing.")
 def init(ecosystem: str | None, root: str, force: bool, dry_run: bool) -> int:

@@ -8,6 +8,8 @@ import stat
 
 import click
 
+from tako.cli.paths import CONFIG_FILE, HomePath
+from tako.cli.target import find_config
 from tako.config import reading
 from tako.errors import ConfigError
 from tako.files import atomic_write, machine_errors
@@ -15,8 +17,6 @@ from tako.lint.findings import RULES
 from tako.lint.report import Report, failed, report_on
 from tako.stdio import say, show
 from tako.steps.registry import known
-
-CONFIG_FILE = "tako.yml"
 
 EPILOG = (
     "\b\nRules, each silenced by a comment `# tako-lint: ignore[rule]` on its line:\n"
@@ -33,7 +33,7 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
-@click.argument("paths", metavar="[PATH]...", nargs=-1, type=click.Path())
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=HomePath())
 @click.option("--strict", is_flag=True, help="Exit with 1 if there is any warning.")
 @click.option("--fix", "mend", is_flag=True, help="Rewrite older spellings; comments and all else stay as they are.")
 @click.option("--diff", is_flag=True, help="Show what --fix changes. Without --fix nothing is changed.")
@@ -41,10 +41,10 @@ Examples:
 def lint(paths: tuple[str, ...], strict: bool, mend: bool, diff: bool, as_json: bool) -> int:
     """Check tako.yml files, and their style: all that `tako validate` says, and what could be better.
 
-    PATH is a file, or a directory with a tako.yml; the current one by default. One line for each finding goes to
-    stdout, with file, line and column. The exit code is 2 if a file has an error; warnings alone give 0.
+    PATH is a file, or a directory with a tako.yml; by default the nearest one from here up. One line for each finding
+    goes to stdout, with file, line and column. The exit code is 2 if a file has an error; warnings alone give 0.
     """
-    done = [_lint(_file(path), mend=mend, diff=diff) for path in paths or (".",)]
+    done = [_lint(_file(path), mend=mend, diff=diff) for path in paths or (find_config(None),)]
     reports = [report for report, _ in done]
     if as_json:
         files = [report.data() | ({"diff": difference} if diff else {}) for report, difference in done]

@@ -54,7 +54,7 @@ def refusal_of(error: BaseException) -> Refusal:
 
 def refusal_data(error: TakoError) -> dict[str, Any]:
     """The document of an error; a configuration's has every problem with its ``file``, ``line`` and ``column``."""
-    fix = "; ".join(line.strip() for line in error.cure.splitlines())
+    fix = "\n".join(line.strip() for line in error.cure.splitlines())
     data = error_data(error.code, error.what, where=error.where, why=error.why, fix=fix)
     if isinstance(error, ConfigError):
         data["error"]["problems"] = to_data(error.faults)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from tako.cli.target import CONFIG_FILE
+from tako.cli.paths import CONFIG_FILE
 from tako.errors import ConfigError, DriftError, RunAliveError, TakoError, UsageError
 from tako.execution.request import read_request
 from tako.fanout.drift import differences

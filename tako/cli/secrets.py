@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from tako.cli.paths import HomePath
 from tako.errors import SecretError
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def secrets_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--secrets-file``."""
     return click.option(
-        "--secrets-file", type=click.Path(dir_okay=False), metavar="FILE",
+        "--secrets-file", type=HomePath(dir_okay=False), metavar="FILE",
         help="Take the values of secrets from NAME=value lines that only you can read, before the environment.",
     )(command)  # fmt: skip
 

@@ -6,12 +6,14 @@ import os
 
 import click
 
+from tako.cli.paths import CONFIG_FILE, HomePath, find_up
 from tako.effective import settings_from
 from tako.errors import ConfigError, EventOnlyWorkflowError, UnknownWorkflowError, UsageError
 from tako.ids import new_run_id
 from tako.records import record
 from tako.repos.identity import identity
 from tako.repos.names import RepoRef
+from tako.stdio import say_line
 from tako.wiring import Wiring, load_config
 
 TYPE_CHECKING = False
@@ -21,8 +23,6 @@ if TYPE_CHECKING:
 
     from tako.config.model import RepoConfig, WorkflowSpec
     from tako.execution.request import RunRequest
-
-CONFIG_FILE = "tako.yml"
 
 
 @record
@@ -41,10 +41,13 @@ class Target:
 def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--root``, ``--repo`` and ``--cache-dir``."""
     for option in (
-        click.option("--cache-dir", type=click.Path(file_okay=False), help="The cache, if not TAKO_HOME/cache."),
+        click.option("--cache-dir", type=HomePath(file_okay=False), help="The cache, if not TAKO_HOME/cache."),
         click.option("--repo", metavar="OWNER/NAME[:REF]", help="A repository in the cache."),
-        click.option("--root", type=click.Path(), help="A repository's directory; the current one by default."),
-    ):
+        click.option(
+            "--root", type=HomePath(), metavar="DIR",
+            help="A repository's directory; by default the nearest one from here up that has a tako.yml.",
+        ),
+    ):  # fmt: skip
         command = option(command)
     return command
 
@@ -55,22 +58,24 @@ def make_wiring(*, cache_dir: str | None = None, **asked: Any) -> Wiring:
 
 
 def find_target(
-    wiring: Wiring, root: str | None, repo: str | None, *, load: Callable[[str], RepoConfig] = load_config
+    wiring: Wiring,
+    root: str | None,
+    repo: str | None,
+    *,
+    load: Callable[[str], RepoConfig] = load_config,
+    file: str | None = None,
 ) -> Target:
     """Read the repository's ``tako.yml`` with ``load`` and find out who it is.
 
-    Raises ``UsageError`` if both options are given, ``NotCachedError``, or ``ConfigError``.
+    Without ``root``, ``repo`` and ``file``, it is the nearest from the current directory up. ``file`` is another file
+    to read as the ``tako.yml`` of its directory. Raises ``UsageError`` if both options are given, ``NotCachedError``,
+    or ``ConfigError``.
     """
     if root is not None and repo is not None:
         raise UsageError("--root and --repo exclude each other", cure="give one of them")
     if repo is None:
-        source = _absolute(root or ".")
-        path = _shown(os.path.join(source, CONFIG_FILE))
-        if not os.path.lexists(path):
-            raise ConfigError(
-                f"could not unmarshal config: there is no {CONFIG_FILE} in {source}",
-                cure="go to a repository that has one, or name one with --root DIR or --repo OWNER/NAME",
-            )
+        path = file or find_config(root)
+        source = os.path.dirname(absolute(path))
         config = load(path)
         name = identity(config, source, None, wiring.git)
         commit = wiring.git.head_commit(source)
@@ -89,18 +94,34 @@ def find_target(
     )
 
 
-def find_workflow(target: Target, name: str) -> WorkflowSpec:
-    """The workflow of that name, if it can be started by hand. Raises ``UnknownWorkflowError``."""
+def find_workflow(target: Target, name: str | None) -> WorkflowSpec:
+    """The workflow of that name, if it can be started by hand.
+
+    Raises ``UnknownWorkflowError``, or ``UsageError``, which lists those there are, without a name.
+    """
+    startable = sorted((each for each in target.config.workflows if each.on != "event"), key=lambda each: each.name)
+    names = ", ".join(each.name for each in startable)
+    cure = f"the workflows to start by hand are {names}" if startable else "it has none to start by hand"
+    where = target.config.path
+    if name is None:
+        listed = "".join(f"\n    {_line(each)}" for each in startable)
+        cure = f"`tako exec WORKFLOW`, with one of{listed}" if startable else cure
+        raise UsageError(f"the name of a workflow of {target.repo} is missing", where=where, cure=cure)
     workflow = target.config.workflow(name)
-    startable = ", ".join(sorted(each.name for each in target.config.workflows if each.on != "event"))
-    cure = f"the workflows to start by hand are {startable}" if startable else "it has none to start by hand"
     if workflow is None:
-        raise UnknownWorkflowError(f"workflow '{name}' not found in {target.repo}", where=target.config.path, cure=cure)
+        raise UnknownWorkflowError(f"workflow '{name}' not found in {target.repo}", where=where, cure=cure)
     if workflow.on == "event":
         raise EventOnlyWorkflowError(
-            f"workflow '{name}' of {target.repo} is started by events only", where=target.config.path, cure=cure
+            f"workflow '{name}' of {target.repo} is started by events only", where=where, cure=cure
         )
     return workflow
+
+
+def _line(workflow: WorkflowSpec) -> str:
+    """``release: Build and announce it (version)``, with the inputs that it requires."""
+    about = f": {' '.join(workflow.description.split())}" if workflow.description else ""
+    required = ", ".join(each.name for each in workflow.inputs if each.required and each.default is None)
+    return f"{workflow.name}{about}" + (f" (requires {required})" if required else "")
 
 
 def root_request(wiring: Wiring, target: Target, workflow: WorkflowSpec, inputs: Mapping[str, Any]) -> RunRequest:
@@ -127,7 +148,27 @@ def root_request(wiring: Wiring, target: Target, workflow: WorkflowSpec, inputs:
     )
 
 
-def _absolute(path: str) -> str:
+def find_config(root: str | None) -> str:
+    """The path of the ``tako.yml`` in a directory; without one, of the nearest from the current directory up.
+
+    Says which it is if it is not here. Raises ``ConfigError`` if there is none.
+    """
+    here = absolute(root or ".")
+    source = find_up(here) if root is None else here
+    path = _shown(os.path.join(source or here, CONFIG_FILE))
+    if not os.path.lexists(path):
+        above = " nor above it in this repository" if root is None else ""
+        raise ConfigError(
+            f"could not unmarshal config: there is no {CONFIG_FILE} in {here}{above}",
+            cure="go to a repository that has one, or name one with --root DIR or --repo OWNER/NAME",
+        )
+    if source != here:
+        say_line(f"using {path}")
+    return path
+
+
+def absolute(path: str) -> str:
+    """An absolute path. Raises ``UsageError`` if the current directory is gone."""
     try:
         return os.path.abspath(path)
     except FileNotFoundError as error:

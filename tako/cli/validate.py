@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 from functools import partial
 
 import click
 
+from tako.cli.paths import HomePath
 from tako.cli.refusal import refusal_data
 from tako.cli.target import find_target, make_wiring, repository_options
-from tako.errors import ConfigError
+from tako.errors import ConfigError, UsageError
 from tako.records import to_data
 from tako.stdio import show
 from tako.wiring import load_config_thoroughly
@@ -21,24 +23,31 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   tako validate
+  tako validate ../go-lib/tako.yml
   tako validate --root ../go-lib
   tako validate --repo my-org/go-lib:main --json
 """
 
 
 @click.command(epilog=EPILOG)
+@click.argument("path", metavar="[PATH]", required=False, type=HomePath(exists=True))
 @repository_options
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
-def validate(root: str | None, repo: str | None, cache_dir: str | None, as_json: bool) -> int:
+def validate(path: str | None, root: str | None, repo: str | None, cache_dir: str | None, as_json: bool) -> int:
     """Check a repository's tako.yml: fields, types, names, templates, conditions, paths, kinds of step.
 
-    Every problem is printed with its file, line and column; the exit code is then 2.
+    PATH is a file, or a directory with a tako.yml, as --root is. Every problem is printed with its file, line and
+    column; the exit code is then 2.
     """
     from tako.steps.registry import known
 
+    if path is not None and (root is not None or repo is not None):
+        raise UsageError("PATH and --root or --repo exclude each other", cure="give one of them")
+    file = path if path is not None and not os.path.isdir(path) else None
     wiring = make_wiring(cache_dir=cache_dir)
+    load = partial(load_config_thoroughly, kinds=known())
     try:
-        target = find_target(wiring, root, repo, load=partial(load_config_thoroughly, kinds=known()))
+        target = find_target(wiring, root if file is not None else path or root, repo, load=load, file=file)
     except ConfigError as error:
         if not as_json:
             raise

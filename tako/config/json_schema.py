@@ -16,9 +16,12 @@ from tako.config.descriptions import DESCRIPTIONS
 from tako.config.dialects import OLDER_RESOURCES
 from tako.config.shapes import Shape, shape_of
 from tako.config.source import parse
+from tako.config.values import FLAGS
 
 Node = dict[str, Any]
 
+_FLAG_WORDS = "|".join("".join(f"[{char}{char.upper()}]" for char in word) for word in FLAGS)
+_FLAG: Node = {"anyOf": [{"type": "boolean"}, {"type": "string", "pattern": f"^({_FLAG_WORDS})$"}]}
 _SCALAR: Node = {"type": ["string", "number", "boolean"]}
 _NULL: Node = {"type": "null"}
 _OWNERS: dict[type[msgspec.Struct], str] = {
@@ -101,7 +104,7 @@ class _Maker:
             return {"type": "array", "items": self._item(shape.item)}
         if shape.kind == "map":
             return {"type": "object", "additionalProperties": self._entry(shape.item)}
-        return {"any": {}, "flag": {"type": "boolean"}, "number": {"type": "number"}}[shape.kind]
+        return {"any": {}, "flag": dict(_FLAG), "number": {"type": "number"}}[shape.kind]
 
     def _item(self, shape: Shape | None) -> Node:
         node = self.value(shape) if shape else {}

@@ -1,7 +1,7 @@
-"""Scalars to text where text is meant, and away with fields that were left empty.
+"""Scalars to text where text is meant, words to true or false where that is, and away with fields left empty.
 
 ``env: {CGO_ENABLED: 0}`` means the text ``0``, ``schema_version: 1.10`` means ``1.10`` and not ``1.1``: a scalar is
-taken as it was written. ``inputs:`` with nothing after it means no inputs.
+taken as it was written. ``enabled: off`` means false. ``inputs:`` with nothing after it means no inputs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from tako.config.problems import Path
 from tako.config.shapes import Shape
+from tako.config.values import FLAGS
 
 Written = Callable[[Path], str | None]
 """The text of the scalar at a path, if it was read as something else than text."""
@@ -20,6 +21,8 @@ def tidy(data: Any, shape: Shape, written: Written, path: Path = ()) -> Any:
     """A copy of the data, new down to where the shape ends; what does not fit the shape is left as it is."""
     if shape.kind == "text":
         return _text(data, written, path)
+    if shape.kind == "flag" and isinstance(data, str):
+        return FLAGS.get(data.lower(), data)
     if shape.kind == "struct" and isinstance(data, dict):
         return _struct(data, shape, written, path)
     item = shape.item

@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+FLAGS = {"true": True, "yes": True, "on": True, "false": False, "no": False, "off": False}
+"""The words for true and false where one of both is meant; elsewhere all but `true` and `false` are text."""
+
+_WORDS = {**FLAGS, "1": True, "0": False}
 _EXACT = 2**53
 
 

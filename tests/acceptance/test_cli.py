@@ -378,7 +378,7 @@ def test_what_cannot_be_run_as_asked_ends_with_1(world: World, lib: Path) -> Non
     ("arguments", "told"),
     [
         (("exec", "quick", "--jason"), "No such option '--jason'"),
-        (("exec",), "Missing argument 'WORKFLOW'"),
+        (("exec",), "the name of a workflow of org/lib is missing"),
         (("exec", "quick", "more"), "Got unexpected extra argument (more)"),
         (("exec", "quick", "-j", "0"), "0 is not in the range x>=1"),
         (("exec", "quick", "-j", "many"), "'many' is not a valid"),

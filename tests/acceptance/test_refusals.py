@@ -27,6 +27,7 @@ workflows:
 """
 
 REFUSALS = [
+    (["exec"], 2, "usage"),
     (["exec", "nope"], 1, "workflow_unknown"),
     (["exec", "heard"], 1, "workflow_event_only"),
     (["exec", "go"], 1, "input_invalid"),
@@ -67,7 +68,7 @@ def error(ran: Ran) -> dict[str, Any]:
     # What validate finds is data of its own, so it has no message besides.
     if "valid" not in ran.json():
         assert found["message"] in ran.err
-        assert found["fix"].split(";")[0] in ran.err
+        assert all(line in ran.err for line in found["fix"].splitlines())
     return found
 
 

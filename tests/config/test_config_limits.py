@@ -175,7 +175,7 @@ WITH = "of 'with' of step 1 of workflow 'w'"
                 "it must be a literal, not a template"
             ),
         ),
-        ("fail_fast: 'yes'", f"8:22: 'fail_fast' {WITH} must be true or false, not 'yes'"),
+        ("fail_fast: 'y'", f"8:22: 'fail_fast' {WITH} must be true or false, not 'y'"),
         (
             "fail_fast: '{{ x }}'",
             (

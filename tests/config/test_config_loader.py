@@ -371,8 +371,8 @@ def test_an_unknown_field_is_named_with_the_nearest_known(text: str, problem: st
             ),
         ),
         (
-            in_workflow("    inputs: {i: {required: yes}}"),
-            "4:28: 'required' of input 'i' of workflow 'w' must be true or false, not 'yes'",
+            in_workflow("    inputs: {i: {required: y}}"),
+            "4:28: 'required' of input 'i' of workflow 'w' must be true or false, not 'y'",
         ),
         (
             in_workflow("    inputs: {i: {type: number, validation: {min: a}}}"),
@@ -404,8 +404,8 @@ def test_an_unknown_field_is_named_with_the_nearest_known(text: str, problem: st
             "6:13: 'with' of step 1 of workflow 'w' must be a mapping, not a list",
         ),
         (
-            in_step("    - uses: tako/fan-out@v1\n      with: {event_type: e, wait_for_children: 'yes'}\n"),
-            "6:48: 'wait_for_children' of 'with' of step 1 of workflow 'w' must be true or false, not 'yes'",
+            in_step("    - uses: tako/fan-out@v1\n      with: {event_type: e, wait_for_children: 'y'}\n"),
+            "6:48: 'wait_for_children' of 'with' of step 1 of workflow 'w' must be true or false, not 'y'",
         ),
         (
             "version: 1\nevents: {e: {payload: {f: {type: int}}}}",
@@ -496,3 +496,13 @@ def test_the_error_counts_its_problems_and_names_the_file() -> None:
     assert lines[1].startswith("  some/tako.yml:1:1: unknown field 'a'")
     with pytest.raises(ConfigError, match="could not unmarshal config: 1 problem\n"):
         loader.loads(b"a: 1\nversion: 1", "p")
+
+
+@pytest.mark.parametrize(
+    ("word", "meaning"), [("yes", True), ("On", True), ("'true'", True), ("NO", False), ("off", False)]
+)
+def test_words_for_true_and_false_are_read_where_one_is_meant(word: str, meaning: bool) -> None:
+    text = f"version: 1\nworkflows: {{w: {{env: {{A: {word}}}, steps: [{{run: x, continue_on_error: {word}}}]}}}}\n"
+    workflow = loader.loads(text.encode(), "tako.yml").workflows[0]
+    assert workflow.steps[0].continue_on_error is meaning
+    assert workflow.env["A"] == word.strip("'")
