@@ -8,6 +8,7 @@ from tako.config import reading
 from tako.config.model import RepoConfig
 from tako.lint.contradictions import contradictions
 from tako.lint.findings import Finding, unsilenced
+from tako.lint.foreign import bash_in_sh, other_syntax, unchecked_scripts
 from tako.lint.key_files import unmatched_key_files
 from tako.lint.older import older_spellings
 from tako.lint.secrets import literal_secrets, unreached_secrets
@@ -26,6 +27,9 @@ def lint(data: bytes, config: RepoConfig) -> list[Finding]:
     found = [
         *older,
         *unquoted_interpolations(sheet, config),
+        *bash_in_sh(sheet),
+        *unchecked_scripts(sheet),
+        *other_syntax(sheet),
         *unused(sheet),
         *contradictions(sheet, config),
         *shortened_versions(sheet),

@@ -9,6 +9,7 @@ from jinja2 import nodes
 
 from tako.config.model import InputSpec, RepoConfig
 from tako.expressions.sandbox import parse
+from tako.expressions.shebang import is_shell
 from tako.lint.findings import Finding
 from tako.lint.spellings import segments
 from tako.lint.syntax import Node, Sheet
@@ -43,6 +44,8 @@ def unquoted_interpolations(sheet: Sheet, config: RepoConfig) -> Iterator[Findin
         inputs = {one.name: one for one in spec.inputs} if spec is not None else {}
         found = [pair for step in steps_in(sheet, workflow) for pair in commands(sheet, step)]
         for owner, command in found:
+            if not is_shell(command.value):
+                continue
             for offset, segment in segments(command.value):
                 expression = output_of(segment)
                 if expression is not None and not is_safe(expression, inputs):
