@@ -156,7 +156,8 @@ class ConfigError(TakoError):
         self.faults = faults
 
     def __str__(self) -> str:
-        return "\n".join([super().__str__(), *(f"  {problem}" for problem in self.problems)])
+        text = super().__str__()
+        return "\n".join([text, *(f"  {problem}" for problem in self.problems if problem not in text)])
 
 
 class NotCachedError(TakoError):

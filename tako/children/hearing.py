@@ -181,7 +181,7 @@ class Hearing:
 def foreign_claim(request: ChildRequest, event: Event) -> str:
     """What an event claims that is not the child's to claim; empty if nothing."""
     run = request.run
-    if event.run_id != run.run_id or event.source != run.repo:
+    if event.run_id != run.run_id or (event.source, event.host) != (run.repo, run.host):
         return f"the child emitted an event in the name of {quotable(event.source)} ({quotable(event.run_id)})"
     # The step's id becomes part of a path, the event's id a key of the whole tree.
     if event.step_id not in {spec.id for spec in run.workflow.steps} or event.id != event_id(run.run_id, event.step_id):
@@ -192,6 +192,7 @@ def foreign_claim(request: ChildRequest, event: Event) -> str:
     for artifact in event.artifacts:
         if artifact in inherited:
             continue
-        if artifact.repo != run.repo or not artifact.path.startswith(own) or ".." in artifact.path.split("/"):
+        is_own = (artifact.repo, artifact.host) == (run.repo, run.host)
+        if not is_own or not artifact.path.startswith(own) or ".." in artifact.path.split("/"):
             return f"the child claims an artifact that is not its own: {quotable(artifact.path)}"
     return ""

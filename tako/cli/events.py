@@ -133,18 +133,21 @@ def redeliver(
     the artifacts of the event were is looked for where they were then. Exits with 1 if anything failed.
     """
     from tako.cli.carry_out import carry_out
+    from tako.fanout.naming import identity_of
     from tako.fanout.redelivery import request_of
+    from tako.repos.hosts import Identity, is_same
 
     wiring = make_wiring(cache_dir=cache_dir, cap=cap, secrets_file=secrets_file, working_in=".")
     wiring.secrets.open()
     event = _find(wiring, event_id).event
     cached = wiring.discovery().repositories()
+    source = identity_of(event.source, event.host)
     request = request_of(
         event,
         run_id=new_run_id(wiring.clock),
         directory=wiring.settings.home,
         subscriber=subscriber,
-        source=next((each.config for each in cached if each.identity == event.source), None),
+        source=next((each.config for each in cached if is_same(source, Identity(each.identity, each.host))), None),
     )
     # The question that the run itself will ask; asked now too, since a run that reaches nobody is not what is wanted.
     trial = replace(event, run_id=request.run_id, step_id=request.workflow.steps[0].id)

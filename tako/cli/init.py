@@ -11,7 +11,7 @@ from tako.cli.target import make_wiring
 from tako.config.starter import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_name, starter
 from tako.errors import CheckoutError, UsageError
 from tako.files import atomic_write, machine_errors
-from tako.repos.git import owner_and_name
+from tako.repos.hosts import parse_address
 from tako.stdio import say, show
 
 EPILOG = """\b
@@ -57,7 +57,8 @@ def init(ecosystem: str | None, root: str, force: bool, dry_run: bool) -> int:
 
 def _origin(root: str) -> str | None:
     try:
-        return owner_and_name(make_wiring().git.origin_url(root) or "")
+        origin = parse_address(make_wiring().git.origin_url(root) or "")
+        return origin.path if origin is not None else None
     except CheckoutError:
         # What git cannot read is still a directory to write a file in.
         return None

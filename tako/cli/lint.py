@@ -9,12 +9,13 @@ import stat
 import click
 
 from tako.cli.paths import CONFIG_FILE, HomePath
-from tako.cli.target import find_config
+from tako.cli.target import find_config, make_wiring
 from tako.config import reading
 from tako.errors import ConfigError
 from tako.files import atomic_write, machine_errors
 from tako.lint.findings import RULES
 from tako.lint.report import Report, failed, report_on
+from tako.repos.identity import identity
 from tako.stdio import say, show
 from tako.steps.registry import known
 
@@ -68,7 +69,10 @@ def _lint(path: str, *, mend: bool, diff: bool) -> tuple[Report, str]:
         data = reading.read(path)
     except ConfigError as error:
         return failed(path, error), ""
-    report = report_on(data, path, known())
+    git = make_wiring().git
+    report = report_on(
+        data, path, known(), check=lambda config: identity(config, os.path.dirname(path) or ".", None, git)
+    )
     if report.errors or not (mend or diff):
         return report, ""
     from tako.lint.fix import fix

@@ -11,6 +11,7 @@ from tako.effective import settings_from
 from tako.errors import ConfigError, EventOnlyWorkflowError, UnknownWorkflowError, UsageError
 from tako.ids import new_run_id
 from tako.records import record
+from tako.repos.find import find_entry
 from tako.repos.identity import identity
 from tako.repos.names import RepoRef
 from tako.stdio import say_line
@@ -31,6 +32,7 @@ class Target:
 
     config: RepoConfig
     repo: str
+    host: str
     ref: str
     source: str
     commit: str | None
@@ -77,15 +79,17 @@ def find_target(
         path = file or find_config(root)
         source = os.path.dirname(absolute(path))
         config = load(path)
-        name = identity(config, source, None, wiring.git)
+        known = identity(config, source, None, wiring.git)
         commit = wiring.git.head_commit(source)
-        return Target(config, name, "", source, commit, private=False, cache_lock=None)
+        return Target(config, known.path, known.host, "", source, commit, private=False, cache_lock=None)
     cache = wiring.cache()
-    entry = cache.locate(repo)
+    entry = find_entry(cache, repo, wiring.git)
     config = load(os.path.join(entry.path, CONFIG_FILE))
+    known = identity(config, entry.path, entry, wiring.git)
     return Target(
         config,
-        identity(config, entry.path, entry, wiring.git),
+        known.path,
+        known.host,
         entry.ref,
         entry.path,
         wiring.git.head_commit(entry.path),
@@ -134,6 +138,7 @@ def root_request(wiring: Wiring, target: Target, workflow: WorkflowSpec, inputs:
         root_id=run_id,
         parent_id=None,
         repo=target.repo,
+        host=target.host,
         ref=target.ref,
         source=target.source,
         commit=target.commit,

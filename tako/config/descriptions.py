@@ -46,8 +46,8 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
     schema.Metadata: {
         "name": (
             (
-                "The repository's name, owner/name. Without it: the origin remote's, else its place in the cache, else "
-                "local/<directory>."
+                "The name of a repository that has no remote, owner/name; else its place in the cache, else "
+                "local/<directory>. With a remote, its name is its origin's, and no other may stand here."
             ),
             "my-org/go-lib",
         ),
@@ -221,7 +221,10 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "success_on_exit_code": ("The exit codes of the step that are a success; one alone need not be a list.", "[0]"),
     },
     schema.Subscription: {
-        "artifact": ("What it listens to: owner/repo:artifact, or owner/repo.", "'my-org/go-lib:go-lib'"),
+        "artifact": (
+            "What it listens to: owner/repo:artifact, or owner/repo; a host may stand in front.",
+            "'my-org/go-lib:go-lib'",
+        ),
         "events": ("The types of the events that it hears.", "[library_built]"),
         "workflow": ("The workflow of this file that they start.", "test"),
         "schema_version": ("The schema versions that it hears: npm's form, or an interval.", "(1.1.0...2.0.0]"),
@@ -231,7 +234,10 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "coalesce": ("Whether all events of a run start the workflow once.", "true"),
     },
     schema.Dependent: {
-        "repo": ("The repository in the cache, owner/name or owner/name:branch.", "'my-org/client:main'"),
+        "repo": (
+            "The repository in the cache, owner/name or owner/name:branch.",
+            "'my-org/client:main'",
+        ),
         "workflows": ("Its workflows that run.", "[test]"),
         "artifacts": ("The artifacts of this repository that it depends on; all if none is named.", "[go-lib]"),
     },

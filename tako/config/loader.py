@@ -12,6 +12,7 @@ from tako.config.checks import check
 from tako.config.model import RepoConfig
 from tako.config.problems import MAX_PROBLEMS, Path, Placed, Problem, refused
 from tako.config.tidy import tidy
+from tako.records import replace
 
 More = Callable[[schema.Root], Iterable[Problem]]
 """What else to look at in a file whose shape is right."""
@@ -80,7 +81,10 @@ def _loads(data: bytes, path: str, more: tuple[More, ...]) -> RepoConfig:
     ]
     if problems or root is None:
         raise refused(path, problems)
-    return build.config(root, path, lambda place: document.line(normal.origin(place)))
+    config = build.config(root, path, lambda place: document.line(normal.origin(place)))
+    if config.name is None:
+        return config
+    return replace(config, name_at=document.position(normal.origin(("metadata", "name"))))
 
 
 def _placed(problems: Iterable[Problem], document: source.Document) -> Iterable[Placed]:

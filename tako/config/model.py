@@ -213,6 +213,8 @@ class RepoConfig:
     path: str
     name: str | None = None
     """``metadata.name``."""
+    name_at: tuple[int, int] = (1, 1)
+    """The line and the column of that."""
     artifacts: tuple[ArtifactSpec, ...] = ()
     events: tuple[EventSpec, ...] = ()
     workflows: tuple[WorkflowSpec, ...] = ()

@@ -71,9 +71,9 @@ def file_fault(path: str, working_directory: str) -> str:
 
 
 def repository_fault(name: str) -> str:
-    """Of ``owner/name``."""
+    """Of ``owner/name``, with any groups above it, or a host in front."""
     parts = name.split("/")
-    good = len(parts) == 2 and all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
+    good = len(parts) >= 2 and all(_PART.fullmatch(part) and part not in (".", "..") for part in parts)
     return "" if good else "must be owner/name"
 
 

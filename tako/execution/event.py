@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.files import canonical, checksum
 from tako.records import record, replace
+from tako.repos.hosts import is_caseless
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,17 @@ class ArtifactRef:
     """Absolute."""
     sha256: str | None = None
     """Of a file's content, or of a directory's files (see ``tako.execution.checksums``); None from an older Tako."""
+    host: str = ""
+    """The host of the repository's remote; empty without one, and from an older Tako."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Its names in templates: ``owner/repo:name``, also with the host, and in lower case if that is the same."""
+        path = self.repo.removeprefix(f"{self.host}/") if self.host else self.repo
+        repos = [self.repo, f"{self.host}/{path}"] if self.host else [self.repo]
+        if is_caseless(self.host):
+            repos += [repo.lower() for repo in repos]
+        return tuple(f"{repo}:{self.name}" for repo in dict.fromkeys(repos))
 
 
 @record
@@ -47,11 +59,19 @@ class Event:
     """What the emitter made, then what it had been sent: nearest first."""
     key: str | None = None
     """The idempotency key: the same source, type and key are the same thing, and delivered once."""
+    host: str = ""
+    """The host of the emitting repository's remote; empty without one, and from an older Tako."""
+
+    @property
+    def origin(self) -> str:
+        """The emitting repository, with its host in front if that is known."""
+        is_full = not self.host or self.source.startswith(f"{self.host}/")
+        return self.source if is_full else f"{self.host}/{self.source}"
 
     @property
     def cause(self) -> str:
         """What this event and another one of the same thing have in common; without a key its id."""
-        return self.id if self.key is None else f"{self.source}:{self.type}:{self.key}"
+        return self.id if self.key is None else f"{self.origin}:{self.type}:{self.key}"
 
     def scope(self) -> dict[str, Any]:
         """The event as templates and CEL see it."""
@@ -65,7 +85,7 @@ def event_from_data(data: Mapping[str, Any]) -> Event:
     Raises ``KeyError``, ``TypeError`` or ``ValueError`` if it is not one: the data may come from a child.
     """
     texts = ("id", "type", "source", "artifact", "timestamp", "run_id", "step_id")
-    if not all(isinstance(data[name], str) for name in texts):
+    if not all(isinstance(data[name], str) for name in texts) or not isinstance(data.get("host", ""), str):
         raise ValueError("a field of the event is not text")
     if not isinstance(data["payload"], dict) or not isinstance(data["waiting"], bool):
         raise ValueError("the event's payload or its waiting flag has the wrong type")
@@ -90,7 +110,7 @@ def with_key(event: Event) -> Event:
     """The event with a key derived from its source, type, schema version and payload, unless it has one."""
     if event.key is not None:
         return event
-    what = [event.source, event.type, event.schema_version, event.payload]
+    what = [event.origin, event.type, event.schema_version, event.payload]
     return replace(event, key=f"sha256:{checksum(canonical(what))}")
 
 
@@ -104,16 +124,17 @@ def artifact_from_data(data: Mapping[str, Any]) -> ArtifactRef:
     """An artifact out of its plain data; raises ``KeyError``, ``TypeError`` or ``ValueError`` if it is not one."""
     if not all(isinstance(data[name], str) for name in ("repo", "name", "path")):
         raise ValueError("a field of the artifact is not text")
-    if not isinstance(data["sha256"], str | None):
+    if not isinstance(data["sha256"], str | None) or not isinstance(data.get("host", ""), str):
         raise ValueError("the artifact's checksum is not text")
     return ArtifactRef(**data)
 
 
 def artifact_scope(artifacts: Iterable[ArtifactRef]) -> dict[str, dict[str, str | None]]:
-    """Artifacts as templates see them: by name the nearest, by ``owner/repo:name`` each."""
+    """Artifacts as templates see them: by name the nearest, by ``owner/repo:name`` each (see ``ArtifactRef.names``)."""
     scope: dict[str, dict[str, str | None]] = {}
     for artifact in artifacts:
         entry = {"path": artifact.path, "sha256": artifact.sha256, "repo": artifact.repo}
         scope.setdefault(artifact.name, entry)
-        scope.setdefault(f"{artifact.repo}:{artifact.name}", entry)
+        for name in artifact.names:
+            scope.setdefault(name, entry)
     return scope

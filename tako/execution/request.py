@@ -37,6 +37,8 @@ class Ancestor:
     workflow: str
     cause: str | None
     """``source:type`` of the event that started it; None if it was started by hand."""
+    host: str = ""
+    """Where its repository's remote is."""
 
 
 @record
@@ -75,6 +77,8 @@ class RunRequest:
     """Whether steps are run though the step cache knows what they come to, and nothing is put there."""
     dependents: tuple[Dependent, ...] = ()
     """Who depends on the repository, by its own word."""
+    host: str = ""
+    """The host of the repository's remote; empty without one, and from an older Tako."""
 
     @property
     def depth(self) -> int:
@@ -93,7 +97,8 @@ class RunRequest:
 
     def as_ancestor(self) -> Ancestor:
         """This run, as one above another."""
-        return Ancestor(self.repo, self.workflow.name, cause_of(self.event) if self.event else None)
+        cause = cause_of(self.event) if self.event else None
+        return Ancestor(self.repo, self.workflow.name, cause, self.host)
 
 
 def cause_of(event: Event) -> str:

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
+    from tako.execution.event import Event
+
 SUCCESS = "success"
 FAILED = "failed"
 
@@ -35,6 +37,7 @@ class Slot:
     """What is delivered once."""
 
     source: str
+    """As ``source_text`` writes it."""
     type: str
     key: str
     repo: str
@@ -145,3 +148,14 @@ def is_free(
     if not claim.outcome.counts or (asking.again and claim.outcome.status != SUCCESS):
         return True
     return claim.acknowledged_at is not None and now - claim.acknowledged_at > retention
+
+
+def source_text(event: Event) -> str:
+    """The repository that emitted an event, as the ledger has it: ``host//owner/name``, or without a host its name."""
+    return f"{event.host}//{event.source.removeprefix(f'{event.host}/')}" if event.host else event.source
+
+
+def source_and_host(text: str) -> tuple[str, str]:
+    """The repository's name and its host out of ``source_text``."""
+    host, slashes, path = text.partition("//")
+    return (path, host) if slashes else (text, "")

@@ -13,7 +13,7 @@ from tako.errors import MachineError, StateError, TakoError
 from tako.execution.failure import PLAN_REFUSED, Failure
 from tako.execution.state import FAILED, SUCCESS, read_state
 from tako.execution.workspace import Workspace, root_workspace
-from tako.fanout.claims import Asking, Outcome, RunKey, Slot
+from tako.fanout.claims import Asking, Outcome, RunKey, Slot, source_text
 from tako.fanout.redelivery import redelivered
 from tako.locks import holder, is_held
 from tako.records import record, replace
@@ -225,7 +225,7 @@ class Deliveries:
 
 def _slots(request: RunRequest) -> list[Slot]:
     return [
-        Slot(event.source, event.type, event.key, request.repo, request.workflow.name, event.id)
+        Slot(source_text(event), event.type, event.key, request.repo, request.workflow.name, event.id)
         for event in _heard(request)
         if event.key is not None
     ]

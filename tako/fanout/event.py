@@ -66,8 +66,12 @@ def event_of_step(context: StepContext) -> Event:
         run_id=request.run_id,
         step_id=context.spec.id,
         waiting=bool(params.get("wait_for_children", True)),
-        artifacts=(*context.state.artifacts, *request.visible_artifacts),
+        artifacts=(
+            *(replace(each, host=request.host) for each in context.state.artifacts),
+            *request.visible_artifacts,
+        ),
         key=_key(params, scope, where),
+        host=request.host,
     )
 
 

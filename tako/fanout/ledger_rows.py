@@ -7,7 +7,7 @@ import json
 
 from tako.execution.event import Event, event_from_data
 from tako.execution.failure import failure_from_data
-from tako.fanout.claims import Claim, Outcome, RunKey, Slot
+from tako.fanout.claims import Claim, Outcome, RunKey, Slot, source_and_host, source_text
 from tako.fanout.ledger_file import ForeignRowError
 from tako.records import record, to_data
 
@@ -87,7 +87,7 @@ def event_row(recorded: Recorded, now: float) -> tuple[Any, ...]:
     """An event, recorded ``now``, as its columns are to hold it."""
     event = recorded.event
     return (
-        *map(_text, (event.id, event.type, event.source, event.artifact, event.schema_version)),
+        *map(_text, (event.id, event.type, source_text(event), event.artifact, event.schema_version)),
         json.dumps(to_data(event.payload)),
         json.dumps(to_data(event.artifacts)),
         *(_text(event.key), event.waiting, _text(event.timestamp), _text(event.run_id), _text(event.step_id)),
@@ -132,10 +132,13 @@ def read_recorded(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Recor
     )
     deliveries = connection.execute(query, (fields["event_id"],)).fetchall()
     with _foreign():
+        source, host = source_and_host(fields["source"])
         event = event_from_data(
             {
                 **{name: value for name, value in fields.items() if name not in ("event_id", "emitted_at")},
                 "id": fields["event_id"],
+                "source": source,
+                "host": host,
                 "timestamp": fields["emitted_at"],
                 "waiting": bool(fields["waiting"]),
                 "payload": json.loads(fields["payload"]),

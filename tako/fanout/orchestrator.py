@@ -7,6 +7,7 @@ from tako.execution.failure import INPUTS_INVALID, PLAN_REFUSED, Failure
 from tako.execution.request import RunRequest, cause_of
 from tako.expressions import templates
 from tako.fanout.dependents import said_by
+from tako.fanout.naming import identity_of
 from tako.fanout.plan import MAX_DEPTH, WARN_DEPTH, PassedOver, Plan, PlannedRun
 from tako.fanout.reach import Reach
 from tako.fanout.redelivery import is_addressed
@@ -55,11 +56,12 @@ class Orchestrator:
     ) -> Plan:
         """What an event of a run causes. ``held`` tells the request of a run that is held for a repository's workflow.
 
-        A cycle, more than ten levels and, with ``strict``, an unreadable repository refuse the whole fan-out; inputs
-        that do not fit fail only the run they are for.
+        A cycle, more than ten levels, a subscriber that is in the cache twice, a subscription whose name means several
+        repositories and, with ``strict``, an unreadable repository refuse the whole fan-out; inputs that do not fit
+        fail only the run they are for.
         """
         path = (*emitter.ancestors, emitter.as_ancestor())
-        found = self._discovery.find_subscribers(event, said_by(emitter))
+        found = self._discovery.find_subscribers(event, said_by(emitter), path)
         addressed = tuple(each for each in found.candidates if _is_addressed(each, event, emitter))
         found = replace(found, candidates=addressed)
         chosen, passed_over = first_of_each_workflow(found)
@@ -67,6 +69,8 @@ class Orchestrator:
         if self._strict and found.unreadable:
             message = "a repository's tako.yml cannot be read, and --strict was given: " + "; ".join(warnings)
             return _refusal(event, message, warnings)
+        if found.clashes:
+            return _refusal(event, "; ".join(found.clashes), warnings)
         if chosen and len(path) > MAX_DEPTH:
             message = f"more than {MAX_DEPTH} fan-outs below each other: {_chain(path)} → {_label(chosen[0])}"
             return _refusal(event, message, warnings)
@@ -114,6 +118,7 @@ class Orchestrator:
             root_id=emitter.root_id,
             parent_id=emitter.run_id,
             repo=repository.identity,
+            host=repository.host,
             ref=entry.ref,
             source=entry.path,
             commit=self._head_commit(entry.path),
@@ -135,8 +140,10 @@ class Orchestrator:
 
     def reach(self, emitters: Iterable[RunRequest] = ()) -> Reach:
         """What can come of events, among the repositories as they are now and some runs, as they were planned."""
-        configs = [(each.identity, each.config) for each in self._discovery.repositories() if each.config]
-        said = [(run.repo, run.dependents) for run in emitters]
+        runs = tuple(emitters)
+        names = self._discovery.names(runs)
+        configs = [(each.identity, names.spelled(each.config)) for each in names.repositories if each.config]
+        said = [(run.repo, names.dependents(run.dependents)) for run in runs]
         return Reach(configs, [*said, *((name, config.dependents) for name, config in configs)])
 
     def _inputs(
@@ -205,7 +212,9 @@ def _chain(path: tuple[Ancestor, ...]) -> str:
 
 
 def _is_addressed(candidate: Candidate, event: Event, emitter: RunRequest) -> bool:
-    return is_addressed(emitter, event.step_id, candidate.repository.identity, candidate.subscription.workflow)
+    repository = candidate.repository
+    subscriber = identity_of(repository.identity, repository.host)
+    return is_addressed(emitter, event.step_id, subscriber, candidate.subscription.workflow)
 
 
 def _label(candidate: Candidate) -> str:

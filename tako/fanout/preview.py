@@ -132,11 +132,13 @@ def _fan_out(
     nothing = FanOutPreview(event.type, event.artifact, event.payload, unknown, problem=problem)
     if problem or nothing.is_open:
         return nothing
-    found = discovery.find_subscribers(event, emitter.said)
+    found = discovery.find_subscribers(event, emitter.said, emitter.path)
     unreadable = tuple(f"{item.identity}: {item.error}" for item in found.unreadable)
     if emitter.strict and unreadable:
         problem = "a repository's tako.yml cannot be read, and --strict was given"
         return replace(nothing, unreadable=unreadable, problem=problem)
+    if found.clashes:
+        return replace(nothing, unreadable=unreadable, problem="; ".join(found.clashes))
     chosen, passed_over = first_of_each_workflow(found, undecided_hear=bool(unknown))
     return replace(
         nothing,
@@ -169,6 +171,7 @@ def _event(emitter: _Emitter, step: StepSpec, announced: Mapping[str, Announced]
         id="evt-preview",
         type=type_,
         source=emitter.repo,
+        host=emitter.path[-1].host,
         artifact=str(known.get("artifact", rest["artifact"])),
         schema_version=known.get("schema_version"),
         payload=payload,
@@ -227,7 +230,7 @@ def _run(
         return replace(run, stopped=f"it would fail: its inputs do not fit: {error.what}")
     if inputs is not None:
         scope["inputs"] = inputs
-    below = (*path, Ancestor(repo, name, cause_of(event)))
+    below = (*path, Ancestor(repo, name, cause_of(event), repository.host))
     said = Said(config.dependents, config.path)
     started = _Emitter(repo, workflow, config.events, scope, below, emitter.strict, said)
     return replace(run, steps=_steps(started, discovery))

@@ -10,11 +10,13 @@ from tako.config.model import FAN_OUT, StepSpec, WorkflowSpec
 from tako.errors import UsageError
 from tako.execution.request import RunRequest
 from tako.records import to_data
+from tako.repos.hosts import is_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tako.config.model import RepoConfig
     from tako.execution.event import Event
+    from tako.repos.hosts import Identity
 
 STEP = "redeliver"
 EVENT = "redelivers"
@@ -45,6 +47,7 @@ def request_of(
         root_id=run_id,
         parent_id=None,
         repo=event.source,
+        host=event.host,
         ref="",
         source=directory,
         commit=None,
@@ -69,11 +72,14 @@ def is_redelivery(request: RunRequest) -> bool:
     return any(EVENT in step.params for step in request.workflow.steps)
 
 
-def is_addressed(emitter: RunRequest, step_id: str, repo: str, workflow: str) -> bool:
+def is_addressed(emitter: RunRequest, step_id: str, subscriber: Identity, workflow: str) -> bool:
     """Whether the event of a step is for a subscriber: all are, but for those that a redelivery leaves out."""
     step = next((step for step in emitter.workflow.steps if step.id == step_id), None)
     only = step.params.get(SUBSCRIBER) if step is not None else None
-    return only is None or only in (repo, f"{repo}:{workflow}")
+    if only is None:
+        return True
+    repo, colon, named = only.partition(":")
+    return is_named(subscriber, repo) and (not colon or named == workflow)
 
 
 def _checked(subscriber: str) -> str:

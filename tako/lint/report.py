@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from tako.config.loader import loads_thoroughly
+from tako.config.model import RepoConfig
 from tako.errors import ConfigError, Fault
 from tako.lint.findings import Finding
 from tako.lint.linter import lint
@@ -46,13 +47,16 @@ class Report:
         }
 
 
-def report_on(data: bytes, path: str, kinds: Collection[str]) -> Report:
+def report_on(
+    data: bytes, path: str, kinds: Collection[str], *, check: Callable[[RepoConfig], object] = lambda _: None
+) -> Report:
     """Check a file's content as ``tako validate`` does; if all is right, its style.
 
-    ``kinds`` are the kinds of step that there are.
+    ``kinds`` are the kinds of step that there are. ``check`` looks at what the file says, and raises ``ConfigError``.
     """
     try:
         config = loads_thoroughly(data, path, directory=os.path.dirname(path) or ".", kinds=kinds)
+        check(config)
     except ConfigError as error:
         return failed(path, error)
     return Report(path, warnings=tuple(lint(data, config)))

@@ -8,7 +8,6 @@ from tako.errors import CheckoutError, MachineError
 from tako.git_context import GIT_CONTEXT
 from tako.process import NO_STOPS
 from tako.repos import gitconfig
-from tako.repos.names import is_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,30 +115,6 @@ def environment(base: Mapping[str, str]) -> dict[str, str]:
     """A process environment in which git sees only the repository it is pointed at, asks nothing, speaks English."""
     kept = {name: value for name, value in base.items() if name not in _HIDDEN}
     return {**kept, **_OURS}
-
-
-def owner_and_name(url: str) -> str | None:
-    """``owner/name`` out of a remote's address; None if it does not tell.
-
-    Of a longer path the last two parts count. A path on this machine (or ``file://``) must end in ``.git``, as those
-    of bare repositories on a server do: in ``/home/me/work/lib``, ``work`` is nobody's name.
-    """
-    url = url.strip()
-    scheme, separator, rest = url.partition("://")
-    if separator:
-        local, path = scheme == "file", rest.partition("/")[2]
-    elif ":" in url.partition("/")[0]:
-        # The scp-like form of git-clone(1), [user@]host:path: it has a colon before the first slash.
-        host, slash, rest = url.partition("/")
-        local, path = False, host.rpartition(":")[2] + slash + rest
-    else:
-        local, path = True, url
-    path = path.rstrip("/")
-    if local and not path.endswith(".git"):
-        return None
-    # Azure DevOps writes project/_git/name over HTTPS and project/name over SSH.
-    parts = [part for part in path.removesuffix(".git").split("/") if part != "_git"][-2:]
-    return "/".join(parts) if len(parts) == 2 and all(is_name(part) for part in parts) else None
 
 
 def find_git_dir(directory: str) -> str | None:

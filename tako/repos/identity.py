@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tako.errors import CheckoutError
-from tako.repos.git import owner_and_name
+from tako.errors import CheckoutError, ConfigError, Fault
+from tako.repos.hosts import Identity, is_named, parse_address
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,21 +14,39 @@ if TYPE_CHECKING:
     from tako.repos.git import Git
 
 
-def identity(config: RepoConfig | None, directory: str, entry: CacheEntry | None, git: Git) -> str:
-    """The repository's name: ``metadata.name``, else its origin's, else its place in the cache.
+def identity(config: RepoConfig | None, directory: str, entry: CacheEntry | None, git: Git) -> Identity:
+    """Return who a repository is: its origin's host and path; without such, ``metadata.name``, else its place.
 
     ``config`` is None where there is none that can be read, ``entry`` None for a directory outside the cache, which
-    in the last resort is ``local/<directory name>``. Raises ``MachineError`` if git is needed and missing.
+    in the last resort is ``local/<directory name>``. Raises ``ConfigError`` if ``metadata.name`` is another
+    repository's than the origin's, ``MachineError`` if git is needed and missing.
     """
-    if config is not None and config.name:
-        return config.name
     try:
-        from_origin = owner_and_name(git.origin_url(directory) or "")
+        origin = parse_address(git.origin_url(directory) or "")
     except CheckoutError:
         # A repository that git cannot read still has a place; whoever checks it out reports git's words.
-        from_origin = None
-    if from_origin:
-        return from_origin
+        origin = None
+    name = config.name if config is not None else None
+    if origin is not None and origin.host:
+        if config is not None and name and not is_named(origin, name):
+            raise _other_name(config, name, origin)
+        return origin
+    if name:
+        return Identity(name)
+    if origin is not None:
+        return origin
     if entry is not None:
-        return entry.owner_name
-    return f"local/{os.path.basename(os.path.realpath(directory)) or 'root'}"
+        return Identity(entry.owner_name)
+    return Identity(f"local/{os.path.basename(os.path.realpath(directory)) or 'root'}")
+
+
+def _other_name(config: RepoConfig, name: str, origin: Identity) -> ConfigError:
+    what = f"metadata.name is {name}, but the repository's origin is {origin.full}"
+    fault = Fault(config.path, *config.name_at, what)
+    return ConfigError(
+        what,
+        where=f"{fault.file}:{fault.line}:{fault.column}",
+        why="a repository that has a remote is known by its address, so that none can take another one's name",
+        cure=f"write `name: {origin.path}`, or leave it out",
+        faults=(fault,),
+    )

@@ -7,6 +7,7 @@ import stat
 
 from tako.errors import ConfigError, MachineError, TakoError
 from tako.records import record
+from tako.repos.hosts import Identity
 from tako.repos.identity import identity
 
 TYPE_CHECKING = False
@@ -34,6 +35,11 @@ class Indexed:
     config: RepoConfig | None
     error: TakoError | None
     identity: str
+    """Its name: the path of its origin, else ``metadata.name``, else its place in the cache."""
+    host: str = ""
+    """The host of its origin, if it has one on another machine."""
+    same_as: tuple[str, ...] = ()
+    """Where in the cache the same repository is, too."""
 
 
 @record
@@ -43,7 +49,7 @@ class _Known:
     stamp: Stamp | None
     config: RepoConfig | None
     error: TakoError | None
-    identity: str
+    identity: Identity
 
 
 class RepoIndex:
@@ -84,7 +90,7 @@ class RepoIndex:
         # Only what the file itself says stays true while the file does; a machine's trouble may pass.
         if read.error is None or isinstance(read.error, ConfigError):
             known[entry.path] = read
-        return Indexed(entry, read.config, read.error, read.identity)
+        return Indexed(entry, read.config, read.error, read.identity.path, read.identity.host)
 
     def _read(self, entry: CacheEntry, stamp: Stamp | None) -> _Known:
         config, error = None, None
@@ -94,10 +100,12 @@ class RepoIndex:
         except TakoError as found:
             error = found
         try:
-            name = identity(config, entry.path, entry, self._git)
+            return _Known(stamp, config, error, identity(config, entry.path, entry, self._git))
+        except ConfigError as found:
+            # It claims another one's name; it is still who its origin says.
+            return _Known(stamp, None, error or found, identity(None, entry.path, entry, self._git))
         except TakoError as found:
-            return _Known(stamp, None, error or found, entry.owner_name)
-        return _Known(stamp, config, error, name)
+            return _Known(stamp, None, error or found, Identity(entry.owner_name))
 
 
 def _stamp(path: str) -> Stamp | None:

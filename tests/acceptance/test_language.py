@@ -872,6 +872,9 @@ def test_where_a_repository_has_its_name_from(world: World) -> None:
     )
 
     (plain / "tako.yml").write_text(content + "metadata: {name: my-org/mine}\n")
+    refused = world.tako("exec", "who", cwd=plain)
+    assert "metadata.name is my-org/mine" in refused.err
+    world.run(["git", "-C", str(plain), "remote", "remove", "origin"])
     assert run(world, plain, "who")["repository"] == "my-org/mine"
 
     world.cached("place/in-cache", content, git=False)

@@ -5,12 +5,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tako.errors import CheckoutError, MachineError
 from tako.process import Completed, Processes
-from tako.repos.git import Git, environment, find_git_dir, is_commit, owner_and_name
+from tako.repos.git import Git, environment, find_git_dir, is_commit
 from tako.signals import Stops, StopSignal
 
 RunGit = Callable[..., str]
@@ -262,61 +260,6 @@ def test_no_hook_runs(git: Git, make_repo: MakeRepo, run_git: RunGit, tmp_path: 
     assert not (tmp_path / "ran").exists()
     run_git(repo, "commit", "--quiet", "--allow-empty", "--message", "x")
     assert (tmp_path / "ran").exists()
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://github.com/org/lib.git", "org/lib"),
-        ("https://github.com/org/lib", "org/lib"),
-        ("https://github.com/org/lib/", "org/lib"),
-        ("https://github.com/org/lib.git/", "org/lib"),
-        ("https://user:token@host:8443/org/lib.git", "org/lib"),
-        ("https://gitlab.example/group/sub/lib.git", "sub/lib"),
-        ("https://dev.azure.com/org/project/_git/lib", "project/lib"),
-        ("git@ssh.dev.azure.com:v3/org/project/lib", "project/lib"),
-        ("ssh://git@github.com/org/lib.git", "org/lib"),
-        ("ssh://git@github.com:22/org/lib", "org/lib"),
-        ("git://host/org/lib.git", "org/lib"),
-        ("git+ssh://host/org/lib.git", "org/lib"),
-        ("git@github.com:org/lib.git", "org/lib"),
-        ("git@github.com:org/lib", "org/lib"),
-        ("github.com:org/lib", "org/lib"),
-        ("git@[::1]:org/lib.git", "org/lib"),
-        ("host:/srv/git/org/lib.git", "org/lib"),
-        ("file:///srv/git/org/lib.git", "org/lib"),
-        ("/srv/git/org/lib.git", "org/lib"),
-        ("/srv/git/org/lib.git/", "org/lib"),
-        ("../org/lib.git", "org/lib"),
-        ("https://github.com/org/.github", "org/.github"),
-        ("  https://github.com/org/lib.git\n", "org/lib"),
-        ("/home/me/work/lib", None),
-        ("file:///home/me/work/lib", None),
-        ("/home/me/work/lib/.git", None),
-        ("../lib.git", None),
-        ("lib.git", None),
-        ("/lib.git", None),
-        ("https://github.com/lib.git", None),
-        ("git@github.com:lib.git", None),
-        ("https://github.com", None),
-        ("https://github.com/../..", None),
-        ("https://github.com/org/-lib", None),
-        ("https://github.com/org//lib", None),
-        ("", None),
-        (".git", None),
-    ],
-)
-def test_a_remotes_address_tells_the_owner_and_the_name(url: str, expected: str | None) -> None:
-    assert owner_and_name(url) == expected
-
-
-@given(url=st.text())
-def test_whatever_an_address_tells_is_an_owner_and_a_name(url: str) -> None:
-    found = owner_and_name(url)
-    if found is not None:
-        owner, name = found.split("/")
-        assert owner not in ("", ".", "..")
-        assert name not in ("", ".", "..")
 
 
 def test_a_full_commit_id_is_recognised() -> None:
