@@ -70,7 +70,8 @@ class Wiring:
         from tako.fanout.discovery import DiscoveryManager
         from tako.repos.index import RepoIndex
 
-        return DiscoveryManager(RepoIndex(self.cache(), load=load_config, git=self.git))
+        cache = self.cache()
+        return DiscoveryManager(RepoIndex(cache, load=load_config, git=self.git), looked_in=cache.repositories)
 
     def orchestrator(self) -> Orchestrator:
         """What plans."""

@@ -81,8 +81,9 @@ Examples:
 )  # fmt: skip
 @click.option("--local", is_flag=True, help="Use only what is in the cache; clone and fetch nothing.")
 @click.option(
-    "--strict/--no-strict", default=None, help="Refuse to fan out while a repository's tako.yml cannot be read."
-)
+    "--strict/--no-strict", default=None,
+    help="Refuse to fan out if a tako.yml or a filter cannot be evaluated, or a subscription nearly matches.",
+)  # fmt: skip
 @click.option(
     "--strict-env", metavar="NAMES",
     help="Let steps inherit these variables only (NAME,NAME…), beside PATH, HOME, LANG, TMPDIR and TAKO_….",

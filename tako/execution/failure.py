@@ -58,7 +58,7 @@ KINDS: Mapping[str, str] = {
     WORKFLOW_TIMEOUT: "the workflow was at work for longer than its timeout and was ended",
     FAN_OUT_TIMEOUT: "the fan-out took longer than its timeout; what had not ended was ended",
     FAN_OUT_FAILED: "a run that it triggered failed",
-    PLAN_REFUSED: "its fan-out was refused: a cycle, too many levels, or an unreadable repository with --strict",
+    PLAN_REFUSED: "its fan-out was refused: a cycle, too many levels, or, with --strict, what is otherwise a warning",
     INPUTS_INVALID: "what the subscription maps to its inputs does not fit the workflow; nothing was started",
     CHECKOUT_FAILED: "its private checkout could not be made",
     EXCEPTION: "the run's own process raised an exception: the code of a step kind, or in a child Tako's own",

@@ -61,6 +61,11 @@ def evaluate(text: str, scope: Mapping[str, Any], *, where: str) -> bool:
     return value is True
 
 
+def missing_key(error: ExpressionError) -> str:
+    """The key of a map that a condition looked for, if ``evaluate`` failed because it is not there; else empty."""
+    return error.why.removeprefix(_NO_KEY).strip('"') if error.why.startswith(_NO_KEY) else ""
+
+
 def _program(text: str, where: str) -> Any:
     from tako.expressions import cel_runtime
 

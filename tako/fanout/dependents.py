@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from tako.config.model import DEFAULT_ARTIFACT, Subscription
+from tako.fanout.near import is_near
 from tako.fanout.plan import PassedOver
 from tako.fanout.subscriptions import Verdict
 from tako.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from tako.config.model import Dependent
     from tako.execution.event import Event
@@ -54,16 +55,18 @@ def concerns(dependent: Dependent, event: Event) -> bool:
     return not dependent.artifacts or event.artifact in (*dependent.artifacts, DEFAULT_ARTIFACT)
 
 
-def named(said: Said, event: Event, repositories: Mapping[str, Indexed], at: At) -> Iterator[Named | PassedOver]:
+def named(
+    said: Said, event: Event, repositories: Mapping[str, Indexed], at: At, cached: Collection[str] = ()
+) -> Iterator[Named | PassedOver]:
     """Every workflow that the emitter names for an event: to run, or with the reason why it cannot.
 
-    ``repositories`` are those in the cache, by their names.
+    ``repositories`` are those that it may name, by their names; ``cached`` are the names of all, for messages.
     """
     for dependent in said.dependents:
         if not concerns(dependent, event):
             continue
         where = said.where(dependent)
-        repository = _at_ref(repositories.get(dependent.repo), dependent, at)
+        repository = _at_ref(repositories.get(dependent.repo), dependent, at, cached)
         for workflow in dependent.workflows:
             why = repository if isinstance(repository, str) else _lacks(repository, workflow)
             if why or isinstance(repository, str):
@@ -80,10 +83,11 @@ def named(said: Said, event: Event, repositories: Mapping[str, Indexed], at: At)
             yield Named(repository, subscription, verdict, where)
 
 
-def _at_ref(found: Indexed | None, dependent: Dependent, at: At) -> Indexed | str:
+def _at_ref(found: Indexed | None, dependent: Dependent, at: At, cached: Collection[str]) -> Indexed | str:
     """The repository as it is to be run, or why it cannot be."""
     if found is None:
-        return "it is a dependent that is not in the cache"
+        near = next((name for name in cached if is_near(name, dependent.repo)), "")
+        return "it is a dependent that is not in the cache" + (f"; did you mean {near}?" if near else "")
     if dependent.ref in (None, found.entry.ref):
         return found
     other = at(found, dependent.ref or "") if dependent.ref in found.entry.other_refs else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.fanout.dependents import Said, concerns, named
 from tako.fanout.naming import Names, clash_of_names, clash_of_places
+from tako.fanout.near import Words, near_miss, words_of
 from tako.fanout.plan import PassedOver
 from tako.fanout.subscriptions import Verdict, judge
 from tako.records import record, replace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 
 NOTHING_SAID = Said()
+NO_WORDS = Words()
 
 
 @record
@@ -52,6 +54,21 @@ class Candidate:
         """``file:line`` of what says it."""
         return self.said_at or location(self.repository, self.subscription)
 
+    @property
+    def label(self) -> str:
+        """``owner/name:workflow`` of what would run."""
+        return f"{self.repository.identity}:{self.subscription.workflow}"
+
+
+@record
+class Nearly:
+    """A subscription that does not hear the event and may be misspelled."""
+
+    label: str
+    where: str
+    question: str
+    """What it listens for and what it might mean."""
+
 
 @record
 class Discovery:
@@ -67,13 +84,20 @@ class Discovery:
     """The workflows of dependents that cannot run."""
     clashes: tuple[str, ...] = ()
     """Which of those that would run are in the cache twice, or hear a name that several repositories have."""
+    undecided: tuple[Candidate, ...] = ()
+    """The candidates of which cannot be said whether they hear the event."""
+    nearly: tuple[Nearly, ...] = ()
+    looked_in: str = ""
+    """The directory of the repositories that were looked at."""
 
 
 class DiscoveryManager:
     """Looks through an index of repositories."""
 
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, *, looked_in: str = "") -> None:
+        """``looked_in`` is the directory of the repositories, for messages."""
         self._index = index
+        self._looked_in = looked_in
 
     def repositories(self) -> Sequence[Indexed]:
         """All that are looked at."""
@@ -83,18 +107,27 @@ class DiscoveryManager:
         """What all that are looked at are called, beside the repositories of some runs."""
         return Names(self._index.scan(), runs)
 
-    def find_subscribers(self, event: Event, said: Said = NOTHING_SAID, path: Sequence[Run] = ()) -> Discovery:
+    def find_subscribers(
+        self, event: Event, said: Said = NOTHING_SAID, path: Sequence[Run] = (), *, words: Words = NO_WORDS
+    ) -> Discovery:
         """Hold every subscription to the event's source against the event; ``said`` are the source's dependents.
 
         A dependent whose own subscription hears the event and runs the same workflow is left to that. ``path`` are the
-        runs from the root down to the emitter.
+        runs from the root down to the emitter. ``words`` are the artifacts and events that the source's file speaks of:
+        a subscription to one of them is no misspelling of another.
         """
         names = self.names((_Source(event.source, event.host), *path))
+        words = _with_words_of(event.source, names.repositories, words)
         candidates: list[Candidate] = []
+        nearly: list[Nearly] = []
         clashes = []
         for repository in names.repositories:
             for written in repository.config.subscriptions if repository.config is not None else ():
                 meant = names.find(written.repo)
+                question = near_miss(written, event, words, meant)
+                if question:
+                    label = f"{repository.identity}:{written.workflow}"
+                    nearly.append(Nearly(label, location(repository, written), question))
                 if event.source not in meant:
                     continue
                 subscription = replace(written, repo=event.source) if written.repo != event.source else written
@@ -102,8 +135,14 @@ class DiscoveryManager:
                 candidates.append(Candidate(repository, subscription, judge(subscription, event, where=where)))
                 if len(meant) > 1 and candidates[-1].verdict.hears:
                     clashes.append(clash_of_names(written.repo, meant, where))
-        unreadable = tuple(repository for repository in names.repositories if repository.error is not None)
-        found = Discovery(tuple(candidates), unreadable, len(names.repositories))
+        found = Discovery(
+            tuple(candidates),
+            tuple(repository for repository in names.repositories if repository.error is not None),
+            len(names.repositories),
+            undecided=tuple(candidate for candidate in candidates if candidate.verdict.undecided),
+            nearly=tuple(nearly),
+            looked_in=self._looked_in,
+        )
         if said.dependents:
             found = self._with_dependents(found, event, said, names)
         twice = [clash_of_places(each.repository) for each in found.candidates if each.verdict.hears]
@@ -121,7 +160,7 @@ class DiscoveryManager:
         cached = [(each.repo, names.cached(each.repo)) for each in said.dependents]
         by_name = {repo: repository for repo, repository in cached if repository is not None}
         dependents, missing = [], []
-        for each in named(said, event, by_name, self._at):
+        for each in named(said, event, by_name, self._at, [each.identity for each in names.repositories]):
             if isinstance(each, PassedOver):
                 missing.append(each)
             elif (each.repository.identity, each.subscription.workflow) not in taken:
@@ -139,3 +178,13 @@ class DiscoveryManager:
 def location(repository: Indexed, subscription: Subscription) -> str:
     """``file:line`` of a subscription."""
     return f"{repository.config.path if repository.config else repository.identity}:{subscription.line}"
+
+
+def _with_words_of(source: str, repositories: Sequence[Indexed], words: Words) -> Words:
+    """Words, and those of the file that the source has in the cache, if it is there."""
+    configs = [each.config for each in repositories if each.config is not None and each.identity == source]
+    own = [words_of(config.artifacts, config.events, config.workflows) for config in configs]
+    return Words(
+        artifacts=words.artifacts.union(*(each.artifacts for each in own)),
+        events=words.events.union(*(each.events for each in own)),
+    )

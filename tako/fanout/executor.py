@@ -437,4 +437,6 @@ class FanOutExecutor:
             failed_below=self._scheduler.failed_below(event_id),
             refused=plan.refused,
             expired=self._endings.expired(event_id),
+            looked_at=plan.repositories,
+            looked_in=plan.looked_in,
         )

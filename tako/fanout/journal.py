@@ -104,6 +104,8 @@ class Journal:
             "workflows": workflows,
             "refused": to_data(plan.refused),
             "warnings": list(plan.warnings),
+            "repositories": plan.repositories,
+            "looked_in": plan.looked_in,
         }
         self._append("plan", body, durable=True)
 

@@ -8,9 +8,11 @@ from tako.execution.request import RunRequest, cause_of
 from tako.expressions import templates
 from tako.fanout.dependents import said_by
 from tako.fanout.naming import identity_of
-from tako.fanout.plan import MAX_DEPTH, WARN_DEPTH, PassedOver, Plan, PlannedRun
+from tako.fanout.near import words_of
+from tako.fanout.plan import MAX_DEPTH, PassedOver, Plan, PlannedRun
 from tako.fanout.reach import Reach
-from tako.fanout.redelivery import is_addressed
+from tako.fanout.redelivery import is_addressed, is_addressed_to_all
+from tako.fanout.remarks import strict_refusal, warnings_of
 from tako.ids import child_run_id
 from tako.records import replace
 
@@ -57,29 +59,32 @@ class Orchestrator:
         """What an event of a run causes. ``held`` tells the request of a run that is held for a repository's workflow.
 
         A cycle, more than ten levels, a subscriber that is in the cache twice, a subscription whose name means several
-        repositories and, with ``strict``, an unreadable repository refuse the whole fan-out; inputs that do not fit
-        fail only the run they are for.
+        repositories and, with ``strict``, an unreadable repository, an undecided subscription or one that is nearly
+        right refuse the whole fan-out; inputs that do not fit fail only the run they are for.
         """
         path = (*emitter.ancestors, emitter.as_ancestor())
-        found = self._discovery.find_subscribers(event, said_by(emitter), path)
-        addressed = tuple(each for each in found.candidates if _is_addressed(each, event, emitter))
-        found = replace(found, candidates=addressed)
+        words = words_of(emitter.artifacts, emitter.events, (emitter.workflow,))
+        found = self._discovery.find_subscribers(event, said_by(emitter), path, words=words)
+        found = replace(
+            found,
+            candidates=tuple(each for each in found.candidates if _is_addressed(each, event, emitter)),
+            undecided=tuple(each for each in found.undecided if _is_addressed(each, event, emitter)),
+            nearly=found.nearly if is_addressed_to_all(emitter, event.step_id) else (),
+        )
         chosen, passed_over = first_of_each_workflow(found)
-        warnings = _warnings(found, len(path) if chosen else 0)
-        if self._strict and found.unreadable:
-            message = "a repository's tako.yml cannot be read, and --strict was given: " + "; ".join(warnings)
-            return _refusal(event, message, warnings)
-        if found.clashes:
-            return _refusal(event, "; ".join(found.clashes), warnings)
+        warnings = warnings_of(found, event, len(path) if chosen else 0)
+        refusal = strict_refusal(found, event) if self._strict else ""
+        if refusal or found.clashes:
+            return _refusal(event, refusal or "; ".join(found.clashes), warnings)
         if chosen and len(path) > MAX_DEPTH:
-            message = f"more than {MAX_DEPTH} fan-outs below each other: {_chain(path)} → {_label(chosen[0])}"
+            message = f"more than {MAX_DEPTH} fan-outs below each other: {_chain(path)} → {chosen[0].label}"
             return _refusal(event, message, warnings)
         for candidate in chosen:
             loop = find_cycle(candidate.repository.identity, candidate.subscription.workflow, event, path)
             if loop:
-                return _refusal(event, f"this fan-out would never end, it comes back to itself: {loop}", warnings)
+                return _refusal(event, loop, warnings)
         runs = tuple(self._planned(candidate, event, emitter, path, held) for candidate in chosen)
-        return Plan(event, runs, passed_over, warnings, repositories=found.repositories)
+        return Plan(event, runs, passed_over, warnings, repositories=found.repositories, looked_in=found.looked_in)
 
     def _planned(
         self,
@@ -172,17 +177,17 @@ def with_artifacts_of(event: Event, earlier: Event | None) -> Event:
 
 
 def first_of_each_workflow(
-    found: Discovery, *, undecided_hear: bool = False
+    found: Discovery, *, open_: Callable[[Candidate], bool] = lambda _: False
 ) -> tuple[list[Candidate], tuple[PassedOver, ...]]:
     """Of each repository and workflow the first subscription that hears the event; the others with the reason.
 
-    ``undecided_hear`` takes those in whose filters could not be evaluated: before a run, its outputs are not known.
+    ``open_`` tells which others may hear it too: before a run, its outputs are not known.
     """
     chosen: dict[tuple[str, str], Candidate] = {}
     passed_over = list(found.missing)
     for candidate in found.candidates:
         repository, subscription, verdict = candidate.repository, candidate.subscription, candidate.verdict
-        hears = verdict.hears or (undecided_hear and verdict.undecided)
+        hears = verdict.hears or open_(candidate)
         key = (repository.entry.path, subscription.workflow)
         if hears and key not in chosen:
             chosen[key] = candidate
@@ -195,7 +200,7 @@ def first_of_each_workflow(
 
 
 def find_cycle(repo: str, workflow: str, event: Event, path: tuple[Ancestor, ...]) -> str:
-    """The way from a run up the tree back to itself, or nothing.
+    """Why a fan-out would never end: the way from a run up the tree back to itself. Empty if it is none.
 
     It is a cycle if the workflow is at work above because of the same event (same source and type), or since it was
     started by hand: it would then wait for itself.
@@ -203,7 +208,10 @@ def find_cycle(repo: str, workflow: str, event: Event, path: tuple[Ancestor, ...
     for position, ancestor in enumerate(path):
         same_run = (ancestor.repo, ancestor.workflow) == (repo, workflow)
         if same_run and ancestor.cause in (None, cause_of(event)):
-            return f"{_chain(path[position:])} → {repo}:{workflow}"
+            ring = path[position:]
+            repositories = " -> ".join((*(each.repo for each in ring), repo))
+            runs = " -> ".join((*(f"{each.repo}:{each.workflow}" for each in ring), f"{repo}:{workflow}"))
+            return f"circular dependency detected: {repositories} (workflows {runs})"
     return ""
 
 
@@ -217,17 +225,5 @@ def _is_addressed(candidate: Candidate, event: Event, emitter: RunRequest) -> bo
     return is_addressed(emitter, event.step_id, subscriber, candidate.subscription.workflow)
 
 
-def _label(candidate: Candidate) -> str:
-    return f"{candidate.repository.identity}:{candidate.subscription.workflow}"
-
-
 def _refusal(event: Event, message: str, warnings: tuple[str, ...]) -> Plan:
     return Plan(event, warnings=warnings, refused=Failure(kind=PLAN_REFUSED, message=message))
-
-
-def _warnings(found: Discovery, depth: int) -> tuple[str, ...]:
-    warnings = [f"{item.identity}: {item.error}" for item in found.unreadable]
-    warnings += [f"{each.where}: {each.repo}:{each.workflow} does not run: {each.why}" for each in found.missing]
-    if depth >= WARN_DEPTH:
-        warnings.append(f"{depth} fan-outs below each other; at most {MAX_DEPTH} are allowed")
-    return tuple(warnings)

@@ -47,3 +47,5 @@ class Plan:
     """Set if the fan-out must not happen; there are no runs then."""
     repositories: int = 0
     """How many repositories were looked at."""
+    looked_in: str = ""
+    """The directory that they are in."""

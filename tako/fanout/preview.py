@@ -9,8 +9,10 @@ from tako.execution.event import Event
 from tako.execution.request import Ancestor, cause_of
 from tako.expressions import templates
 from tako.fanout.dependents import Said, said_by
+from tako.fanout.near import Words, words_of
 from tako.fanout.orchestrator import find_cycle, first_of_each_workflow
 from tako.fanout.plan import MAX_DEPTH, PassedOver
+from tako.fanout.remarks import strict_refusal, warnings_of
 from tako.records import record, replace
 
 TYPE_CHECKING = False
@@ -49,6 +51,12 @@ class FanOutPreview:
     runs: tuple[RunPreview, ...] = ()
     passed_over: tuple[PassedOver, ...] = ()
     unreadable: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What the fan-out would warn of."""
+    looked_at: int = 0
+    """How many repositories were looked at."""
+    looked_in: str = ""
+    """The directory that they are in."""
     problem: str = ""
     """Why the step would fail, as far as that is known: the payload is not of its declared shape."""
 
@@ -85,16 +93,25 @@ class _Emitter:
     path: tuple[Ancestor, ...]
     strict: bool
     said: Said
+    words: Words
+    """The artifacts and events that its file speaks of."""
 
 
 def preview(request: RunRequest, discovery: DiscoveryManager, *, strict: bool = False) -> tuple[StepPreview, ...]:
     """The steps of a run and, below each fan-out, those of the runs that it would start.
 
-    With ``strict``, a repository that cannot be read makes every fan-out fail, as it would in a run.
+    With ``strict``, what would refuse the fan-out in a run makes it fail here.
     """
     scope = {"inputs": dict(request.inputs), "repo": request.repo}
     emitter = _Emitter(
-        request.repo, request.workflow, request.events, scope, (request.as_ancestor(),), strict, said_by(request)
+        request.repo,
+        request.workflow,
+        request.events,
+        scope,
+        (request.as_ancestor(),),
+        strict,
+        said_by(request),
+        words_of(request.artifacts, request.events, (request.workflow,)),
     )
     return _steps(emitter, discovery)
 
@@ -132,20 +149,27 @@ def _fan_out(
     nothing = FanOutPreview(event.type, event.artifact, event.payload, unknown, problem=problem)
     if problem or nothing.is_open:
         return nothing
-    found = discovery.find_subscribers(event, emitter.said, emitter.path)
-    unreadable = tuple(f"{item.identity}: {item.error}" for item in found.unreadable)
-    if emitter.strict and unreadable:
-        problem = "a repository's tako.yml cannot be read, and --strict was given"
-        return replace(nothing, unreadable=unreadable, problem=problem)
-    if found.clashes:
-        return replace(nothing, unreadable=unreadable, problem="; ".join(found.clashes))
-    chosen, passed_over = first_of_each_workflow(found, undecided_hear=bool(unknown))
-    return replace(
+    found = discovery.find_subscribers(event, emitter.said, emitter.path, words=emitter.words)
+
+    def is_open(candidate: Candidate) -> bool:
+        """Whether a run may decide what cannot be decided now."""
+        verdict = candidate.verdict
+        return bool(verdict.undecided and unknown and (not verdict.lacks or f"payload.{verdict.lacks}" in unknown))
+
+    found = replace(found, undecided=tuple(each for each in found.undecided if not is_open(each)))
+    chosen, passed_over = first_of_each_workflow(found, open_=is_open)
+    looked = replace(
         nothing,
-        runs=tuple(_run(candidate, event, unknown, discovery, emitter) for candidate in chosen),
-        passed_over=passed_over,
-        unreadable=unreadable,
+        unreadable=tuple(f"{item.identity}: {item.error}" for item in found.unreadable),
+        warnings=warnings_of(found, event, len(emitter.path) if chosen else 0),
+        looked_at=found.repositories,
+        looked_in=found.looked_in,
     )
+    problem = (strict_refusal(found, event) if emitter.strict else "") or "; ".join(found.clashes)
+    if problem:
+        return replace(looked, problem=problem)
+    runs = tuple(_run(candidate, event, unknown, discovery, emitter) for candidate in chosen)
+    return replace(looked, runs=runs, passed_over=passed_over)
 
 
 def _event(emitter: _Emitter, step: StepSpec, announced: Mapping[str, Announced]) -> tuple[Event, tuple[str, ...], str]:
@@ -220,7 +244,7 @@ def _run(
     )
     loop = find_cycle(repo, name, event, path)
     if loop:
-        return replace(run, stopped=f"the fan-out would be refused: it comes back to itself: {loop}")
+        return replace(run, stopped=f"the fan-out would be refused: {loop}")
     if len(path) > MAX_DEPTH:
         return replace(run, stopped=f"the fan-out would be refused: more than {MAX_DEPTH} are below each other")
     scope: dict[str, Any] = {"repo": repo} if unknown else {"repo": repo, **_seen(event)}
@@ -232,7 +256,8 @@ def _run(
         scope["inputs"] = inputs
     below = (*path, Ancestor(repo, name, cause_of(event), repository.host))
     said = Said(config.dependents, config.path)
-    started = _Emitter(repo, workflow, config.events, scope, below, emitter.strict, said)
+    words = words_of(config.artifacts, config.events, config.workflows)
+    started = _Emitter(repo, workflow, config.events, scope, below, emitter.strict, said, words)
     return replace(run, steps=_steps(started, discovery))
 
 

@@ -14,6 +14,8 @@ from tako.repos.hosts import is_named
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from tako.config.model import RepoConfig
     from tako.execution.event import Event
     from tako.repos.hosts import Identity
@@ -74,12 +76,21 @@ def is_redelivery(request: RunRequest) -> bool:
 
 def is_addressed(emitter: RunRequest, step_id: str, subscriber: Identity, workflow: str) -> bool:
     """Whether the event of a step is for a subscriber: all are, but for those that a redelivery leaves out."""
-    step = next((step for step in emitter.workflow.steps if step.id == step_id), None)
-    only = step.params.get(SUBSCRIBER) if step is not None else None
+    only = _only(emitter, step_id)
     if only is None:
         return True
     repo, colon, named = only.partition(":")
     return is_named(subscriber, repo) and (not colon or named == workflow)
+
+
+def is_addressed_to_all(emitter: RunRequest, step_id: str) -> bool:
+    """Whether the event of a step is for whoever hears it: all are, but a redelivery to one subscriber."""
+    return _only(emitter, step_id) is None
+
+
+def _only(emitter: RunRequest, step_id: str) -> Any:
+    step = next((step for step in emitter.workflow.steps if step.id == step_id), None)
+    return step.params.get(SUBSCRIBER) if step is not None else None
 
 
 def _checked(subscriber: str) -> str:

@@ -293,7 +293,15 @@ def plan_from_data(data: Mapping[str, Any], emitter: RunRequest) -> Plan:
     event = event_from_data(data["event"])
     ancestors = (*emitter.ancestors, emitter.as_ancestor())
     runs = tuple(_planned(run, data["workflows"], event, ancestors) for run in data["runs"])
-    return Plan(event, runs, warnings=tuple(data["warnings"]), refused=failure_from_data(data["refused"]))
+    return Plan(
+        event,
+        runs,
+        warnings=tuple(data["warnings"]),
+        refused=failure_from_data(data["refused"]),
+        # A journal of an older Tako does not have these two.
+        repositories=int(data.get("repositories", 0)),
+        looked_in=str(data.get("looked_in", "")),
+    )
 
 
 def _planned(

@@ -71,6 +71,10 @@ class FanOutResult:
     """Why nothing was started."""
     expired: Failure | None = None
     """That its time was up, if it was."""
+    looked_at: int = 0
+    """How many repositories were looked at for subscribers."""
+    looked_in: str = ""
+    """The directory that they are in."""
 
     @property
     def ok(self) -> bool:

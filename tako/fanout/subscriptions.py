@@ -20,13 +20,15 @@ class Verdict:
     hears: bool
     why: str
     undecided: bool = False
-    """Whether it does not hear only since a filter could not be evaluated."""
+    """Whether it does not hear only because its schema version or a filter could not be evaluated."""
+    lacks: str = ""
+    """The key that a filter looked for and the event does not have."""
 
 
 def judge(subscription: Subscription, event: Event, *, where: str) -> Verdict:
     """Hold one subscription against one event; the first condition that does not hold is the reason.
 
-    A filter that cannot be evaluated, for a missing field say, does not match.
+    What cannot be evaluated, for a missing field or a malformed version say, is undecided and does not match.
     """
     if subscription.repo != event.source:
         return Verdict(False, f"waits for {subscription.repo}")
@@ -42,7 +44,8 @@ def judge(subscription: Subscription, event: Event, *, where: str) -> Verdict:
                 False, f"wants schema version {subscription.schema_version}, the event has {event.schema_version}"
             )
     except ExpressionError as error:
-        return Verdict(False, f"its schema version cannot be compared: {error.what}")
+        why = f" ({error.why})" if error.why else ""
+        return Verdict(False, f"its schema version cannot be compared: {error.what}{why}", undecided=True)
     return _filters(subscription, event, where)
 
 
@@ -53,5 +56,6 @@ def _filters(subscription: Subscription, event: Event, where: str) -> Verdict:
             if not cel.evaluate(text, scope, where=where):
                 return Verdict(False, f"its filter does not hold: {text}")
         except ExpressionError as error:
-            return Verdict(False, f"its filter cannot be evaluated: {text} ({error.why or error.what})", undecided=True)
+            why = f"its filter cannot be evaluated: {text} ({error.why or error.what})"
+            return Verdict(False, why, undecided=True, lacks=cel.missing_key(error))
     return Verdict(True, f"hears {event.type} of {event.source}:{event.artifact}")

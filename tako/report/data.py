@@ -45,6 +45,8 @@ def result_data(
                 "children": [child.run_id for child in fan_out.children],
                 "refused": to_data(fan_out.refused),
                 "expired": to_data(fan_out.expired),
+                "looked_at": fan_out.looked_at,
+                "looked_in": fan_out.looked_in,
             }
             for fan_out in result.fan_outs
         ],

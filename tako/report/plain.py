@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from tako.clock import duration
+from tako.report.passed_over import how_to_add, looked, passed_over_lines
 from tako.report.steps import update_line
 from tako.report.words import MARKS, failure_title, shown
 
@@ -126,13 +127,12 @@ def plan_lines(plan: Plan, emitter: RunRequest, *, verbose: bool) -> list[str]:
     if plan.refused is not None:
         lines = [f"{what}; refused: {plan.refused.message}"]
     elif not plan.runs:
-        lines = [f"{what}; no repository subscribed to it ({plan.repositories} looked at)"]
+        lines = [f"{what}; no repository subscribed to it ({looked(plan.repositories, plan.looked_in)})"]
+        lines += [f"  {line}" for line in how_to_add(plan.looked_in)]
     else:
         named = ", ".join(_named(planned) for planned in plan.runs[:MAX_NAMED])
         more = f" and {len(plan.runs) - MAX_NAMED} more" if len(plan.runs) > MAX_NAMED else ""
         lines = [f"{what}; starts {named}{more}"]
     if verbose or not plan.runs:
-        lines += [
-            f"  not {passed.repo}:{passed.workflow} ({passed.where}): {passed.why}" for passed in plan.passed_over
-        ]
+        lines += passed_over_lines(plan.passed_over, "  not")
     return lines

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tako.records import to_data
+from tako.report.passed_over import how_to_add, looked, passed_over_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,11 +14,13 @@ if TYPE_CHECKING:
 
 
 def preview_text(repo: str, workflow: str, steps: Sequence[StepPreview]) -> str:
-    """The plan as indented text."""
-    lines = [f"Would run {repo}:{workflow}", *_steps(steps, "  ")]
-    for problem in dict.fromkeys(_unreadable(steps)):
-        lines += ["warning: " + problem.replace("\n", "\n  ")]
-    return "\n".join([*lines, "Nothing was run."]) + "\n"
+    """The plan as indented text; each line of it is marked, as in the Go tool."""
+    lines = [f"would run {repo}:{workflow}", *_steps(steps, "  ")]
+    for warning in dict.fromkeys(_warnings(steps)):
+        first, *more = warning.splitlines()
+        lines += [f"warning: {first}", *(f"  {line}" for line in more)]
+    marked = [f"[dry-run] {line}" for line in (*lines, "nothing was run")]
+    return "\n".join([f"Executing workflow '{workflow}'", *marked]) + "\n"
 
 
 def preview_data(repo: str, workflow: str, inputs: Mapping[str, Any], steps: Sequence[StepPreview]) -> dict[str, Any]:
@@ -27,6 +30,7 @@ def preview_data(repo: str, workflow: str, inputs: Mapping[str, Any], steps: Seq
         "workflow": workflow,
         "inputs": dict(inputs),
         "steps": [_step_data(step) for step in steps],
+        "warnings": list(dict.fromkeys(_warnings(steps))),
     }
 
 
@@ -60,13 +64,13 @@ def _steps(steps: Sequence[StepPreview], indent: str) -> list[str]:
     return lines
 
 
-def _unreadable(steps: Sequence[StepPreview]) -> Iterator[str]:
-    """The repositories that cannot be read, as each fan-out met them."""
+def _warnings(steps: Sequence[StepPreview]) -> Iterator[str]:
+    """The warnings of all fan-outs."""
     for preview in steps:
         if preview.fan_out is not None:
-            yield from preview.fan_out.unreadable
+            yield from preview.fan_out.warnings
             for run in preview.fan_out.runs:
-                yield from _unreadable(run.steps)
+                yield from _warnings(run.steps)
 
 
 def _fan_out(fan_out: FanOutPreview, indent: str) -> list[str]:
@@ -78,15 +82,12 @@ def _fan_out(fan_out: FanOutPreview, indent: str) -> list[str]:
     if fan_out.is_open:
         return [*lines, f"{indent}so nothing can be said of its subscribers"]
     if not fan_out.runs:
-        lines.append(f"{indent}no repository would run anything")
+        lines.append(f"{indent}no repository would run anything ({looked(fan_out.looked_at, fan_out.looked_in)})")
+        lines += [f"{indent}{line}" for line in how_to_add(fan_out.looked_in)]
     for run in fan_out.runs:
         verb = "would run" if run.certain else "might run"
         lines.append(f"{indent}{verb} {run.repo}:{run.workflow} ({run.where}): {run.why}")
         lines += _steps(run.steps, indent + "  ")
         if run.stopped:
             lines.append(f"{indent}  but {run.stopped}")
-    lines += [
-        f"{indent}would not run {passed.repo}:{passed.workflow} ({passed.where}): {passed.why}"
-        for passed in fan_out.passed_over
-    ]
-    return lines
+    return [*lines, *passed_over_lines(fan_out.passed_over, f"{indent}would not run")]

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 MAX_DETAILED = 50
 """Failures told in full; the rest have their line in the tree and their logs."""
 
+MAX_WARNINGS = 10
+"""Warnings that the report repeats."""
+
 
 def summary(result: TreeResult, steps: Sequence[StepRecord], services: Sequence[ServiceEnd] = ()) -> str:
     """The end of a run: id, success, duration, the root's steps, the tree."""
@@ -37,6 +40,10 @@ def summary(result: TreeResult, steps: Sequence[StepRecord], services: Sequence[
         causes = {fan_out.event.id: fan_out.event.type for fan_out in result.fan_outs}
         lines += ["", f"Triggered runs: {len(result.runs)} ({totals})"]
         lines += [f"  {line}" for line in render_tree((result.root, *result.runs), causes)]
+    if result.warnings:
+        lines += ["", *(f"warning: {warning}" for warning in result.warnings[:MAX_WARNINGS])]
+        left = len(result.warnings) - MAX_WARNINGS
+        lines += [f"and {left} more warnings; --json has them all"] if left > 0 else []
     return shown("\n".join(lines) + "\n")
 
 

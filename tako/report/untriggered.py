@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tako.report.passed_over import how_to_add, looked
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tako.fanout.plan import Plan
@@ -13,7 +15,8 @@ def untriggered(plan: Plan) -> list[str]:
     if plan.refused is not None:
         lines.append(f"it would be refused: {plan.refused.message}")
     elif not plan.runs:
-        lines.append(f"no repository subscribed to it ({plan.repositories} looked at)")
+        lines.append(f"no repository subscribed to it ({looked(plan.repositories, plan.looked_in)})")
+        lines += how_to_add(plan.looked_in)
     for planned in plan.runs:
         lines.append(f"would trigger {planned.request.label}: {planned.why}")
         if planned.failure is not None:

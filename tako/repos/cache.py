@@ -42,6 +42,11 @@ class RepoCache:
         self.root = root
         self._repos = os.path.join(root, "repos")
 
+    @property
+    def repositories(self) -> str:
+        """The directory with the owners' directories."""
+        return self._repos
+
     def path(self, wanted: RepoRef) -> str:
         """Where a checkout lies, or would. Raises ``UsageError`` for names that cannot be."""
         check(wanted)

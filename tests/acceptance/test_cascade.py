@@ -146,7 +146,7 @@ def test_nobody_subscribed_is_a_success_and_is_said(world: World) -> None:
     ran = world.tako("exec", "work", cwd=lib)
 
     assert ran.code == 0, ran.text
-    assert "no repository subscribed to it (1 looked at)" in ran.err
+    assert f"no repository subscribed to it (1 looked at in {world.home}/cache/repos)" in ran.err
     assert "Success: true" in ran.out
     assert "  ✓ after (" in ran.out
     assert "Triggered runs" not in ran.out

@@ -238,7 +238,7 @@ def test_a_child_that_waits_says_who_would_be_triggered_and_stops_there(world: W
     (world.home / "cache" / "repos").rename(world.home / "cache" / "none")
     ran = world.child("--repo", str(world.home / "cache/none/org/app/main"), "--workflow", "waits")
     assert ran.code == 0
-    assert "  no repository subscribed to it (0 looked at)" in ran.err
+    assert "  no repository subscribed to it (0 looked at in " in ran.err
 
 
 def test_progress_goes_to_a_terminal_and_nowhere_else(world: World, failed: Path) -> None:

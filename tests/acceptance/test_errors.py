@@ -175,8 +175,8 @@ def test_a_refused_fan_out_that_nobody_waits_for_is_told_and_fails_the_run(world
     ran = world.tako("exec", WORKFLOW, cwd=make_root(world, wait_for_children=False))
 
     assert ran.code == 1, ran.text
-    refused = "err/one emitted made; refused: this fan-out would never end, it comes back to itself: "
-    assert f"{refused}err/one:work → err/one:work\n\nexecution failed: " in ran.err
+    refused = "err/one emitted made; refused: circular dependency detected: err/one -> err/one "
+    assert f"{refused}(workflows err/one:work -> err/one:work)\n\nexecution failed: " in ran.err
     assert (world.root / "after").exists()
 
 

@@ -808,7 +808,7 @@ def test_expressions_that_do_not_compile_are_refused_before_anything_runs(world:
                   - {if: "1 + 1", run: "true"}
                   - {run: "echo {{ secrets.TOKEN }}"}
             subscriptions:
-              - {artifact: a/b:c, events: [e], workflow: go, filters: ["payload.x ==="], schema_version: "^x"}
+              - {artifact: a/b:c, events: [e], workflow: go, filters: ["payload.x ==="], schema_version: "^y"}
             """
         ),
     )

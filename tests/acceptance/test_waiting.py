@@ -247,8 +247,8 @@ def test_a_cycle_is_refused_with_its_path(world: World, names: tuple[str, ...]) 
     ran = run_cycle(world, *names)
 
     assert ran.code == 1, ran.text
-    path = " → ".join(f"{name}:{WORKFLOW}" for name in (*names, names[0]))
-    assert f"this fan-out would never end, it comes back to itself: {path}" in ran.err
+    path = " -> ".join((*names, names[0]))
+    assert f"circular dependency detected: {path} (workflows {names[0]}:{WORKFLOW} -> " in ran.err
     assert "Success: false" in ran.out
     assert diary(world).read_text().split() == list(names), "each ran once, and nothing after the refusal"
 
@@ -262,7 +262,9 @@ def test_a_cycle_below_the_root_names_only_the_runs_in_it(world: World) -> None:
 
     assert ran.code == 1, ran.text
     # b runs because of a, then because of c, and c because of b; only the second round of c is the same again.
-    assert "it comes back to itself: ring/c:work → ring/b:work → ring/c:work" in ran.err
+    assert (
+        "circular dependency detected: ring/c -> ring/b -> ring/c (workflows ring/c:work -> ring/b:work -> " in ran.err
+    )
 
 
 def test_a_run_that_waited_needs_nothing_of_the_cache_to_go_on(world: World) -> None:

@@ -146,6 +146,12 @@ def missing(why: str) -> Plan:
     )
 
 
+def test_a_dependent_that_is_nearly_in_the_cache_is_named() -> None:
+    made = plan(repository("my-org/clients"))
+
+    assert made.passed_over[0].why == "it is a dependent that is not in the cache; did you mean my-org/clients?"
+
+
 def test_what_cannot_run_is_told_with_the_reason() -> None:
     other, bare = repository("my-org/other"), replace(repository(), config=None)
     assert plan(other) == missing("it is a dependent that is not in the cache")

@@ -138,6 +138,31 @@ def test_a_plan_that_starts_nothing_says_why(verbose: bool, made: Plan, said: st
     ]
 
 
+def test_an_event_that_nobody_subscribed_to_says_where_was_looked() -> None:
+    told = Told()
+    told.planned(plan(0, looked_in="/my home/cache/repos"), ROOT)
+
+    assert told.lines[0].endswith("; no repository subscribed to it (0 looked at in /my home/cache/repos)")
+    assert told.lines[1:] == [
+        "  put a repository there: git clone ADDRESS '/my home/cache/repos'/OWNER/NAME/main",
+    ]
+
+
+def test_many_reasons_are_grouped_and_counted() -> None:
+    same = tuple(PassedOver(f"o/{number}", "verify", "x:1", "is not enabled") for number in range(1000))
+    others = tuple(PassedOver("o/app", "w", "x:2", f"waits for {number}") for number in range(50))
+    told = Told()
+    told.planned(plan(0, passed_over=(*same, *others, *others)), ROOT)
+
+    assert (
+        told.lines[1]
+        == "  not 1000 subscriptions: is not enabled: o/0:verify (x:1), o/1:verify (x:1), o/2:verify (x:1) and 997 more"
+    )
+    assert told.lines[2:4] == ["  not o/app:w (x:2): waits for 0"] * 2
+    assert told.lines[-1] == "  not 62 more subscriptions, for 31 other reasons"
+    assert len(told.lines) == 2 + 2 * 19 + 1
+
+
 def test_who_is_passed_over_beside_others_is_told_if_asked_for() -> None:
     quiet, verbose = Told(), Told(verbose=True)
     for told in (quiet, verbose):

@@ -376,6 +376,8 @@ def test_the_data_say_all_that_the_summary_says_and_are_json() -> None:
         "children": ["a"],
         "refused": None,
         "expired": None,
+        "looked_at": 0,
+        "looked_in": "",
     }
     assert data["warnings"] == ["o/x: unreadable"]
     assert child["attempts"] == []
