@@ -51,6 +51,7 @@ def _resumable(error: MachineError, workspace: Workspace) -> MachineError:
 def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json: bool) -> int:
     from tako.execution.state import read_state
     from tako.report.data import result_data
+    from tako.report.recorded import recorded_steps
     from tako.report.summary import failures, summary
 
     state_path = root_workspace(wiring.settings.home, request.run_id).state
@@ -58,7 +59,10 @@ def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json:
     state = read_state(state_path) if os.path.exists(state_path) else None
     own = (state.steps, state.services) if state is not None else ((), ())
     say(failures(result))
-    show(json.dumps(result_data(result, request, *own), indent=2) + "\n" if as_json else summary(result, *own))
+    if as_json:
+        show(json.dumps(result_data(result, request, *own, steps_of=recorded_steps), indent=2) + "\n")
+    else:
+        show(summary(result, *own))
     return _exit_code(result)
 
 

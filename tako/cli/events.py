@@ -222,7 +222,7 @@ def _failure(each: Delivery) -> str:
         failure = failure_from_data(each.failure)
     except (KeyError, TypeError) as error:
         raise StateError(f"a failure in the ledger is none: {error}") from error
-    return failure_title(failure) if failure is not None else ""
+    return failure_title(failure, {}) if failure is not None else ""
 
 
 def _event_data(found: Recorded) -> dict[str, Any]:

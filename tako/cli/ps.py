@@ -73,6 +73,7 @@ class Row:
     age_seconds: float | None
     cpu_seconds: float | None
     memory_bytes: int | None
+    step_name: str | None = None
 
 
 @record
@@ -179,7 +180,7 @@ def render(trees: Iterable[Tree]) -> list[str]:
                     f"  {row.run_id}" if row.parent_id else row.run_id,
                     row.repository or "-",
                     row.workflow or "-",
-                    row.step or "-",
+                    "-" if row.step is None else f"{row.step} ({row.step_name})" if row.step_name else row.step,
                     "-" if row.pid is None else str(row.pid),
                     "-" if row.age_seconds is None else duration(row.age_seconds),
                     "-" if row.cpu_seconds is None else duration(row.cpu_seconds),
@@ -238,13 +239,15 @@ def _row(
 ) -> Row:
     process, used = _process(known, usage)
     started_at = run.started_at if outcome.parent_id is None else outcome.started_at
+    step = _current_step(Workspace(outcome.workspace), steps)
     return Row(
         run_id=outcome.run_id,
         root_id=run.run_id,
         parent_id=outcome.parent_id,
         repository=outcome.repo,
         workflow=outcome.workflow,
-        step=_current_step(Workspace(outcome.workspace), steps),
+        step=step,
+        step_name=outcome.step_names.get(step) if step is not None else None,
         status=STOPPED if process is not None and is_stopped(process) else outcome.status,
         pid=process.pid if process else None,
         age_seconds=None if started_at is None else round(max(0.0, now - started_at), 3),

@@ -197,7 +197,7 @@ def _told(
         told = [f"who subscribed cannot be told: {plan}"] if isinstance(plan, TakoError) else untriggered(plan)
         lines += [f"  {line}" for line in told]
     if done.result.failure is not None:
-        lines += failure_lines(done.result.failure)
+        lines += failure_lines(done.result.failure, request.workflow.step_names)
     elif done.interrupted_by is not None:
         lines.append(f"interrupted by {signal_name(done.interrupted_by)}")
     if not done.ok:
@@ -212,7 +212,7 @@ def _summary(recorded: RunRequest, request: RunRequest, done: AloneResult, steps
         f"Replay completed: {request.run_id}, of {recorded.run_id}",
         f"Success: {'true' if done.ok else 'false'}",
         f"Duration: {duration(done.result.seconds)}",
-        *(line for step in steps for line in step_lines(step)),
+        *(line for step in steps for line in step_lines(step, request.workflow.step_names)),
     ]
 
 
@@ -241,7 +241,7 @@ def _data(
         "duration_seconds": round(done.result.seconds, 3),
         "interrupted_by": done.interrupted_by,
         "failure": to_data(done.result.failure),
-        "steps": [step_data(step) for step in steps],
+        "steps": [step_data(step, request.workflow.step_names) for step in steps],
         "not_triggered": [
             {
                 "type": event.type,

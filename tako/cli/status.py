@@ -16,7 +16,8 @@ from tako.execution.state import RUNNING, read_state
 from tako.execution.workspace import Workspace, root_workspace, workspaces_dir
 from tako.fanout.history import RETRYING, WAITING, History, read_history
 from tako.records import replace
-from tako.report.data import outcome_data, service_data, step_data
+from tako.report.data import service_data, step_data
+from tako.report.recorded import run_data
 from tako.report.steps import noteworthy_lines, service_lines, step_lines
 from tako.report.summary import MAX_DETAILED
 from tako.report.tree import count_by_status, render_tree
@@ -60,9 +61,9 @@ def status(run_id: str | None, as_json: bool) -> int:
             "repository": history.request.repo,
             "workflow": history.request.workflow.name,
             "duration_seconds": history.seconds,
-            "steps": [step_data(step) for step in own.steps] if own else [],
+            "steps": [step_data(step, history.request.workflow.step_names) for step in own.steps] if own else [],
             "services": [service_data(end) for end in own.services] if own else [],
-            "runs": [outcome_data(outcome) for outcome in history.outcomes],
+            "runs": [run_data(outcome) for outcome in history.outcomes],
         }
         show(json.dumps(data, indent=2) + "\n")
         return 0
@@ -131,11 +132,14 @@ def _state_of(workspace: Workspace) -> ExecutionState | None:
 
 def _steps(history: History, own: ExecutionState | None) -> list[str]:
     """The root's steps, and of the runs that it triggered those steps of which there is more to tell."""
-    lines = [] if own is None else [*(line for step in own.steps for line in step_lines(step))]
-    lines += [] if own is None else service_lines(own.services)
+    names = history.outcomes[0].step_names
+    lines = []
+    if own is not None:
+        lines += [line for step in own.steps for line in step_lines(step, names)]
+        lines += service_lines(own.services, names)
     for outcome in history.outcomes[1 : MAX_DETAILED + 1]:
         state = _state_of(Workspace(outcome.workspace))
-        told = noteworthy_lines(state) if state is not None else []
+        told = noteworthy_lines(state, outcome.step_names) if state is not None else []
         if told:
             lines += [f"{outcome.repo}:{outcome.workflow}:", *told]
     return lines
@@ -149,8 +153,9 @@ def _tree_text(run_id: str, history: History, state: str, own: ExecutionState | 
     lines += _steps(history, own)
     for outcome in history.outcomes:
         label = f"{outcome.repo}:{outcome.workflow}"
-        lines += [f"{label}: try {each.number}: {failure_title(each.failure)}" for each in outcome.attempts]
+        names = outcome.step_names
+        lines += [f"{label}: try {each.number}: {failure_title(each.failure, names)}" for each in outcome.attempts]
         if outcome.failure is not None:
-            lines.append(f"{label}: {failure_title(outcome.failure)}")
+            lines.append(f"{label}: {failure_title(outcome.failure, names)}")
             lines.append(f"  logs: {outcome.workspace}/logs")
     return lines

@@ -128,6 +128,11 @@ class WorkflowSpec:
         """Its steps, each followed by what runs when it has failed."""
         return tuple(each for step in self.steps for each in (step, *step.on_failure))
 
+    @property
+    def step_names(self) -> dict[str, str]:
+        """The names of its steps by their ids, of those that have a name of their own."""
+        return {step.id: step.name for step in self.every_step if step.name and step.name != step.id}
+
 
 @record
 class ArtifactSpec:

@@ -118,6 +118,8 @@ class _Retold:
             started_at=None,
             ended_at=None,
             workspace=workspace.path,
+            commit=request.commit,
+            step_names=request.workflow.step_names,
         )
         self.runs = {request.run_id: root}
         self.causes: dict[str, str] = {}
@@ -163,6 +165,7 @@ class _Retold:
             if run.get("joins"):
                 continue
             workspace = self._workspaces[emitter.run_id].child(run["run_id"])
+            workflow = data["workflows"][run["workflow"]]
             self._workspaces[run["run_id"]] = workspace
             self.runs[run["run_id"]] = ChildOutcome(
                 run_id=run["run_id"],
@@ -170,13 +173,15 @@ class _Retold:
                 parent_id=emitter.run_id,
                 event_id=event["id"],
                 repo=run["repo"],
-                workflow=data["workflows"][run["workflow"]]["name"],
+                workflow=workflow["name"],
                 depth=emitter.depth + 1,
                 status=PENDING,
                 seconds=0.0,
                 started_at=None,
                 ended_at=None,
                 workspace=workspace.path,
+                commit=run.get("commit"),
+                step_names=_step_names(workflow),
             )
 
     def _resume(self) -> None:
@@ -207,3 +212,9 @@ class _Retold:
 
     def _change(self, run: ChildOutcome, **changes: Any) -> None:
         self.runs[run.run_id] = replace(run, **changes)
+
+
+def _step_names(workflow: Mapping[str, Any]) -> dict[str, str]:
+    """``WorkflowSpec.step_names`` of a workflow as the journal holds it."""
+    steps = (each for step in workflow["steps"] for each in (step, *step.get("on_failure", ())))
+    return {step["id"]: step["name"] for step in steps if step.get("name") and step["name"] != step["id"]}

@@ -53,6 +53,10 @@ class ChildOutcome:
     """The run that did the work, if it was another one, with the same idempotency key."""
     cached: tuple[str, ...] = ()
     """The ids of its steps that came from the step cache."""
+    commit: str | None = None
+    """What it ran at, or is to; None if its source is no git repository."""
+    step_names: Mapping[str, str] = {}
+    """The names of its workflow's steps by their ids, of those that have one."""
 
     @property
     def ok(self) -> bool:

@@ -171,6 +171,8 @@ class Tree:
             attempts=tuple(node.attempts),
             delivered_by=result.delivered_by if result else None,
             cached=result.cached if result else (),
+            commit=request.commit,
+            step_names=request.workflow.step_names,
         )
 
     def outcomes(self) -> list[ChildOutcome]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from tako.clock import iso
 from tako.records import to_data
 from tako.report.again import replay_command
+from tako.report.words import NO_NAMES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
+    from tako.execution.failure import Failure
     from tako.execution.request import RunRequest
     from tako.execution.retry import StepAttempt
     from tako.execution.service import ServiceEnd
@@ -19,9 +21,14 @@ if TYPE_CHECKING:
 
 
 def result_data(
-    result: TreeResult, request: RunRequest, steps: Sequence[StepRecord], services: Sequence[ServiceEnd] = ()
+    result: TreeResult,
+    request: RunRequest,
+    steps: Sequence[StepRecord],
+    services: Sequence[ServiceEnd] = (),
+    *,
+    steps_of: Callable[[ChildOutcome], Sequence[StepRecord]] = lambda _run: (),
 ) -> dict[str, Any]:
-    """A finished run; ``steps`` and ``services`` are the root's own."""
+    """A finished run; ``steps`` and ``services`` are the root's own, ``steps_of`` returns those of another run."""
     return {
         "run_id": result.root.run_id,
         "repository": request.repo,
@@ -31,10 +38,11 @@ def result_data(
         "success": result.ok,
         "duration_seconds": round(result.seconds, 3),
         "interrupted_by": result.interrupted_by,
-        "failure": to_data(result.root.failure),
-        "steps": [step_data(step) for step in steps],
+        "commit": result.root.commit,
+        "failure": _failure_data(result.root.failure, result.root.step_names),
+        "steps": [step_data(step, result.root.step_names) for step in steps],
         "services": [service_data(end) for end in services],
-        "runs": [outcome_data(run) for run in result.runs],
+        "runs": [outcome_data(run, steps_of(run)) for run in result.runs],
         "fan_outs": [
             {
                 "event_id": fan_out.event.id,
@@ -65,48 +73,63 @@ def service_data(end: ServiceEnd) -> dict[str, Any]:
     }
 
 
-def step_data(step: StepRecord) -> dict[str, Any]:
-    """One step, and what ran since it failed."""
+def step_data(step: StepRecord, names: Mapping[str, str] = NO_NAMES) -> dict[str, Any]:
+    """One step, and what ran since it failed; ``names`` are those of all steps by their ids."""
     return {
         "id": step.id,
+        "name": names.get(step.id),
         "status": step.status,
         "cached": step.cached,
         "started_at": iso(step.started_at),
         "duration_seconds": round(step.seconds, 3),
         "outputs": dict(step.outputs),
         "artifacts": to_data(step.artifacts),
-        "failure": to_data(step.failure),
+        "failure": _failure_data(step.failure, names),
         "continued": step.tolerated,
-        "attempts": _attempts_data(step.attempts),
-        "on_failure": [step_data(handler) for handler in step.handlers],
+        "attempts": _attempts_data(step.attempts, names),
+        "on_failure": [step_data(handler, names) for handler in step.handlers],
     }
 
 
-def _attempts_data(attempts: Iterable[StepAttempt | Attempt]) -> list[dict[str, Any]]:
+def _attempts_data(
+    attempts: Iterable[StepAttempt | Attempt], names: Mapping[str, str] = NO_NAMES
+) -> list[dict[str, Any]]:
     """The tries before the last one."""
     return [
-        {"number": each.number, "failure": to_data(each.failure), "duration_seconds": round(each.seconds, 3)}
+        {
+            "number": each.number,
+            "failure": _failure_data(each.failure, names),
+            "duration_seconds": round(each.seconds, 3),
+        }
         for each in attempts
     ]
 
 
-def outcome_data(run: ChildOutcome) -> dict[str, Any]:
-    """One run of a tree."""
+def _failure_data(failure: Failure | None, names: Mapping[str, str]) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {**to_data(failure), "step_name": names.get(failure.step) if failure.step else None}
+
+
+def outcome_data(run: ChildOutcome, steps: Sequence[StepRecord] = ()) -> dict[str, Any]:
+    """One run of a tree, and its steps."""
     return {
         "run_id": run.run_id,
         "parent_id": run.parent_id,
         "event_id": run.event_id,
         "repository": run.repo,
         "workflow": run.workflow,
+        "commit": run.commit,
         "depth": run.depth,
         "status": run.status,
         "duration_seconds": round(run.seconds, 3),
         "started_at": iso(run.started_at) if run.started_at is not None else None,
         "ended_at": iso(run.ended_at) if run.ended_at is not None else None,
         "workspace": run.workspace,
-        "failure": to_data(run.failure),
+        "failure": _failure_data(run.failure, run.step_names),
+        "steps": [step_data(step, run.step_names) for step in steps],
         "outputs": to_data(run.outputs),
-        "attempts": _attempts_data(run.attempts),
+        "attempts": _attempts_data(run.attempts, run.step_names),
         "delivered_by": run.delivered_by,
         "cached": list(run.cached),
         "replay": replay_command(run) if run.failure is not None and run.delivered_by is None else None,

@@ -19,7 +19,7 @@ from tako.clock import duration
 from tako.records import record, replace
 from tako.report.plain import interruption_line, plan_lines, restored_line, retry_line, warning_lines
 from tako.report.steps import update_line
-from tako.report.words import MARKS, failure_title, shown
+from tako.report.words import MARKS, failure_title, listed_step, quoted_step, shown
 from tako.stdio import silence
 
 TYPE_CHECKING = False
@@ -181,11 +181,13 @@ class LiveReporter:
     def run_step(self, request: RunRequest, step: StepUpdate) -> None:
         """A step began or ended; those of the root stay on the screen."""
         ended = step.status not in (WORKING, RETRYING, "suspended")
-        shown = f"{step.id} (again after try {step.attempt})" if step.status == RETRYING else step.id
+        names = request.workflow.step_names
+        again = f" (again after try {step.attempt})" if step.status == RETRYING else ""
+        shown = f"{listed_step(step.id, names)}{again}"
         with self._lock:
             self._change(request.run_id, step="" if ended else shown)
         if (ended or step.status == RETRYING) and request.parent_id is None:
-            self._print(update_line(f"step '{step.id}'", step))
+            self._print(update_line(f"step {quoted_step(step.id, names)}", step))
 
     def run_waiting(self, request: RunRequest) -> None:
         """A run has left work until its fan-out has ended."""
@@ -198,7 +200,8 @@ class LiveReporter:
         with self._lock:
             row = self._change(outcome.run_id, status=outcome.status, step="", seconds=outcome.seconds)
         if outcome.failure is not None and outcome.parent_id is not None:
-            self._print(f"{MARKS[row.status]} {row.label} ({outcome.run_id}): {failure_title(outcome.failure)}")
+            title = failure_title(outcome.failure, outcome.step_names)
+            self._print(f"{MARKS[row.status]} {row.label} ({outcome.run_id}): {title}")
 
     def planned(self, plan: Plan, emitter: RunRequest) -> None:
         """An event was planned: its runs come below their emitter."""

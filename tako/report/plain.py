@@ -7,7 +7,7 @@ import signal
 from tako.clock import duration
 from tako.report.passed_over import how_to_add, looked, passed_over_lines
 from tako.report.steps import update_line
-from tako.report.words import MARKS, failure_title, shown
+from tako.report.words import MARKS, failure_title, quoted_step, shown
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ class PlainReporter:
         root = request.parent_id is None
         if not (root or self._verbose) or step.status == "suspended":
             return
-        label = f"step '{step.id}'" if root else f"{request.label} step '{step.id}'"
+        told = f"step {quoted_step(step.id, request.workflow.step_names)}"
+        label = told if root else f"{request.label} {told}"
         self._line(update_line(label, step))
 
     def run_waiting(self, request: RunRequest) -> None:
@@ -52,7 +53,7 @@ class PlainReporter:
     def run_ended(self, outcome: ChildOutcome) -> None:
         if outcome.parent_id is None:
             return
-        how = f": {failure_title(outcome.failure)}" if outcome.failure else ""
+        how = f": {failure_title(outcome.failure, outcome.step_names)}" if outcome.failure else ""
         mark = MARKS.get(outcome.status, "?")
         label = f"{outcome.repo}:{outcome.workflow}"
         self._line(f"{mark} {label} {outcome.status} ({outcome.run_id}, {duration(outcome.seconds)}){how}")
@@ -86,7 +87,7 @@ class PlainReporter:
 
 def retry_line(request: RunRequest, attempt: Attempt, delay: float) -> str:
     """That a run crashed and will be tried again."""
-    title = failure_title(attempt.failure)
+    title = failure_title(attempt.failure, request.workflow.step_names)
     return f"↻ {request.label} ({request.run_id}) crashed at try {attempt.number}: {title}; again in {duration(delay)}"
 
 

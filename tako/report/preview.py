@@ -58,7 +58,8 @@ def _steps(steps: Sequence[StepPreview], indent: str) -> list[str]:
         condition = f", if {step.condition}" if step.condition else ""
         if preview.skipped:
             condition = f", skipped, since this does not hold: {step.condition}"
-        lines.append(f"{indent}{step.id}: {what}{condition}")
+        name = f" ({step.name})" if step.name and step.name != step.id else ""
+        lines.append(f"{indent}{step.id}{name}: {what}{condition}")
         if preview.fan_out is not None:
             lines += _fan_out(preview.fan_out, indent + "  ")
     return lines

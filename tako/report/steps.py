@@ -6,11 +6,11 @@ from tako.children.base import RETRYING
 from tako.clock import duration
 from tako.execution.service import EXITED, LOST, STOPPED
 from tako.execution.state import RUNNING
-from tako.report.words import MARKS
+from tako.report.words import MARKS, NO_NAMES, listed_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tako.children.base import StepUpdate
     from tako.execution.service import ServiceEnd
@@ -31,30 +31,30 @@ def update_line(label: str, step: StepUpdate) -> str:
     return f"{MARKS.get(step.status, '?')} {label} {step.status} ({duration(step.seconds)}{tries}){goes_on}"
 
 
-def step_lines(step: StepRecord) -> list[str]:
-    """A step that has ended, and what ran since it failed."""
-    lines = [f"  {step_line(step)}"]
-    lines += [f"      on failure: {step_line(handler)}" for handler in step.handlers]
+def step_lines(step: StepRecord, names: Mapping[str, str] = NO_NAMES) -> list[str]:
+    """A step that has ended, and what ran since it failed; ``names`` are those of all steps by their ids."""
+    lines = [f"  {step_line(step, names)}"]
+    lines += [f"      on failure: {step_line(handler, names)}" for handler in step.handlers]
     return lines
 
 
-def step_line(step: StepRecord) -> str:
-    """``✓ build (1.2s)``; of one that failed and let the run go on also why it failed."""
-    line = f"{MARKS.get(step.status, '?')} {step.id} ({took(step)})"
+def step_line(step: StepRecord, names: Mapping[str, str] = NO_NAMES) -> str:
+    """``✓ build: Build it (1.2s)``; of one that failed and let the run go on also why it failed."""
+    line = f"{MARKS.get(step.status, '?')} {listed_step(step.id, names)} ({took(step)})"
     if step.tolerated and step.failure is not None:
         return f"{line} failed, and the run went on: {step.failure.headline}"
     return line
 
 
-def noteworthy_lines(state: ExecutionState) -> list[str]:
+def noteworthy_lines(state: ExecutionState, names: Mapping[str, str] = NO_NAMES) -> list[str]:
     """Of the steps of a run, those of which there is more to tell than that they succeeded, were skipped or failed."""
     steps = (step for step in state.steps if step.attempts or step.handlers or step.tolerated)
-    return [*(line for step in steps for line in step_lines(step)), *service_lines(state.services)]
+    return [*(line for step in steps for line in step_lines(step, names)), *service_lines(state.services, names)]
 
 
-def service_lines(ends: Sequence[ServiceEnd]) -> list[str]:
+def service_lines(ends: Sequence[ServiceEnd], names: Mapping[str, str] = NO_NAMES) -> list[str]:
     """How what was left running has ended, where that is worth a line."""
-    return [f"  ■ {end.step} {end.describe()}" for end in ends if end.is_news]
+    return [f"  ■ {listed_step(end.step, names)} {end.describe()}" for end in ends if end.is_news]
 
 
 def took(step: StepRecord) -> str:

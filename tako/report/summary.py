@@ -8,7 +8,7 @@ from tako.fanout.result import in_numbers
 from tako.report.again import replay_command
 from tako.report.steps import service_lines, step_lines
 from tako.report.tree import count_by_status, render_tree
-from tako.report.words import failure_lines, failure_title, shown
+from tako.report.words import failure_lines, failure_title, quoted_step, shown
 from tako.signals import signal_name
 
 TYPE_CHECKING = False
@@ -28,12 +28,13 @@ MAX_WARNINGS = 10
 
 def summary(result: TreeResult, steps: Sequence[StepRecord], services: Sequence[ServiceEnd] = ()) -> str:
     """The end of a run: id, success, duration, the root's steps, the tree."""
+    names = result.root.step_names
     lines = [
         f"Execution completed: {result.root.run_id}",
         f"Success: {'true' if result.ok else 'false'}",
         f"Duration: {duration(result.seconds)}",
-        *(line for step in steps for line in step_lines(step)),
-        *service_lines(services),
+        *(line for step in steps for line in step_lines(step, names)),
+        *service_lines(services, names),
     ]
     if result.runs:
         totals = ", ".join(f"{count} {status}" for status, count in sorted(count_by_status(result.runs).items()))
@@ -57,10 +58,10 @@ def failures(result: TreeResult) -> str:
         lines += ["", f"and {len(own) - MAX_DETAILED} more failed runs; `tako status {result.root.run_id}` lists them"]
     for fan_out in result.fan_outs:
         lines += _unwaited(fan_out)
-    failure = result.root.failure
+    failure, names = result.root.failure, result.root.step_names
     if failure is not None:
-        where = f"step '{failure.step}' failed" if failure.step else failure.kind
-        rest = [f"  {line}" for line in failure_lines(failure)[1:]]
+        where = f"step {quoted_step(failure.step, names)} failed" if failure.step else failure.kind
+        rest = [f"  {line}" for line in failure_lines(failure, names)[1:]]
         lines += ["", f"execution failed: {where}: {failure.headline}", *rest]
     elif result.interrupted_by is None and not result.ok:
         refused = any(fan_out.refused is not None for fan_out in result.fan_outs)
@@ -88,9 +89,9 @@ def child_failure(run: ChildOutcome) -> list[str]:
     when = f"after {duration(run.seconds)}" if run.started_at is not None else "before it was started"
     lines = [f"{run.repo}:{run.workflow} {run.status} {when} ({run.run_id})"]
     if run.failure is not None:
-        lines += [f"  {line}" for line in failure_lines(run.failure)]
+        lines += [f"  {line}" for line in failure_lines(run.failure, run.step_names)]
     for attempt in run.attempts:
-        title = failure_title(attempt.failure)
+        title = failure_title(attempt.failure, run.step_names)
         lines.append(f"  try {attempt.number} ({duration(attempt.seconds)}, logs in attempt-{attempt.number}): {title}")
     if run.started_at is not None:
         lines += [f"  logs: {run.workspace}/logs", f"  run it again: {replay_command(run)}"]

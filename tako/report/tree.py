@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tako.clock import duration
 from tako.records import record
-from tako.report.words import MARKS
+from tako.report.words import MARKS, named_step
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _render(line: TreeLine, width: int, causes: Mapping[str, str]) -> str:
     if outcome.delivered_by is not None:
         parts.append(f"delivered by {outcome.delivered_by}")
     if outcome.cached:
-        parts.append(f"cached: {', '.join(outcome.cached)}")
+        parts.append(f"cached: {', '.join(named_step(step_id, outcome.step_names) for step_id in outcome.cached)}")
     if outcome.attempts:
         parts.append(tries(outcome))
     return "  ".join(parts)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tako.execution.failure import Failure
+
+NO_NAMES: Mapping[str, str] = {}
+"""Where no step has a name besides its id."""
 
 MARKS = {
     "success": "✓",
@@ -20,15 +25,33 @@ MARKS = {
 }
 
 
-def failure_title(failure: Failure) -> str:
-    """One line: the kind, the step, the first line of the message."""
-    step = f" at step '{failure.step}'" if failure.step else ""
+def quoted_step(step_id: str, names: Mapping[str, str] = NO_NAMES) -> str:
+    """A step in a sentence, ``'build' (Build it)``; ``names`` are those of its workflow's steps by their ids."""
+    name = names.get(step_id)
+    return f"'{step_id}' ({name})" if name else f"'{step_id}'"
+
+
+def named_step(step_id: str, names: Mapping[str, str]) -> str:
+    """A step among others, ``build (Build it)``."""
+    name = names.get(step_id)
+    return f"{step_id} ({name})" if name else step_id
+
+
+def listed_step(step_id: str, names: Mapping[str, str] = NO_NAMES) -> str:
+    """A step in a list, ``build: Build it``."""
+    name = names.get(step_id)
+    return f"{step_id}: {name}" if name else step_id
+
+
+def failure_title(failure: Failure, names: Mapping[str, str] = NO_NAMES) -> str:
+    """One line: the kind, the step, the first line of the message; ``names`` as for ``quoted_step``."""
+    step = f" at step {quoted_step(failure.step, names)}" if failure.step else ""
     return printable(f"{failure.kind}{step}: {failure.headline}")
 
 
-def failure_lines(failure: Failure) -> list[str]:
+def failure_lines(failure: Failure, names: Mapping[str, str] = NO_NAMES) -> list[str]:
     """The title, the rest of the message, the last lines of the log."""
-    lines = [failure_title(failure), *map(printable, failure.message.splitlines()[1:])]
+    lines = [failure_title(failure, names), *map(printable, failure.message.splitlines()[1:])]
     if failure.log:
         lines += ["last lines of its log:", *(f"  | {printable(line)}" for line in failure.log)]
     return lines
