@@ -45,6 +45,8 @@ def normalise(data: dict[str, Any]) -> Normal:
     workflows = new.get("workflows")
     if isinstance(workflows, dict):
         new["workflows"] = {name: work.workflow(workflow, ("workflows", name)) for name, workflow in workflows.items()}
+        for index, subscription in enumerate(older):
+            work.declared_inputs(subscription, ("events", "subscriptions", index), new["workflows"])
     return Normal(new, work.moves, tuple(work.problems))
 
 
@@ -205,6 +207,23 @@ class _Normaliser:
             else:
                 events[name] = {key: entry[key] for key in ("schema_version",) if key in entry}
                 self.moves[("events", name)] = old
+
+    def declared_inputs(self, subscription: Any, old: Path, workflows: dict[str, Any]) -> None:
+        """Give a workflow the inputs that an older subscription passes and it does not declare: they are text."""
+        name = subscription.get("workflow") if isinstance(subscription, dict) else None
+        passed = subscription.get("inputs") if isinstance(subscription, dict) else None
+        workflow = workflows.get(name) if isinstance(name, str) else None
+        if name is None or not isinstance(workflow, dict) or not isinstance(passed, dict):
+            return
+        declared = workflow.get("inputs")
+        declared = {} if declared is None else declared
+        if not isinstance(declared, dict):
+            return
+        missing = [key for key in passed if key not in declared]
+        if missing:
+            workflows[name] = {**workflow, "inputs": {**declared, **{key: {"type": "string"} for key in missing}}}
+        for key in missing:
+            self.moves[("workflows", name, "inputs", key)] = (*old, "inputs", key)
 
     def _only(self, entry: dict[str, Any], known: tuple[str, ...], place: Path, name: str) -> None:
         for key in entry:

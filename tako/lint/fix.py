@@ -60,7 +60,8 @@ def meaning_of(config: RepoConfig) -> Any:
 
 def _workflow(workflow: WorkflowSpec, config: RepoConfig) -> WorkflowSpec:
     steps = tuple(_step(step, config) for step in workflow.steps)
-    return replace(workflow, line=0, steps=steps, env=_texts(workflow.env))
+    inputs = tuple(sorted(workflow.inputs, key=lambda one: one.name))
+    return replace(workflow, line=0, steps=steps, env=_texts(workflow.env), inputs=inputs)
 
 
 def _step(step: StepSpec, config: RepoConfig) -> StepSpec:

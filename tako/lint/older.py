@@ -8,6 +8,7 @@ from tako.config.problems import quoted
 from tako.lint.edits import Edit, Edits, as_list, renamed, without_entry
 from tako.lint.older_artifacts import older_artifacts
 from tako.lint.older_events import older_events
+from tako.lint.older_inputs import undeclared_inputs
 from tako.lint.spellings import present_condition, present_template, respelled, segments
 from tako.lint.syntax import Node, Sheet
 from tako.lint.walk import Spelling, entries, items, resolved, steps_of, subscriptions_of, workflows_of
@@ -21,6 +22,7 @@ def older_spellings(sheet: Sheet) -> list[Spelling]:
     """Every older spelling of a file that loads, in the order of their places, each once."""
     found = [
         *older_events(sheet),
+        *undeclared_inputs(sheet),
         *(one for subscription in subscriptions_of(sheet.root) for one in _subscription(sheet, subscription)),
         *(one for workflow in workflows_of(sheet.root) for one in _workflow(sheet, workflow)),
         *older_artifacts(sheet),

@@ -951,3 +951,27 @@ def test_every_variable_that_a_step_is_promised(world: World) -> None:
 def variables(dump: str) -> dict[str, str]:
     """What ``env -0`` printed."""
     return dict(entry.split("=", 1) for entry in dump.split("\0") if entry)
+
+
+def test_an_older_subscription_passes_inputs_that_its_workflow_does_not_declare(world: World) -> None:
+    directory = world.working("lib", SOURCE)
+    older = yml(
+        """
+        workflows:
+          update:
+            steps: ["echo {{ .Inputs.version }} $TAKO_INPUT_VERSION {{ inputs.build-id }}"]
+        events:
+          subscriptions:
+            - artifact: org/lib:wheel
+              events: [{type: built}]
+              workflow: update
+              inputs: {version: "{{ .event.payload.version }}", build-id: 7}
+        """
+    )
+    app = world.cached("org/app", older)
+    result = run(world, directory, "release")
+    assert [child_log(child).strip() for child in result["runs"]] == ["2.1.0 2.1.0 7"]
+    assert world.tako("validate", str(app)).code == 0
+    lint = world.tako("lint", str(app))
+    assert lint.code == 0
+    assert "warning: workflow 'update' does not declare the input 'version'" in lint.out

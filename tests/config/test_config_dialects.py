@@ -215,3 +215,52 @@ def test_older_produced_artifacts_of_a_named_artifact_are_its_paths() -> None:
 
 def test_no_artifact_declares_nothing() -> None:
     assert load("version: 1").artifacts == ()
+
+
+UNDECLARED = """\
+version: 1
+workflows:
+  w:
+    inputs: {n: {type: number}}
+    steps: ["echo {{ inputs.version }} {{ .Inputs.n }}"]
+events:
+  subscriptions:
+    - {artifact: a/b:c, events: [{type: x}], workflow: w, inputs: {version: "{{ .event.payload.version }}", n: 1}}
+"""
+
+
+def test_an_older_subscription_declares_the_inputs_that_it_passes() -> None:
+    config = loader.loads_thoroughly(UNDECLARED.encode(), "tako.yml")
+    assert config.workflows[0].inputs == (model.InputSpec("n", type="number"), model.InputSpec("version"))
+
+
+def test_a_present_subscription_does_not() -> None:
+    text = UNDECLARED.replace("events:\n  subscriptions:", "subscriptions:")
+    assert "tako.yml:7:68: workflow 'w' has no input 'version'; its inputs are n" in refused(text)
+
+
+@pytest.mark.parametrize(
+    ("passed", "problem"),
+    [
+        ("{'a b c\td': x}", "8:68: input 'a b c\\td' of workflow 'w'"),
+        ("{version: [x]}", "8:77: input 'version' of subscription 1 must be text, not a list"),
+        ("{n: x}", "8:71: input 'n' of subscription 1: value 'x' is not a number"),
+    ],
+)
+def test_what_an_older_subscription_passes_is_checked(passed: str, problem: str) -> None:
+    text = UNDECLARED.replace('{version: "{{ .event.payload.version }}", n: 1}', passed)
+    assert any(found.startswith(f"tako.yml:{problem}") for found in refused(text)), refused(text)
+
+
+@pytest.mark.parametrize("broken", ["inputs: [n]", "inputs: x", "inputs: ", "steps: []"])
+def test_whatever_a_workflow_is_its_own_problems_are_told(broken: str) -> None:
+    text = UNDECLARED.replace("inputs: {n: {type: number}}", broken).replace(", n: 1", "")
+    if broken in ("inputs: ", "steps: []"):
+        text = (
+            text.replace('    steps: ["echo {{ inputs.version }} {{ .Inputs.n }}"]\n', "")
+            if "steps" in broken
+            else text
+        )
+        load(text)
+    else:
+        assert refused(text)[0].startswith("tako.yml:4:13: 'inputs' of workflow 'w' must be a mapping")

@@ -46,6 +46,39 @@ workflows:
 """
 
 
+@pytest.mark.parametrize(
+    ("inputs", "declared"),
+    [
+        ("", "    inputs:\n      commit: {type: string}\n      version: {type: string}\n"),
+        (
+            "    inputs:\n      n: {}\n",
+            "    inputs:\n      commit: {type: string}\n      version: {type: string}\n      n: {}\n",
+        ),
+    ],
+)
+def test_inputs_that_an_older_subscription_passes_are_declared(inputs: str, declared: str) -> None:
+    passed = "    inputs: {version: '{{ event.id }}', commit: x}\n"
+    workflow = "workflows:\n  w:\n{}    steps: [echo]\n"
+    subscription = "  - artifact: a/b:c\n    events: [x]\n    workflow: w\n" + passed
+    before = "version: 1\n" + workflow.format(inputs) + "events:\n  subscriptions:\n" + subscription
+
+    moved = "subscriptions:\n" + textwrap.dedent(subscription)
+    assert fixed(before) == "version: 1\n" + workflow.format(declared) + moved
+
+
+def test_inputs_that_cannot_be_declared_are_left_to_a_person() -> None:
+    before = file("""\
+    workflows: {w: {steps: [echo]}}
+    events:
+      subscriptions:
+        - {artifact: a/b, events: [x], workflow: w, inputs: {version: x}}
+        - {artifact: a/c, events: [x], workflow: w, inputs: {version: y}}
+    """)
+    assert fixed(before) == textwrap.dedent(before)
+    found = lint(before.encode(), loads(before.encode(), "tako.yml"))
+    assert [(one.line, one.column, one.fixable) for one in found if "'version'" in one.what] == [(5, 58, False)]
+
+
 def test_subscriptions_leave_events_with_their_comments_and_their_layout() -> None:
     before = """\
     version: 1
