@@ -1,85 +1,30 @@
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 
 from tako import ids
-from tako.config import inputs
-from tako.config.model import ArtifactSpec, EventSpec, InputSpec, RepoConfig, Subscription, WorkflowSpec
-from tako.errors import ConfigError, TakoError
-from tako.execution.event import Event
-from tako.execution.failure import INPUTS_INVALID, PLAN_REFUSED
+from tako.config.model import ArtifactSpec, EventSpec, InputSpec
+from tako.errors import TakoError
+from tako.execution.failure import INPUTS_INVALID
 from tako.execution.request import Ancestor, RunRequest
 from tako.fanout.discovery import DiscoveryManager
 from tako.fanout.orchestrator import Orchestrator, find_cycle
 from tako.fanout.plan import MAX_DEPTH, WARN_DEPTH, PassedOver, Plan
 from tako.ids import is_run_id
-from tako.repos.cache import CacheEntry
 from tako.repos.index import Indexed
 from tests.builders import CHILD_ID, CLIENT, LIBRARY, ROOT_ID, make_event, make_request, make_root, make_workflow
-
-EVENT = make_event()
-LIBRARY_RUN = f"{LIBRARY}:release"
-CAUSE = f"{LIBRARY}:library_built"
-
-
-def subscription(workflow: str = "verify", *, line: int = 1, **changes: Any) -> Subscription:
-    fields = {"repo": LIBRARY, "artifact": "go-lib", "events": ("library_built",), "workflow": workflow, "line": line}
-    return Subscription(**{**fields, **changes})
-
-
-def repository(name: str, *subscriptions: Subscription, workflows: tuple[WorkflowSpec, ...] = ()) -> Indexed:
-    """A cached repository with these subscriptions and the workflows that they name."""
-    path = f"/cache/repos/{name}/main"
-    declared = workflows or tuple(make_workflow(each) for each in dict.fromkeys(s.workflow for s in subscriptions))
-    config = RepoConfig(
-        path=f"{path}/tako.yml",
-        artifacts=(ArtifactSpec("lib", "dist/*"),),
-        events=(EventSpec("built"),),
-        workflows=declared,
-        subscriptions=subscriptions,
-    )
-    return Indexed(CacheEntry(name, "main", path), config, None, name)
-
-
-def unreadable(name: str) -> Indexed:
-    error = ConfigError("could not unmarshal config", where=f"{name}/tako.yml:3:1")
-    return Indexed(CacheEntry(name, "main", f"/cache/repos/{name}/main"), None, error, name)
-
-
-class FakeIndex:
-    def __init__(self, *repositories: Indexed) -> None:
-        self.repositories = repositories
-
-    def scan(self) -> tuple[Indexed, ...]:
-        return self.repositories
-
-    def at(self, repository: Indexed, ref: str) -> Indexed | None:
-        raise AssertionError("nobody names another ref here")
-
-
-def orchestrator(*repositories: Indexed, strict: bool = False) -> Orchestrator:
-    return Orchestrator(
-        DiscoveryManager(FakeIndex(*repositories)),
-        head_commit=lambda path: f"commit of {path}",
-        lock_path=lambda entry: f"lock of {entry.owner_name}:{entry.ref}",
-        bind_inputs=bind,
-        strict=strict,
-    )
-
-
-def bind(workflow: WorkflowSpec, given: Mapping[str, Any], where: str) -> Mapping[str, Any]:
-    return inputs.bind(workflow, given, where=where)
-
-
-def plan(*repositories: Indexed, event: Event = EVENT, emitter: RunRequest | None = None, strict: bool = False) -> Plan:
-    return orchestrator(*repositories, strict=strict).plan(event, emitter or make_root())
-
-
-def labels(made: Plan) -> list[str]:
-    return [planned.request.label for planned in made.runs]
+from tests.fanout.planning import (
+    CAUSE,
+    EVENT,
+    LIBRARY_RUN,
+    bind,
+    labels,
+    orchestrator,
+    plan,
+    refusal,
+    repository,
+    subscription,
+)
 
 
 def test_a_planned_run_says_everything_that_a_child_needs() -> None:
@@ -202,13 +147,6 @@ def test_inputs_that_do_not_fit_fail_their_run_only(mapped: dict[str, str], mess
 # Cycles.
 
 
-def refusal(made: Plan) -> str:
-    assert made.runs == ()
-    assert made.refused is not None
-    assert made.refused.kind == PLAN_REFUSED
-    return made.refused.message
-
-
 def test_a_run_started_by_hand_that_would_trigger_itself_is_a_cycle() -> None:
     message = refusal(plan(repository(LIBRARY, subscription("release"))))
 
@@ -285,101 +223,6 @@ def test_an_event_that_nobody_hears_is_never_too_deep(depth: int) -> None:
 
     assert made.refused is None
     assert made.warnings == ()
-
-
-# Repositories that cannot be read.
-
-
-def test_an_unreadable_repository_is_named_in_a_warning() -> None:
-    made = plan(unreadable("o/broken"), repository(CLIENT, subscription()))
-
-    assert labels(made) == [f"{CLIENT}:verify"]
-    assert made.warnings == ("o/broken: o/broken/tako.yml:3:1: could not unmarshal config",)
-    assert made.repositories == 2
-
-
-def test_a_strict_plan_refuses_to_go_on_without_it() -> None:
-    made = plan(unreadable("o/broken"), repository(CLIENT, subscription()), strict=True)
-
-    assert "o/broken/tako.yml:3:1: could not unmarshal config" in refusal(made)
-    assert made.warnings == ("o/broken: o/broken/tako.yml:3:1: could not unmarshal config",)
-
-
-UNDECIDED = ("payload.verison == '1'",)
-UNDECIDED_WHY = "its filter cannot be evaluated: payload.verison == '1' (Key not found in map : \"verison\")"
-
-
-def test_an_undecided_filter_is_a_warning_beside_what_runs() -> None:
-    made = plan(repository(CLIENT, subscription("one", filters=UNDECIDED, line=7), subscription("two")))
-
-    assert labels(made) == [f"{CLIENT}:two"]
-    assert made.warnings == (f"/cache/repos/{CLIENT}/main/tako.yml:7: {CLIENT}:one does not run: {UNDECIDED_WHY}",)
-
-
-def test_many_undecided_subscriptions_are_one_warning() -> None:
-    made = plan(*(repository(f"o/app{number}", subscription(filters=UNDECIDED, line=7)) for number in range(1000)))
-
-    where = "/cache/repos/o/app{}/main/tako.yml:7"
-    named = ", ".join(f"o/app{number}:verify ({where.format(number)})" for number in range(3))
-    assert made.warnings == (f"1000 subscriptions do not run: {UNDECIDED_WHY}: {named} and 997 more",)
-
-
-def test_a_version_that_cannot_be_compared_is_a_warning() -> None:
-    made = plan(repository(CLIENT, subscription(schema_version="^1.0.0")), event=make_event(schema_version="main"))
-
-    assert "its schema version cannot be compared: `main` is not a version" in made.warnings[0]
-
-
-def test_a_strict_plan_refuses_what_cannot_be_decided() -> None:
-    message = refusal(plan(repository(CLIENT, subscription(filters=UNDECIDED)), strict=True))
-
-    assert message.startswith("whether a subscription hears the event cannot be decided, and --strict was given: ")
-    assert UNDECIDED_WHY in message
-
-
-NEARLY = f"(my-org/go-lib emitted `{EVENT.type}` for `{EVENT.artifact}`)"
-
-
-def test_a_nearly_right_subscription_is_a_warning() -> None:
-    made = plan(repository(CLIENT, subscription(artifact="go-libs", line=7)))
-
-    where = f"/cache/repos/{CLIENT}/main/tako.yml:7"
-    question = "listens for artifact `go-libs`; did you mean `go-lib`?"
-    assert made.warnings == (f"nearly: {where}: {CLIENT}:verify {question} {NEARLY}",)
-    assert refusal(plan(repository(CLIENT, subscription(artifact="go-libs")), strict=True)).startswith(
-        "a subscription nearly hears the event, and --strict was given: nearly: "
-    )
-
-
-def test_many_nearly_right_subscriptions_are_one_warning() -> None:
-    repositories = (repository(f"o/app{number}", subscription(repo="My-Org/go-lib")) for number in range(1000))
-    (warning,) = plan(*repositories).warnings
-
-    question = "listen for repository `My-Org/go-lib`; did you mean `my-org/go-lib`?"
-    assert warning.startswith(f"nearly: 1000 subscriptions {question} {NEARLY}: o/app0:verify (")
-    assert warning.endswith(" and 997 more")
-
-
-def test_a_name_that_means_something_else_is_not_nearly_right() -> None:
-    library = repository(LIBRARY)
-    other = repository("my-org/go-lib2")
-    emitter = make_root(artifacts=(ArtifactSpec("go-libs", "x"),), events=(EventSpec("library_build"),))
-    wanting: list[dict[str, Any]] = [
-        {"repo": "my-org/go-lib2"},
-        {"artifact": "lib", "repo": LIBRARY},
-        {"artifact": "go-libs"},
-        {"events": ("library_build",)},
-        {"artifact": "go-libz", "enabled": False},
-    ]
-    apps = (repository(f"o/app{place}", subscription(**changes)) for place, changes in enumerate(wanting))
-
-    assert plan(library, other, *apps, emitter=emitter).warnings == ()
-
-
-def test_a_strict_plan_of_readable_repositories_is_like_any_other() -> None:
-    bare = Indexed(CacheEntry("o/bare", "main", "/x"), None, None, "o/bare")
-
-    assert labels(plan(bare, repository(CLIENT, subscription()), strict=True)) == [f"{CLIENT}:verify"]
 
 
 # Run ids.
