@@ -185,6 +185,7 @@ def first_of_each_workflow(
     """
     chosen: dict[tuple[str, str], Candidate] = {}
     passed_over = list(found.missing)
+    warned = {*(each.where for each in found.undecided), *(each.where for each in found.nearly)}
     for candidate in found.candidates:
         repository, subscription, verdict = candidate.repository, candidate.subscription, candidate.verdict
         hears = verdict.hears or open_(candidate)
@@ -195,7 +196,8 @@ def first_of_each_workflow(
         why = verdict.why
         if hears:
             why = f"an earlier subscription, line {chosen[key].subscription.line}, already runs this workflow"
-        passed_over.append(PassedOver(repository.identity, subscription.workflow, candidate.where, why))
+        told = not hears and candidate.where in warned
+        passed_over.append(PassedOver(repository.identity, subscription.workflow, candidate.where, why, warned=told))
     return list(chosen.values()), tuple(passed_over)
 
 

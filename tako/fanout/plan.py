@@ -33,6 +33,8 @@ class PassedOver:
     workflow: str
     where: str
     why: str
+    warned: bool = False
+    """Whether a warning says so, too."""
 
 
 @record

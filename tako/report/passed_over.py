@@ -17,8 +17,12 @@ MAX_REASONS = 20
 
 
 def passed_over_lines(passed_over: Sequence[PassedOver], start: str) -> list[str]:
-    """Who does not run and why, each line with ``start`` before it; many with the same reason are one line."""
-    groups = grouped((each.why, (f"{each.repo}:{each.workflow}", each.where)) for each in passed_over)
+    """Who does not run and why, each line with ``start`` before it; many with the same reason are one line.
+
+    Those of whom a warning says so are left to that.
+    """
+    left_over = (each for each in passed_over if not each.warned)
+    groups = grouped((each.why, (f"{each.repo}:{each.workflow}", each.where)) for each in left_over)
     lines = []
     for why, whom in list(groups.items())[:MAX_REASONS]:
         if len(whom) > MAX_NAMED:
@@ -36,6 +40,8 @@ def looked(repositories: int, looked_in: str) -> str:
     return f"{repositories} looked at in {looked_in}" if looked_in else f"{repositories} looked at"
 
 
-def how_to_add(looked_in: str) -> list[str]:
-    """How a repository gets there, a line; nothing if it is not known where."""
-    return [f"put a repository there: git clone ADDRESS {quote(looked_in)}/OWNER/NAME/main"] if looked_in else []
+def how_to_add(looked_in: str, passed_over: Sequence[PassedOver]) -> list[str]:
+    """How a repository gets there, a line; nothing if some there do subscribe to the event's source."""
+    if passed_over or not looked_in:
+        return []
+    return [f"put a repository there: git clone ADDRESS {quote(looked_in)}/OWNER/NAME/main"]

@@ -129,7 +129,7 @@ def plan_lines(plan: Plan, emitter: RunRequest, *, verbose: bool) -> list[str]:
         lines = [f"{what}; refused: {plan.refused.message}"]
     elif not plan.runs:
         lines = [f"{what}; no repository subscribed to it ({looked(plan.repositories, plan.looked_in)})"]
-        lines += [f"  {line}" for line in how_to_add(plan.looked_in)]
+        lines += [f"  {line}" for line in how_to_add(plan.looked_in, plan.passed_over)]
     else:
         named = ", ".join(_named(planned) for planned in plan.runs[:MAX_NAMED])
         more = f" and {len(plan.runs) - MAX_NAMED} more" if len(plan.runs) > MAX_NAMED else ""

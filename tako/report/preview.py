@@ -84,7 +84,7 @@ def _fan_out(fan_out: FanOutPreview, indent: str) -> list[str]:
         return [*lines, f"{indent}so nothing can be said of its subscribers"]
     if not fan_out.runs:
         lines.append(f"{indent}no repository would run anything ({looked(fan_out.looked_at, fan_out.looked_in)})")
-        lines += [f"{indent}{line}" for line in how_to_add(fan_out.looked_in)]
+        lines += [f"{indent}{line}" for line in how_to_add(fan_out.looked_in, fan_out.passed_over)]
     for run in fan_out.runs:
         verb = "would run" if run.certain else "might run"
         lines.append(f"{indent}{verb} {run.repo}:{run.workflow} ({run.where}): {run.why}")

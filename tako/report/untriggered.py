@@ -16,7 +16,7 @@ def untriggered(plan: Plan) -> list[str]:
         lines.append(f"it would be refused: {plan.refused.message}")
     elif not plan.runs:
         lines.append(f"no repository subscribed to it ({looked(plan.repositories, plan.looked_in)})")
-        lines += how_to_add(plan.looked_in)
+        lines += how_to_add(plan.looked_in, plan.passed_over)
     for planned in plan.runs:
         lines.append(f"would trigger {planned.request.label}: {planned.why}")
         if planned.failure is not None:

@@ -130,6 +130,7 @@ def test_a_nearly_right_subscription_is_one_line(
     ran = release(world, lib)
     assert ran.code == 0, ran.text
     assert ran.err.count(nearly) == 1
+    assert f"  not acme/app:verify ({place}" not in ran.err, "the warning says so"
     assert nearly in ran.out
     for options in (("--json",), ("--dry-run", "--json")):
         assert warned(release(world, lib, *options)) == nearly
