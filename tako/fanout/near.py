@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from tako.config.model import DEFAULT_ARTIFACT, FAN_OUT
+from tako.config.model import FAN_OUT
+from tako.fanout.subscriptions import names_artifact, names_type
 from tako.records import record
 
 TYPE_CHECKING = False
@@ -54,11 +55,11 @@ def near_miss(subscription: Subscription, event: Event, known: Words, meant: Col
         if meant or not here:
             return ""
         wanted.append(("repository", subscription.repo, here))
-    if event.artifact not in (subscription.artifact, DEFAULT_ARTIFACT):
+    if not names_artifact(subscription, event.artifact):
         if subscription.artifact in known.artifacts or not is_near(subscription.artifact, event.artifact):
             return ""
         wanted.append(("artifact", subscription.artifact, event.artifact))
-    if event.type not in subscription.events:
+    if not names_type(subscription, event.type):
         near = [each for each in subscription.events if each not in known.events and is_near(each, event.type)]
         if not near:
             return ""

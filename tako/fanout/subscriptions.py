@@ -25,6 +25,16 @@ class Verdict:
     """The key that a filter looked for and the event does not have."""
 
 
+def names_type(subscription: Subscription, event_type: str) -> bool:
+    """Whether a type is one of those that a subscription listens for."""
+    return event_type in subscription.events
+
+
+def names_artifact(subscription: Subscription, artifact: str) -> bool:
+    """Whether an event of an artifact is one that a subscription listens for; any is, of the implicit artifact."""
+    return artifact in (subscription.artifact, DEFAULT_ARTIFACT)
+
+
 def judge(subscription: Subscription, event: Event, *, where: str) -> Verdict:
     """Hold one subscription against one event; the first condition that does not hold is the reason.
 
@@ -32,9 +42,9 @@ def judge(subscription: Subscription, event: Event, *, where: str) -> Verdict:
     """
     if subscription.repo != event.source:
         return Verdict(False, f"waits for {subscription.repo}")
-    if event.type not in subscription.events:
+    if not names_type(subscription, event.type):
         return Verdict(False, f"waits for the events {', '.join(subscription.events)}")
-    if event.artifact not in (subscription.artifact, DEFAULT_ARTIFACT):
+    if not names_artifact(subscription, event.artifact):
         return Verdict(False, f"waits for the artifact {subscription.artifact}, the event is about {event.artifact}")
     if not subscription.enabled:
         return Verdict(False, "is not enabled")
