@@ -113,6 +113,7 @@ def test_a_filter_that_only_the_run_can_decide_is_no_warning_before_it(world: Wo
         ({"artifact": "acme/lib:note"}, "listens for artifact `note`; did you mean `notes`?"),
         ({"artifact": "acme/lib:Notes"}, "listens for artifact `Notes`; did you mean `notes`?"),
         ({"artifact": "acme/libs:notes"}, "listens for repository `acme/libs`; did you mean `acme/lib`?"),
+        ({"artifact": "Acme/lib:notes"}, "listens for repository `Acme/lib`; did you mean `acme/lib`?"),
         ({"events": ["release"]}, "listens for event `release`; did you mean `released`?"),
         ({"events": ["Released"]}, "listens for event `Released`; did you mean `released`?"),
         (
