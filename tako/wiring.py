@@ -339,18 +339,23 @@ class Wiring:
         sweep(self.settings.home, clock=self.clock, say=say)
 
 
-def load_config(path: str) -> RepoConfig:
-    """Read a ``tako.yml``; its expressions are not compiled. Raises ``ConfigError``."""
+def load_config(path: str, *, data: bytes | None = None) -> RepoConfig:
+    """Read a ``tako.yml``, or ``data`` in its place; its expressions are not compiled. Raises ``ConfigError``."""
     from tako.config import loader
 
-    return loader.load(path)
+    return loader.load(path) if data is None else loader.loads(data, path)
 
 
-def load_config_thoroughly(path: str, *, kinds: Collection[str] | None = None) -> RepoConfig:
-    """Read a ``tako.yml`` and look at all that is in it; ``kinds`` are the kinds of step there are, if that matters."""
+def load_config_thoroughly(path: str, *, data: bytes | None = None, kinds: Collection[str] | None = None) -> RepoConfig:
+    """Read a ``tako.yml``, or ``data`` in its place, and look at all that is in it.
+
+    ``kinds`` are the kinds of step there are, if that matters. Raises ``ConfigError``.
+    """
     from tako.config import loader
 
-    return loader.load_thoroughly(path, kinds=kinds)
+    if data is None:
+        return loader.load_thoroughly(path, kinds=kinds)
+    return loader.loads_thoroughly(data, path, directory=os.path.dirname(path) or ".", kinds=kinds)
 
 
 def bind_inputs(workflow: WorkflowSpec, given: Mapping[str, Any], where: str) -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from tako.cli.paths import CONFIG_FILE
+from tako.cli.target import load_committed
 from tako.errors import ConfigError, DriftError, RunAliveError, TakoError, UsageError
 from tako.execution.request import read_request
 from tako.fanout.drift import differences
@@ -117,17 +118,20 @@ def _changes(
         return ()
     source = request.source
     if source not in looked_at:
-        looked_at[source] = _look(wiring, source)
+        looked_at[source] = _look(wiring, source, private=request.private)
     config, commit = looked_at[source]
     workflow = config.workflow(request.workflow.name) if config is not None else None
     events = config.events if config is not None else ()
     return differences(request, workflow=workflow, commit=commit, events=events)
 
 
-def _look(wiring: Wiring, source: str) -> tuple[RepoConfig | None, str | None]:
+def _look(wiring: Wiring, source: str, *, private: bool) -> tuple[RepoConfig | None, str | None]:
     """What a repository says and where it is now; what cannot be read any more is gone."""
     try:
-        config = load_config_thoroughly(os.path.join(source, CONFIG_FILE))
+        if private:
+            config, _ = load_committed(wiring, source, load_config_thoroughly)
+        else:
+            config = load_config_thoroughly(os.path.join(source, CONFIG_FILE))
         return config, wiring.git.head_commit(source)
     except TakoError:
         return None, None

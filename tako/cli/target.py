@@ -11,6 +11,7 @@ from tako.effective import settings_from
 from tako.errors import ConfigError, EventOnlyWorkflowError, UnknownWorkflowError, UsageError
 from tako.ids import new_run_id
 from tako.records import record
+from tako.repos.committed import committed_config
 from tako.repos.find import find_entry
 from tako.repos.identity import identity
 from tako.repos.names import RepoRef
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tako.config.model import RepoConfig, WorkflowSpec
     from tako.execution.request import RunRequest
+    from tako.repos.index import Load
 
 
 @record
@@ -64,7 +66,7 @@ def find_target(
     root: str | None,
     repo: str | None,
     *,
-    load: Callable[[str], RepoConfig] = load_config,
+    load: Load = load_config,
     file: str | None = None,
 ) -> Target:
     """Read the repository's ``tako.yml`` with ``load`` and find out who it is.
@@ -84,7 +86,9 @@ def find_target(
         return Target(config, known.path, known.host, "", source, commit, private=False, cache_lock=None)
     cache = wiring.cache()
     entry = find_entry(cache, repo, wiring.git)
-    config = load(os.path.join(entry.path, CONFIG_FILE))
+    config, warning = load_committed(wiring, entry.path, load)
+    if warning:
+        say_line(f"warning: {warning}")
     known = identity(config, entry.path, entry, wiring.git)
     return Target(
         config,
@@ -96,6 +100,23 @@ def find_target(
         private=True,
         cache_lock=cache.lock_path(RepoRef(entry.owner_name, entry.ref)),
     )
+
+
+def load_committed(wiring: Wiring, directory: str, load: Load) -> tuple[RepoConfig, str]:
+    """Read the ``tako.yml`` of the commit that a cached repository is at; also say how its working tree differs.
+
+    Without a commit it is the file in the directory. Raises ``ConfigError``, ``CheckoutError`` or ``MachineError``.
+    """
+    path = os.path.join(directory, CONFIG_FILE)
+    committed = committed_config(directory, wiring.git.head_commit(directory), wiring.git)
+    if committed is None:
+        return load(path), ""
+    if committed.content is None:
+        raise ConfigError(
+            f"could not unmarshal config: there is no {CONFIG_FILE} in the commit that {directory} is at",
+            why=committed.warning,
+        )
+    return load(path, data=committed.content), committed.warning
 
 
 def find_workflow(target: Target, name: str | None) -> WorkflowSpec:

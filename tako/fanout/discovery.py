@@ -89,6 +89,8 @@ class Discovery:
     nearly: tuple[Nearly, ...] = ()
     looked_in: str = ""
     """The directory of the repositories that were looked at."""
+    uncommitted: tuple[str, ...] = ()
+    """How working trees differ from the committed files, which were looked at."""
 
 
 class DiscoveryManager:
@@ -142,6 +144,7 @@ class DiscoveryManager:
             undecided=tuple(candidate for candidate in candidates if candidate.verdict.undecided),
             nearly=tuple(nearly),
             looked_in=self._looked_in,
+            uncommitted=tuple(repository.warning for repository in names.repositories if repository.warning),
         )
         if said.dependents:
             found = self._with_dependents(found, event, said, names)

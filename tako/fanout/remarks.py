@@ -22,6 +22,7 @@ def warnings_of(found: Discovery, event: Event, depth: int = 0) -> tuple[str, ..
     """
     warnings = [*_serious(found, event)]
     warnings += [f"{each.where}: {each.repo}:{each.workflow} does not run: {each.why}" for each in found.missing]
+    warnings += found.uncommitted
     if depth >= WARN_DEPTH:
         warnings.append(f"{depth} fan-outs below each other; at most {MAX_DEPTH} are allowed")
     return tuple(warnings)

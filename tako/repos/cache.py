@@ -6,6 +6,7 @@ import os
 
 from tako.errors import NotCachedError
 from tako.records import record
+from tako.repos.git import find_git_dir
 from tako.repos.names import RepoRef, check, decode_ref, encode_ref, is_name, parse
 
 PREFERRED_REFS = ("main", "master")
@@ -140,7 +141,7 @@ def _entries_of(owner: _Place) -> list[CacheEntry]:
 
 def _entry(owner_name: str, repo: _Place) -> CacheEntry | None:
     directories, problem = _directories(repo.path)
-    if os.path.lexists(os.path.join(repo.path, ".git")):
+    if find_git_dir(repo.path) is not None:
         problem = "it is a checkout itself, where the cache has one directory for each ref, owner/name/ref"
     if repo.problem or problem:
         return CacheEntry(owner_name, "", repo.path, problem=repo.problem or problem)

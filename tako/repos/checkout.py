@@ -5,7 +5,9 @@ Three ways, in ``Checkout.method``:
 - ``links``: what ``git clone --local`` does, with one git process instead of several; for ordinary repositories;
 - ``clone``: ``git clone --local`` itself, for linked working trees, alternates, sparse and partial clones and
   whatever else ``replica.py`` does not recognise;
-- ``copy``: file by file, for a directory that is not a git repository.
+- ``copy``: file by file, for a directory that is not a git repository, or one without a commit.
+
+Submodules that the source has populated are made in the same ways (``submodules.py``).
 
 The first two hard-link the history as git does: a step that rewrites files under ``.git/objects`` in place, or changes
 their mode or owner, does so in the cache as well. The working tree is always the child's own.
@@ -61,8 +63,8 @@ def checkout(
 
     ``source`` is a repository's top directory, or a plain one; it stays as it is, and uncommitted changes in it do
     not count. ``destination`` must not exist yet. ``commit`` is an id in hexadecimal, or None for where the source
-    is. ``lock_path`` is the lock that who changes the source holds, None if there is none; ``waiting`` is told when
-    that takes long.
+    is; without any commit, what lies there is copied. ``lock_path`` is the lock that who changes the source holds, None
+    if there is none; ``waiting`` is told when that takes long.
 
     Raises ``CheckoutError`` if it cannot be made, ``LockTimeoutError`` if the source stays locked, and
     ``MachineError`` if there is no git.
@@ -103,14 +105,10 @@ def _make(source: str, temporary: str, commit: str | None, git: Git) -> Checkout
     if git_dir is None:
         if commit is not None:
             raise CheckoutError(f"commit {commit} was asked for, but this is not a git repository", where=source)
-        from tako.repos.tree_copy import copy_tree
-
-        return Checkout(temporary, None, "copy", copy_tree(source, temporary))
+        return _copied(source, temporary)
     head = git.head_commit(source)
     if head is None and commit is None:
-        raise CheckoutError(
-            "the repository has no commit yet", where=source, cure="commit something, or fetch its history"
-        )
+        return _without_commit(source, git_dir, temporary)
     wanted = commit or head or "HEAD"
     method = "links"
     try:
@@ -127,7 +125,39 @@ def _make(source: str, temporary: str, commit: str | None, git: Git) -> Checkout
         from tako.repos.clone import make_independent
 
         make_independent(temporary, git)
+    if git_dir != source:
+        from tako.repos.submodules import populate
+
+        populate(source, temporary, git, lambda there, here, at: _make(there, here, at, git))
     return Checkout(temporary, git.head_commit(temporary), method)
+
+
+def _copied(source: str, temporary: str) -> Checkout:
+    from tako.repos.tree_copy import copy_tree
+
+    return Checkout(temporary, None, "copy", copy_tree(source, temporary))
+
+
+def _without_commit(source: str, git_dir: str, temporary: str) -> Checkout:
+    """A repository that nothing was committed to: its files as they lie, and a history as empty as its own.
+
+    What git was told about it is left out unless it is plain: it could lead back to the source.
+    """
+    if git_dir == source:
+        raise CheckoutError(
+            "the repository has no commit yet, and no working tree", where=source, cure="push something, or fetch"
+        )
+    made = _copied(source, temporary)
+    own = os.path.join(temporary, ".git")
+    if os.path.isdir(own) and not os.path.islink(own):
+        _discard(own)
+    else:
+        os.unlink(own)
+    try:
+        replicate(git_dir, own)
+    except NotPlainError:
+        _discard(own)
+    return made
 
 
 def _reset(directory: str, commit: str, git: Git, *, source: str, head: str | None) -> None:

@@ -28,6 +28,12 @@ def clone(source: str, target: str, git: Git) -> None:
         if found.ok:
             value = os.fsdecode(found.stdout).strip()
             git.check("-C", target, "config", key, value, doing="set up the partial clone", where=source)
+    # Which submodules are in use, and where they come from, is in no commit.
+    listed = git.run("-C", source, "config", "--local", "--null", "--get-regexp", r"^submodule\..*\.(url|active)$")
+    for setting in listed.stdout.split(b"\0") if listed.ok else ():
+        key, newline, value = os.fsdecode(setting).partition("\n")
+        if newline:
+            git.check("-C", target, "config", key, value, doing="set up the submodules", where=source)
 
 
 def make_independent(directory: str, git: Git) -> None:

@@ -162,8 +162,9 @@ def _first_line(path: str) -> str:
 def _content(path: str) -> str:
     """A file's text, empty if it cannot be read: git is asked then, and says why."""
     try:
-        with open(path, "rb") as file:
-            return _text(file.read())
+        # Unbuffered: the index reads some small files of every repository.
+        with open(path, "rb", buffering=0) as file:
+            return _text(file.readall())
     except OSError:
         return ""
 

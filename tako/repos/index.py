@@ -1,26 +1,30 @@
-"""What every cached repository says in its ``tako.yml``, read once and again only when the file has changed."""
+"""What every cached repository says in its ``tako.yml``, read again only if that, or its commit, has changed."""
 
 from __future__ import annotations
 
 import os
 import stat
 
-from tako.errors import ConfigError, MachineError, TakoError
+from tako.errors import CheckoutError, ConfigError, MachineError, TakoError
 from tako.records import record
+from tako.repos.committed import CONFIG_FILE, committed_config
 from tako.repos.hosts import Identity
 from tako.repos.identity import identity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from typing import Protocol
 
     from tako.config.model import RepoConfig
     from tako.repos.cache import CacheEntry, RepoCache
     from tako.repos.git import Git
 
-    Stamp = tuple[int, int, int]
+    Stamp = tuple[tuple[int, int, int] | None, str | None]
 
-CONFIG_FILE = "tako.yml"
+    class Load(Protocol):
+        """Reads the ``tako.yml`` at a path, or the one with other content than that. Raises ``TakoError``."""
+
+        def __call__(self, path: str, *, data: bytes | None = None) -> RepoConfig: ...
 
 
 @record
@@ -40,23 +44,25 @@ class Indexed:
     """The host of its origin, if it has one on another machine."""
     same_as: tuple[str, ...] = ()
     """Where in the cache the same repository is, too."""
+    warning: str = ""
+    """How its working tree differs from the committed ``tako.yml``, which counts."""
 
 
 @record
 class _Known:
-    """What was read from a file when it looked like ``stamp``."""
+    """What was read when the file and the commit were those of ``stamp``."""
 
-    stamp: Stamp | None
+    stamp: Stamp
     config: RepoConfig | None
     error: TakoError | None
     identity: Identity
+    warning: str = ""
 
 
 class RepoIndex:
     """The cache's configurations; one per run, used by one thread."""
 
-    def __init__(self, cache: RepoCache, *, load: Callable[[str], RepoConfig], git: Git) -> None:
-        """``load`` reads the ``tako.yml`` at a path and raises ``TakoError`` if it cannot."""
+    def __init__(self, cache: RepoCache, *, load: Load, git: Git) -> None:
         self._cache = cache
         self._load = load
         self._git = git
@@ -82,7 +88,7 @@ class RepoIndex:
             what = f"{entry.owner_name} in the cache cannot be used"
             return Indexed(entry, None, MachineError(what, where=entry.path, why=entry.problem), entry.owner_name)
         try:
-            stamp = _stamp(os.path.join(entry.path, CONFIG_FILE))
+            stamp = (_stamp(os.path.join(entry.path, CONFIG_FILE)), self._commit(entry.path))
         except TakoError as error:
             return Indexed(entry, None, error, entry.owner_name)
         before = self._known.get(entry.path)
@@ -90,17 +96,29 @@ class RepoIndex:
         # Only what the file itself says stays true while the file does; a machine's trouble may pass.
         if read.error is None or isinstance(read.error, ConfigError):
             known[entry.path] = read
-        return Indexed(entry, read.config, read.error, read.identity.path, read.identity.host)
+        return Indexed(entry, read.config, read.error, read.identity.path, read.identity.host, warning=read.warning)
 
-    def _read(self, entry: CacheEntry, stamp: Stamp | None) -> _Known:
-        config, error = None, None
+    def _commit(self, path: str) -> str | None:
         try:
-            if stamp is not None:
-                config = self._load(os.path.join(entry.path, CONFIG_FILE))
+            return self._git.head_commit(path)
+        except CheckoutError:
+            # Whoever checks it out reports what is wrong.
+            return None
+
+    def _read(self, entry: CacheEntry, stamp: Stamp) -> _Known:
+        config, error, warning = None, None, ""
+        path = os.path.join(entry.path, CONFIG_FILE)
+        try:
+            committed = committed_config(entry.path, stamp[1], self._git)
+            warning = committed.warning if committed is not None else ""
+            if committed is not None and committed.content is not None:
+                config = self._load(path, data=committed.content)
+            elif committed is None and stamp[0] is not None:
+                config = self._load(path)
         except TakoError as found:
             error = found
         try:
-            return _Known(stamp, config, error, identity(config, entry.path, entry, self._git))
+            return _Known(stamp, config, error, identity(config, entry.path, entry, self._git), warning)
         except ConfigError as found:
             # It claims another one's name; it is still who its origin says.
             return _Known(stamp, None, error or found, identity(None, entry.path, entry, self._git))
@@ -108,7 +126,7 @@ class RepoIndex:
             return _Known(stamp, None, error or found, Identity(entry.owner_name))
 
 
-def _stamp(path: str) -> Stamp | None:
+def _stamp(path: str) -> tuple[int, int, int] | None:
     """What changes when a file does: mtime in nanoseconds, size, inode; None if there is no file.
 
     Raises ``TakoError`` if it cannot be a configuration.

@@ -422,8 +422,36 @@ def test_what_is_no_commit_id_is_refused(source: Path, take: Take, commit: str) 
         take(source, commit)
 
 
-def test_a_repository_without_commits_is_an_error(take: Take, run_git: RunGit, tmp_path: Path) -> None:
+def test_repository_without_commit_is_copied_as_it_lies(take: Take, run_git: RunGit, tmp_path: Path) -> None:
     run_git(tmp_path, "init", "--quiet", "source")
+    source = tmp_path / "source"
+    (source / "staged").write_text("staged\n")
+    run_git(source, "add", "staged")
+    (source / "untracked").write_text("untracked\n")
+    (source / ".git" / "hooks" / "pre-commit").write_text("exit 1\n")
+
+    made = take(source)
+
+    copy = Path(made.path)
+    assert (made.method, made.commit) == ("copy", None)
+    assert sorted(os.listdir(copy)) == [".git", "staged", "untracked"]
+    assert not (copy / ".git" / "hooks").exists()
+    run_git(copy, "add", "--all")
+    run_git(copy, "commit", "--quiet", "--message", "in the copy")
+    assert run_git(source, "status", "--short").split() == ["A", "staged", "??", "untracked"]
+
+
+def test_copy_without_commit_does_not_lead_back(take: Take, run_git: RunGit, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    run_git(source, "init", "--quiet", "--separate-git-dir", str(tmp_path / "elsewhere"))
+    (source / "file").write_text("content\n")
+
+    assert os.listdir(take(source).path) == ["file"]
+
+
+def test_bare_repository_without_commit_is_an_error(take: Take, run_git: RunGit, tmp_path: Path) -> None:
+    run_git(tmp_path, "init", "--quiet", "--bare", "source")
 
     with pytest.raises(CheckoutError, match="the repository has no commit yet") as caught:
         take(tmp_path / "source")

@@ -20,9 +20,9 @@ class Loader:
     def __init__(self) -> None:
         self.paths: list[str] = []
 
-    def __call__(self, path: str) -> RepoConfig:
+    def __call__(self, path: str, *, data: bytes | None = None) -> RepoConfig:
         self.paths.append(path)
-        name = Path(path).read_text().partition("\n")[0]
+        name = (Path(path).read_bytes() if data is None else data).decode().partition("\n")[0]
         if name == "bad":
             raise ConfigError("it is bad", where=path)
         if name == "busy":
