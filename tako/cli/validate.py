@@ -13,12 +13,15 @@ from tako.cli.refusal import refusal_data
 from tako.cli.target import find_target, make_wiring, repository_options
 from tako.errors import ConfigError, UsageError
 from tako.records import to_data
-from tako.stdio import show
+from tako.stdio import say, show
 from tako.wiring import load_config_thoroughly
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sized
+
+    from tako.config.model import RepoConfig
+    from tako.lint.report import Report
 
 EPILOG = """\b
 Examples:
@@ -54,12 +57,26 @@ def validate(path: str | None, root: str | None, repo: str | None, cache_dir: st
         show(json.dumps({"valid": False, **refusal_data(error), "problems": to_data(error.faults)}, indent=2) + "\n")
         return error.exit_code
     config = target.config
+    warnings = _warnings(config)
     if as_json:
-        show(json.dumps({"valid": True, "repository": target.repo, "problems": []}, indent=2) + "\n")
+        told = {"valid": True, "repository": target.repo, "problems": [], "warnings": warnings.data()["warnings"]}
+        show(json.dumps(told, indent=2) + "\n")
     else:
         parts = (_count(config.workflows, "workflow"), _count(config.subscriptions, "subscription"))
+        say("".join(f"{line}\n" for line in warnings.lines()))
         show(f"Validation successful! {config.path}: {target.repo}, {', '.join(parts)}\n")
     return 0
+
+
+def _warnings(config: RepoConfig) -> Report:
+    """What is valid and probably not meant so; nothing if the file is not there to be read."""
+    from tako.config import reading
+    from tako.lint.linter import misgivings
+    from tako.lint.report import Report
+
+    if not os.path.isfile(config.path):
+        return Report(config.path)
+    return Report(config.path, warnings=tuple(misgivings(reading.read(config.path), config)))
 
 
 def _count(things: Sized, noun: str) -> str:

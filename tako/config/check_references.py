@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from tako.config.labels import label
 from tako.config.problems import Path, Problem, listed, nearest, quoted
@@ -36,6 +36,8 @@ class Scope:
     """The ids of all steps of the workflow, in their order, what runs when one has failed right behind it."""
     done: int = 0
     """How many of them have ended."""
+    kinds: Mapping[str, str] = {}
+    """The kinds of the inputs, as ``tako.expressions.kinds`` has them."""
     secret: tuple[str, ...] = ()
     """The variables that are not in ``env`` since they are secrets."""
 

@@ -9,6 +9,7 @@ from msgspec import UnsetType
 from tako.config import names, schema
 from tako.config.check_dependents import dependent_problems
 from tako.config.check_limits import workflow_limits
+from tako.config.check_payloads import payload_value_problems
 from tako.config.check_secrets import secret_problems
 from tako.config.check_steps import step_problems
 from tako.config.check_subscriptions import subscription_problems
@@ -33,6 +34,7 @@ def check(root: schema.Root) -> Iterator[Problem]:
     artifacts = {*root.artifacts, DEFAULT_ARTIFACT}
     for name, workflow in root.workflows.items():
         yield from _workflow_problems(name, workflow, artifacts)
+    yield from payload_value_problems(root)
     for index, subscription in enumerate(root.subscriptions):
         yield from subscription_problems(subscription, ("subscriptions", index), root)
     for index, dependent in enumerate(root.dependents):

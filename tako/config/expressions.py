@@ -26,6 +26,9 @@ STEP_ROOTS = ("inputs", "steps", "event", "events", "payload", "artifacts", "env
 SUBSCRIPTION_ROOTS = ("event", "events", "payload", "repo")
 FILTER_ROOTS = ("event", "payload")
 
+_KINDS = {"string": "text", "boolean": "boolean", "number": "number"}
+_OWN_VALUES = ("inputs", "Inputs", "steps", "Steps", "outputs", "event", "env", "run", "repo")
+_SIGNS = ("==", "!=", "<", ">")
 _JOINED = re.compile(r"\{\{[^}]*\w-\w")
 _HYPHEN = "a name with a hyphen in it is written in brackets, like inputs['a-b']"
 
@@ -38,6 +41,15 @@ def expression_problems(root: schema.Root) -> Iterator[Problem]:
         yield from _version(event.schema_version, ("events", name, "schema_version"))
     for index, subscription in enumerate(root.subscriptions):
         yield from _of_subscription(subscription, ("subscriptions", index))
+    if any(event.payload for event in root.events.values()):
+        from tako.config.check_template_kinds import template_kind_problems
+
+        yield from template_kind_problems(root, {name: input_kinds(one) for name, one in root.workflows.items()})
+
+
+def input_kinds(workflow: schema.Workflow) -> dict[str, str]:
+    """The kinds of a workflow's inputs."""
+    return {name: _KINDS[given.type] for name, given in workflow.inputs.items()}
 
 
 def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
@@ -46,6 +58,7 @@ def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
         roots=STEP_ROOTS,
         workflow=str(path[-1]),
         inputs=tuple(workflow.inputs),
+        kinds=input_kinds(workflow),
         steps=tuple(name for name, _, _ in named),
     )
     yield from _templates(workflow.env, (*path, "env"), scope)
@@ -110,6 +123,12 @@ def _condition(text: str, path: Path, scope: Scope) -> Iterator[Problem]:
     from tako.expressions.references import in_condition
 
     yield from unknown_names(in_condition(text), path, scope)
+    if any(sign in text for sign in _OWN_VALUES):
+        from tako.expressions.cel_kinds import mismatch
+
+        what = mismatch(text, scope.kinds)
+        if what:
+            yield Problem(path, f"{label(path)}: {what}")
 
 
 def _templates(value: Any, path: Path, scope: Scope) -> Iterator[Problem]:
@@ -132,6 +151,11 @@ def _template(text: str, path: Path, scope: Scope) -> Iterator[Problem]:
 
     hyphen = f"{_HYPHEN}; " if _JOINED.search(text) else ""
     yield from unknown_names(in_template(text), path, scope, cure=hyphen + RAW)
+    if any(sign in text for sign in _SIGNS):
+        from tako.expressions.kinds import mismatches
+
+        for what in mismatches(text, scope.kinds):
+            yield Problem(path, f"{label(path)}: {what}")
 
 
 def _not_compiled(error: ExpressionError, path: Path) -> Problem:

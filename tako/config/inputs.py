@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tako.config import values
-from tako.config.model import InputSpec, WorkflowSpec
+from tako.config.model import InputSpec, StepSpec, WorkflowSpec
 from tako.errors import InputError
 
 CONVERTERS = {"string": values.as_text, "boolean": values.as_boolean, "number": values.as_number}
@@ -18,7 +18,8 @@ def bind(workflow: WorkflowSpec, given: Mapping[str, Any], *, where: str) -> dic
     ``given`` holds text, as from a command line or a template, or values of the right type. An input that is
     neither given nor has a default is left out. ``where`` says who gave them, for the message.
 
-    Raises ``InputError``, with all problems, if one is missing, unknown or not what is declared.
+    Raises ``InputError``, with all problems, if one is missing, unknown or not what is declared, or if a step that
+    always runs would fail without it.
     """
     specs = {spec.name: spec for spec in workflow.inputs}
     problems = [_unknown(name, workflow) for name in given if name not in specs]
@@ -33,11 +34,41 @@ def bind(workflow: WorkflowSpec, given: Mapping[str, Any], *, where: str) -> dic
             continue
         bound[name], wrong = check_value(spec, value)
         problems += [f"input '{name}': {what}" for what in wrong]
+    problems += list(_needed(workflow, bound))
     if problems:
         raise InputError(
             "; ".join(problems), where=where, cure=f"workflow '{workflow.name}' takes {_declared(workflow)}"
         )
     return bound
+
+
+def _needed(workflow: WorkflowSpec, bound: Mapping[str, Any]) -> Iterator[str]:
+    """The inputs that are not given and need not be, and that a step without a condition reads all the same."""
+    absent = [spec.name for spec in workflow.inputs if spec.name not in bound and not spec.required]
+    for name in absent:
+        from tako.config.optional_inputs import cure, unguarded
+
+        steps: list[tuple[str, list[str]]] = [("'env'", list(workflow.env.values()))]
+        steps += [(f"step '{step.id}'", list(_templates(step))) for step in workflow.steps if step.condition is None]
+        for where, texts in steps:
+            if unguarded([(text, False) for text in texts], None, name) is not None:
+                yield f"input '{name}' has no value, and {where} reads it; {cure(name, condition=False)}"
+                break
+
+
+def _templates(step: StepSpec) -> Iterator[str]:
+    """The templates that are filled in whenever a step runs."""
+    yield from step.env.values()
+    yield from (text for text in (step.run, step.working_directory) if text is not None)
+    produces = step.produces
+    events = [dict(event.payload) for event in produces.events] if produces is not None else []
+    pending: list[Any] = [dict(step.params), *events, *(produces.outputs.values() if produces is not None else ())]
+    while pending:
+        value = pending.pop(0)
+        if isinstance(value, str):
+            yield value
+        elif isinstance(value, dict | list):
+            pending += value.values() if isinstance(value, dict) else value
 
 
 def check_value(spec: InputSpec, value: Any) -> tuple[Any, list[str]]:

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import chain, islice
 
-from tako.config import build, dialects, reading, refusals, schema, source, validate
+from tako.config import build, declared, dialects, reading, refusals, schema, source, validate
 from tako.config.check_texts import text_problems
 from tako.config.checks import check
 from tako.config.model import RepoConfig
@@ -31,7 +31,8 @@ def load_thoroughly(path: str, *, kinds: Collection[str] | None = None) -> RepoC
     """Read the ``tako.yml`` of a repository, look at everything in it, and raise as ``load`` does.
 
     That is: every expression compiles and reads what can be there, and no link in the repository leads a path out of
-    it. ``kinds`` are the kinds of step that there are, if those from elsewhere are to be known, too.
+    it. ``kinds`` are the kinds of step that there are, if the file is looked at as ``tako validate`` does: those from
+    elsewhere are to be known, too, and no workflow may fail for an input that need not be given.
     """
     return loads_thoroughly(reading.read(path), path, directory=os.path.dirname(path) or ".", kinds=kinds)
 
@@ -50,6 +51,7 @@ def loads_thoroughly(
 
 def _more(directory: str | None, kinds: Collection[str] | None) -> Iterator[More]:
     from tako.config.check_kinds import kind_problems
+    from tako.config.check_optional import optional_problems
     from tako.config.check_paths import link_problems
     from tako.config.expressions import expression_problems
 
@@ -58,12 +60,14 @@ def _more(directory: str | None, kinds: Collection[str] | None) -> Iterator[More
         yield lambda root: link_problems(root, directory)
     if kinds is not None:
         yield lambda root: kind_problems(root, kinds)
+        yield optional_problems
 
 
 def _loads(data: bytes, path: str, more: tuple[More, ...]) -> RepoConfig:
     document = source.parse(reading.decode(data, path), path)
     normal = dialects.normalise(document.data)
     tidied = tidy(normal.data, validate.ROOT, lambda place: document.text(normal.origin(place)))
+    declared.keep_declared_text(tidied, lambda place: document.text(normal.origin(place)))
     found = refusals.take_out(tidied)
     root, faults = validate.read(tidied)
     found += faults

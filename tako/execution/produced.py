@@ -5,6 +5,7 @@ from __future__ import annotations
 from tako.execution.artifacts import collect_artifact, declared_paths, produced_name
 from tako.execution.confidential import keep_out, keep_outputs_public, refuse_artifact
 from tako.execution.outputs import collect, read_output_file, require_values
+from tako.execution.payloads import render_payload
 from tako.execution.state import Announced
 from tako.execution.tainted import tainted_outputs
 from tako.expressions import templates
@@ -14,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from tako.config.model import EventTemplate
     from tako.execution.event import ArtifactRef
     from tako.steps.base import StepContext, StepResult
 
@@ -87,20 +89,21 @@ def with_outputs(
     produces, where = context.spec.produces, context.where
     if produces is None:
         return Produced(outputs, artifacts, cached=cached)
-    announced = tuple(
-        Announced(
-            **templates.render_value(
-                {"type": event.type, "schema_version": event.schema_version, "payload": dict(event.payload)},
-                context.scope(outputs=dict(outputs)),
-                where=where,
-            ),
-            artifact=produces.artifact,
-        )
-        for event in produces.events
-    )
+    announced = tuple(_announced(context, event, outputs, produces.artifact) for event in produces.events)
     keep_out(context, announced, "an event that it announces")
     tainted = tainted_outputs(produces.outputs, context.tainted, where=where)
     return Produced(outputs, artifacts, announced, tainted, cached=cached)
+
+
+def _announced(
+    context: StepContext, event: EventTemplate, outputs: Mapping[str, str], artifact: str | None
+) -> Announced:
+    """An event that a step with these outputs announces. Raises ``ExpressionError``."""
+    scope = context.scope(outputs=dict(outputs))
+    type_ = templates.render(event.type, scope, where=context.where)
+    version = templates.render_value(event.schema_version, scope, where=context.where)
+    payload = render_payload(event.payload, type_, context.request.events, scope, where=context.where)
+    return Announced(type=type_, schema_version=version, payload=payload, artifact=artifact)
 
 
 def render_output(context: StepContext, text: str, so_far: Mapping[str, str]) -> str:

@@ -40,6 +40,8 @@ class Budget:
         """``length`` is that of the template, in characters: what any call of a part of it may print."""
         self.left = MAX_STEPS
         self.length = length
+        self.printed: Any = None
+        """What was printed last."""
 
     def spend(self, steps: int) -> None:
         """Raises ``BudgetError`` if so much is not left."""

@@ -16,6 +16,8 @@ from tako.expressions.names import ROOTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tako.expressions.cel_syntax import Expr
 
 BOOL = cel.Type.BOOL
@@ -57,11 +59,32 @@ def _functions() -> list[cel.FunctionDecl]:
     ]
 
 
-_ENVIRONMENT = cel.NewEnv(
-    variables={spelling: DYN for root in ROOTS for spelling in (root, root.capitalize())},
-    extensions=[ext_strings.ExtStrings()],
-    functions=_functions(),
-)
+TYPED_TEXT, TYPED_FLAG, TYPED_INT, TYPED_REAL = "tako_text", "tako_flag", "tako_int", "tako_real"
+"""Variables of ``typed_fault``, each of its type."""
+_TYPED = {TYPED_TEXT: _STRING, TYPED_FLAG: BOOL, TYPED_INT: cel.Type.INT, TYPED_REAL: cel.Type.DOUBLE}
+_ROOT_VARIABLES = {spelling: DYN for root in ROOTS for spelling in (root, root.capitalize())}
+
+
+def _environment(variables: Mapping[str, cel.Type]) -> cel.Env:
+    return cel.NewEnv(variables=variables, extensions=[ext_strings.ExtStrings()], functions=_functions())
+
+
+_ENVIRONMENT = _environment(_ROOT_VARIABLES)
+
+
+@lru_cache(maxsize=1)
+def _typed_environment() -> cel.Env:
+    return _environment({**_ROOT_VARIABLES, **_TYPED})
+
+
+def typed_fault(text: str) -> str:
+    """What the checker has against a condition with the typed variables, or against its type; empty if nothing."""
+    try:
+        kind = _typed_environment().compile(text).return_type()
+    except (RuntimeError, ValueError, TypeError) as error:
+        # Behind the first line comes the source.
+        return str(error).partition("\n")[0]
+    return "" if kind in (BOOL, DYN) else f"type {kind.name().lower()}"
 
 
 @lru_cache(maxsize=256)

@@ -5,6 +5,7 @@ Loaded by ``templates`` with the first text that is a template.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache, partial
 from typing import Any, TypeVar
@@ -79,7 +80,9 @@ class _Environment(ImmutableSandboxedEnvironment):
 @pass_context
 def _finalize(_context: Context, value: Any) -> str:
     text = filters.to_text(value)
-    CURRENT.get().spend(len(text) + 1)
+    budget = CURRENT.get()
+    budget.printed = value
+    budget.spend(len(text) + 1)
     return text
 
 
@@ -185,6 +188,24 @@ def render(text: str, scope: Mapping[str, Any], where: str) -> str:
     return _rendered(template, text, scope, where)
 
 
+def alone(text: str) -> nodes.Expr | None:
+    """The expression of a template that compiles and is one ``{{ … }}`` with nothing beside it; else None."""
+    if not (text.startswith("{{") and text.endswith("}}")):
+        return None
+    body = parse(text).body
+    printed = body[0].nodes if len(body) == 1 and isinstance(body[0], nodes.Output) else []
+    return printed[0] if len(printed) == 1 and not isinstance(printed[0], nodes.TemplateData) else None
+
+
+def render_data(text: str, scope: Mapping[str, Any], where: str) -> Any:
+    """As ``render``, but a list or a mapping out of one ``{{ … }}`` alone stays what it is."""
+    template = _explained(text, where, lambda: _compile(text))
+    budget = Budget(len(text))
+    rendered = _rendered(template, text, scope, where, budget)
+    is_whole = isinstance(budget.printed, Mapping | list | tuple) and alone(text) is not None
+    return json.loads(rendered) if is_whole else rendered
+
+
 def render_script(text: str, scope: Mapping[str, Any], tainted: Paths, where: str) -> str:
     """The same for a script; raises ``ExpressionError`` too if something from tainted paths could become code."""
     from tako.expressions import shebang
@@ -199,9 +220,9 @@ def render_script(text: str, scope: Mapping[str, Any], tainted: Paths, where: st
     return script.judged(rendered, where)
 
 
-def _rendered(template: Template, text: str, scope: Mapping[str, Any], where: str) -> str:
+def _rendered(template: Template, text: str, scope: Mapping[str, Any], where: str, budget: Budget | None = None) -> str:
     variables = dict(scope)
-    token = CURRENT.set(Budget(len(text)))
+    token = CURRENT.set(budget or Budget(len(text)))
     try:
         if "steps" in scope:
             variables[go_spellings.STEPS] = names.flat_steps(scope, outputs_win=True)

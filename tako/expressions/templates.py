@@ -67,6 +67,21 @@ def render_value(value: Any, scope: Mapping[str, Any], *, where: str) -> Any:
     return value
 
 
+def render_data(value: Any, scope: Mapping[str, Any], *, where: str) -> Any:
+    """As ``render_value``, but a text that is one ``{{ … }}`` alone and yields a list or a mapping becomes that."""
+    if isinstance(value, str):
+        if not is_template(value):
+            return value
+        from tako.expressions import sandbox
+
+        return sandbox.render_data(value, scope, where)
+    if isinstance(value, dict):
+        return {key: render_data(item, scope, where=where) for key, item in value.items()}
+    if isinstance(value, list):
+        return [render_data(item, scope, where=where) for item in value]
+    return value
+
+
 def check(text: str, *, where: str) -> None:
     """Raise ``ExpressionError`` if the text is a template that does not compile, or that reads ``secrets``."""
     if is_template(text):

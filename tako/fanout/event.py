@@ -6,6 +6,7 @@ from tako.clock import iso
 from tako.config.model import DEFAULT_ARTIFACT
 from tako.errors import StepError
 from tako.execution.event import Event, event_from_data, key_fault
+from tako.execution.payloads import render_payload
 from tako.expressions import templates
 from tako.fanout.redelivery import EVENT
 from tako.files import canonical
@@ -38,7 +39,12 @@ def event_of_step(context: StepContext) -> Event:
     scope = context.scope(outputs=outputs)
     type_ = str(templates.render_value(params["event_type"], scope, where=where))
     announced = latest_announced(context.state, type_)
-    payload, version = _payload_and_version(params, announced, scope, where)
+    version = announced.schema_version if announced else None
+    if params.get("schema_version") is not None:
+        version = str(templates.render_value(params["schema_version"], scope, where=where))
+    payload = dict(announced.payload) if announced else {}
+    if any(value is not None for value in (params.get("payload") or {}).values()):
+        payload = render_payload(params["payload"], type_, request.events, scope, where=where)
     declared = next((spec for spec in request.events if spec.type == type_), None)
     if declared is not None:
         version = version or declared.schema_version
@@ -102,14 +108,3 @@ def _key(params: Mapping[str, Any], scope: Mapping[str, Any], where: str) -> str
     if fault:
         raise StepError(f"the idempotency key {key[:40]!r} {fault}", where=where, cure="use a short name or a checksum")
     return key or None
-
-
-def _payload_and_version(
-    params: Mapping[str, Any], announced: Announced | None, scope: Mapping[str, Any], where: str
-) -> tuple[dict[str, Any], str | None]:
-    version = announced.schema_version if announced else None
-    if params.get("schema_version") is not None:
-        version = str(templates.render_value(params["schema_version"], scope, where=where))
-    if params.get("payload") is not None:
-        return dict(templates.render_value(params["payload"], scope, where=where)), version
-    return dict(announced.payload) if announced else {}, version

@@ -16,6 +16,7 @@ RULES = {
     "no-errexit": "a script that names its shell goes on behind a command that failed",
     "foreign-syntax": "something looks like another tool's syntax, which Tako does not replace",
     "unread-variable": "a value names a variable as a shell would, and no shell reads it",
+    "number-spelling": "an unquoted number in a payload is sent otherwise than it is written",
     "unused-input": "no step reads an input",
     "unused-output": "nothing reads an output",
     "unreachable-workflow": "a workflow is started by events only, but no subscription runs it",
@@ -28,6 +29,9 @@ RULES = {
     "unknown-rule": "a `# tako-lint: ignore[…]` names a rule that there is not",
 }
 """Every rule, and what it is about."""
+
+MISGIVINGS = ("foreign-syntax", "number-spelling")
+"""Those that `tako validate` tells, too: a value is probably not what its author meant."""
 
 _IGNORE = re.compile(r"#\s*tako-lint:\s*ignore\[([^\]]*)\]")
 

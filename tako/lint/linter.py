@@ -7,9 +7,10 @@ import os
 from tako.config import reading
 from tako.config.model import RepoConfig
 from tako.lint.contradictions import contradictions
-from tako.lint.findings import Finding, unsilenced
+from tako.lint.findings import MISGIVINGS, Finding, unsilenced
 from tako.lint.foreign import bash_in_sh, other_syntax, unchecked_scripts
 from tako.lint.key_files import unmatched_key_files
+from tako.lint.numbers import number_spellings
 from tako.lint.older import older_spellings
 from tako.lint.secrets import literal_secrets, unreached_secrets
 from tako.lint.shell import unquoted_interpolations
@@ -30,6 +31,7 @@ def lint(data: bytes, config: RepoConfig) -> list[Finding]:
         *bash_in_sh(sheet),
         *unchecked_scripts(sheet),
         *other_syntax(sheet),
+        *number_spellings(sheet, config),
         *unused(sheet),
         *contradictions(sheet, config),
         *shortened_versions(sheet),
@@ -38,6 +40,11 @@ def lint(data: bytes, config: RepoConfig) -> list[Finding]:
         *unmatched_key_files(sheet, os.path.dirname(config.path)),
     ]
     return unsilenced(found, text)
+
+
+def misgivings(data: bytes, config: RepoConfig) -> list[Finding]:
+    """Of the same what concerns not the style but what the file means: something is probably not what it says."""
+    return [one for one in lint(data, config) if one.rule in MISGIVINGS]
 
 
 def _finding(sheet: Sheet, one: Spelling) -> Finding:

@@ -430,7 +430,7 @@ def test_validate(world: World, lib: Path) -> None:
     assert ran.out.startswith("Validation successful! ")
     assert "org/lib, 4 workflows, 0 subscriptions" in ran.out
     data = world.tako("validate", "--repo", "org/app", "--json").json()
-    assert data == {"valid": True, "repository": "org/app", "problems": []}
+    assert data == {"valid": True, "repository": "org/app", "problems": [], "warnings": []}
 
     (lib / "tako.yml").write_text(RELEASE.replace("steps: [{id: only", "stepps: [{id: only"))
     ran = world.tako("validate", cwd=lib)
@@ -742,14 +742,14 @@ def test_any_text_in_any_locale(world: World, environment: dict[str, str], mark:
 def test_names_that_look_like_something_else(world: World) -> None:
     content = {
         "version": 1,
-        "workflows": {name: {"steps": ["true"]} for name in ("--json", "--help", "a b", "{{ x }}")},
+        "workflows": {name: {"steps": ["true"]} for name in ("--json", "--help", "a b", "$x")},
     }
     lib = world.working("-lib", json.dumps(content))
     for name in ("--json", "--help"):
         ran = world.tako("exec", "--", name, cwd=lib)
         assert ran.code == 0, ran.text
         assert f"Executing workflow '{name}'" in ran.err
-    for name in ("a b", "{{ x }}"):
+    for name in ("a b", "$x"):
         assert world.tako("exec", name, "--root=../-lib", cwd=lib).code == 0
 
 

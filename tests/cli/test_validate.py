@@ -83,6 +83,18 @@ def test_exec_does_without_a_package_that_another_workflow_needs(tmp_path: Path)
 
 def test_a_good_file_is_valid(tmp_path: Path) -> None:
     answer = told("validate", "--root", written(tmp_path, GOOD))
-    assert answer == {"code": 0, "valid": True, "repository": "a/b", "problems": []}
+    assert answer == {"code": 0, "valid": True, "repository": "a/b", "problems": [], "warnings": []}
     code, out = tako("validate", "--root", str(tmp_path))
     assert (code, out.split("!")[0]) == (0, "Validation successful")
+
+
+def test_probable_mistake_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = "version: 1\nworkflows: {w: {steps: [{uses: tako/fan-out@v1, with: {event_type: e, payload: {v: 1.10}}}]}}\n"
+    (tmp_path / "tako.yml").write_text(text)
+    assert run(["validate", str(tmp_path)]) == 0
+    told = capsys.readouterr()
+    assert f"{tmp_path / 'tako.yml'}:2:84: warning: 1.10 is the number 1.1 and is sent so" in told.err
+    assert told.out.startswith("Validation successful!")
+    assert run(["validate", str(tmp_path), "--json"]) == 0
+    (warning,) = json.loads(capsys.readouterr().out)["warnings"]
+    assert (warning["line"], warning["column"], warning["rule"]) == (2, 84, "number-spelling")

@@ -72,7 +72,7 @@ workflows:
         with:
           event_type: library_built
           artifact: go-lib
-          payload: {a: {b: [1, null]}}
+          payload: {version: 1.10, a: {b: [1, null]}}
           schema_version: 1.10
           wait_for_children: false
           timeout: 2h
@@ -196,7 +196,7 @@ def test_steps_become_records_with_their_lines() -> None:
     assert fan_out.params == {
         "event_type": "library_built",
         "artifact": "go-lib",
-        "payload": {"a": {"b": [1, None]}},
+        "payload": {"version": "1.10", "a": {"b": [1, None]}},
         "schema_version": "1.10",
         "wait_for_children": False,
         "timeout": 7200.0,

@@ -166,3 +166,24 @@ def test_prices_and_escapes_are_no_variables() -> None:
 
 def test_other_programs_scripts_are_not_told_to_quote_for_a_shell() -> None:
     assert rules('#!/usr/bin/env python3\nprint("{{ inputs.x }}")\n', inputs={"x": {}}) == []
+
+
+NUMBERS = """\
+version: 1
+events: {declared: {payload: {v: {}}}}
+workflows:
+  w:
+    steps:
+      - run: x
+        produces: {events: [{type: free, payload: {a: 1.10, b: [0x10, 1e3], c: 010, d: "1.10", e: 1.5, f: 7}}]}
+      - uses: tako/fan-out@v1
+        with: {event_type: declared, payload: {v: 1.10, w: 1.0e3}}
+"""
+
+
+def test_undeclared_number_that_is_sent_otherwise_is_a_finding() -> None:
+    told = [one for one in lint(NUMBERS.encode(), loads(NUMBERS.encode(), "tako.yml")) if one.rule == "number-spelling"]
+    assert [(one.line, one.column) for one in told] == [(7, 55), (7, 65), (7, 71), (7, 80), (9, 60)]
+    assert told[0].what.startswith("1.10 is the number 1.1 and is sent so; write '1.10' for the text")
+    assert told[1].what.startswith("0x10 is the number 16")
+    assert told[2].what.startswith("1e3 looks like a number and is sent as text")
