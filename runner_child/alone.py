@@ -23,18 +23,16 @@ if TYPE_CHECKING:
 
 
 def say_who_would_run(request: RunRequest, workspace: Workspace) -> None:
-    """Plan the event that the child waits for and write the plan to stderr; start nothing."""
-    event = read_state(workspace.state).steps[-1].emitted
-    if event is None:
-        return
-    lines = [f"{request.label} waits for its fan-out {event.type}; this child runs alone and stops here."]
-    try:
-        plan = Wiring(settings_from(os.environ)).orchestrator().plan(event, request)
-    except TakoError as error:
-        lines.append(f"  who subscribed cannot be told: {error}")
-    else:
-        lines += [f"  {line}" for line in untriggered(plan)]
-    sys.stderr.write("\n".join(lines) + "\n")
+    """Plan the events that the child waits for and write the plans to stderr; start nothing."""
+    for event in read_state(workspace.state).steps[-1].emitted:
+        lines = [f"{request.label} waits for its fan-out {event.type}; this child runs alone and stops here."]
+        try:
+            plan = Wiring(settings_from(os.environ)).orchestrator().plan(event, request)
+        except TakoError as error:
+            lines.append(f"  who subscribed cannot be told: {error}")
+        else:
+            lines += [f"  {line}" for line in untriggered(plan)]
+        sys.stderr.write("\n".join(lines) + "\n")
 
 
 def find_secrets(names: Sequence[str], file: str | None, processes: Processes) -> dict[str, str]:

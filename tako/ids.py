@@ -52,14 +52,20 @@ def child_run_id(root_id: str, event_id: str, repo: str, workflow: str, taken: C
         salt += 1
 
 
-def event_id(run_id: str, step_id: str, generation: int = 1) -> str:
-    """The id of the event that a step of a run emits: the same each time the run comes to it.
+def event_id(run_id: str, step_id: str, generation: int = 1, number: int = 1) -> str:
+    """Return the id of an event that a step of a run emits: the same each time the run comes to the step.
 
     ``generation`` counts how often somebody asked for the step to be run again although it had succeeded: that is
-    another event, with runs of its own.
+    another event, with runs of its own. ``number`` counts the events that the step emits together, from 1.
     """
     again = (str(generation),) if generation > 1 else ()
-    return f"evt-{_digest(run_id, step_id, *again)[:24]}"
+    first = f"evt-{_digest(run_id, step_id, *again)[:24]}"
+    return first if number == 1 else f"{first}-{number}"
+
+
+def fan_out_of(event_id: str) -> str:
+    """Return the id of the fan-out that emitted an event: the id of the first event it emitted."""
+    return "-".join(event_id.split("-", 2)[:2])
 
 
 def _digest(*parts: str) -> str:

@@ -95,8 +95,8 @@ class ChildResult:
     seconds: float
     """Of this process, from its start to its end."""
     failure: Failure | None = None
-    event: Event | None = None
-    """What it waits for, if it is suspended."""
+    events: tuple[Event, ...] = ()
+    """What it waits for, if it is suspended: all that one step emitted."""
     outputs: Mapping[str, Mapping[str, str]] = {}
     """By step id."""
     delivered_by: str | None = None

@@ -196,18 +196,18 @@ class ChildWorkflowExecutor:
 
     def _complete(self, request: ChildRequest, hearing: Hearing, result: ChildResult) -> ChildResult:
         """Check what the parent must not believe, fetch what did not fit a frame, remove what is not needed."""
-        if result.event is not None:
-            problem = foreign_claim(request, result.event)
+        for event in result.events:
+            problem = foreign_claim(request, event)
             if problem:
                 failure = Failure(kind=PROTOCOL, message=problem)
-                return replace(result, status="failed", failure=failure, event=None)
+                return replace(result, status="failed", failure=failure, events=())
         said = hearing.conversation.result
         if result.status != "failed" and said is not None and said.outputs is None:
             try:
                 result = replace(result, outputs=read_state(request.workspace.state).outputs)
             except StateError as error:
                 failure = Failure(kind=PROTOCOL, message=str(error))
-                return replace(result, status="failed", failure=failure, event=None)
+                return replace(result, status="failed", failure=failure, events=())
         if result.status == "success":
             discard_checkout(request.workspace)
         return result

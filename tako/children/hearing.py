@@ -11,7 +11,7 @@ from tako.errors import ProtocolError
 from tako.execution.event import Event
 from tako.execution.failure import LOG_TAIL, NOT_STARTED, PROTOCOL, STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.execution.state import RUNNING
-from tako.ids import event_id
+from tako.ids import event_id, fan_out_of
 from tako.log_file import tail
 from tako.patience import Awake
 from tako.process import GRACE_SECONDS
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tako.children.base import ChildListener, ChildRequest
     from tako.children.protocol import Frame
     from tako.clock import Clock
+
+_DIGITS = 10
+"""More than the number of an event of a step has."""
 
 HELLO_SECONDS = 60.0
 """For a process to start and say hello, on a machine under heavy load."""
@@ -178,13 +181,20 @@ class Hearing:
         return self._violation
 
 
+def _is_event_of(event: Event, run_id: str) -> bool:
+    """Whether an event has the id that its step gives it, whichever of the step's events it is."""
+    number = event.id.removeprefix(fan_out_of(event.id)).removeprefix("-") or "1"
+    digits = number if number.isascii() and number.isdecimal() and len(number) < _DIGITS else "1"
+    return event.id == event_id(run_id, event.step_id, number=int(digits) or 1)
+
+
 def foreign_claim(request: ChildRequest, event: Event) -> str:
     """What an event claims that is not the child's to claim; empty if nothing."""
     run = request.run
     if event.run_id != run.run_id or (event.source, event.host) != (run.repo, run.host):
         return f"the child emitted an event in the name of {quotable(event.source)} ({quotable(event.run_id)})"
     # The step's id becomes part of a path, the event's id a key of the whole tree.
-    if event.step_id not in {spec.id for spec in run.workflow.steps} or event.id != event_id(run.run_id, event.step_id):
+    if event.step_id not in {spec.id for spec in run.workflow.steps} or not _is_event_of(event, run.run_id):
         claimed = f"{quotable(event.id)} of step {quotable(repr(event.step_id))}"
         return f"the child emitted an event that none of its steps can: {claimed}"
     inherited = set(run.visible_artifacts)

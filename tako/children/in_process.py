@@ -282,12 +282,12 @@ def result_of(state: ExecutionState, seconds: float) -> ChildResult:
     """A run's state, as the result of having run it. Raises ``StateError`` if it has neither ended nor waits."""
     if state.status == RUNNING:
         raise StateError(f"the run {state.run_id} returned while it was running")
-    waiting = state.steps[-1].emitted if state.status == SUSPENDED else None
+    waiting = state.steps[-1].emitted if state.status == SUSPENDED else ()
     return ChildResult(
         status=state.status,
         seconds=seconds,
         failure=state.failure,
-        event=waiting,
+        events=waiting,
         outputs=state.outputs,
         cached=state.cached,
     )

@@ -62,7 +62,7 @@ def judge(conversation: Conversation, evidence: Evidence, *, seconds: float) -> 
             status=result.status,
             seconds=seconds,
             failure=_told(concise(result.failure), evidence) if result.failure is not None else None,
-            event=conversation.waiting,
+            events=tuple(conversation.waiting),
             outputs=result.outputs or {},
             cached=result.cached,
         )

@@ -6,7 +6,8 @@ frame  when                         fields
 hello  first                        ``protocol``, ``run_id``, ``pid``
 step   a step starts, is tried      ``id``, ``status``, ``seconds``, ``exit_code``, ``signal``, ``outputs``,
        again or ends                ``message``, ``attempt``, ``delay``, ``tolerated``, ``cached``
-event  a fan-out step emitted       ``event``, which says whether the emitter waits
+event  a fan-out step emitted, a    ``event``, which says whether the emitter waits
+       frame for each event
 note   a reader should know it      ``text``, a line: what the child waits for, and who holds that
 result last, exactly once           ``status`` (success, failed, suspended), ``failure``, ``outputs``: by step, or
                                     null if they are too many for a frame and are in ``state.json`` only; ``cached``,
@@ -116,8 +117,8 @@ class Conversation:
         self._pending = bytearray()
         self._emitted: set[str] = set()
         self.hello: Hello | None = None
-        self.waiting: Event | None = None
-        """The event that the child waits for."""
+        self.waiting: list[Event] = []
+        """The events that the child waits for, all of one step."""
         self.result: Result | None = None
 
     def feed(self, data: bytes) -> Iterator[Frame]:
@@ -167,12 +168,12 @@ class Conversation:
             raise ProtocolError(f"the child emitted the event {quotable(event.id)} twice")
         self._emitted.add(event.id)
         if event.waiting:
-            if self.waiting is not None:
-                raise ProtocolError("the child waits for two events at once")
-            self.waiting = event
+            if self.waiting and self.waiting[0].step_id != event.step_id:
+                raise ProtocolError("the child waits for the events of two steps at once")
+            self.waiting.append(event)
 
     def _conclude(self, result: Result) -> None:
-        if (result.status == "suspended") != (self.waiting is not None):
+        if (result.status == "suspended") != bool(self.waiting):
             raise ProtocolError("a suspended result and a waiting event belong together, one came without the other")
         if (result.status == "failed") != (result.failure is not None):
             raise ProtocolError("a failed result and a failure belong together, one came without the other")

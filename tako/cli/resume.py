@@ -85,7 +85,7 @@ def _rerun(restored: Restored, step_id: str) -> Restored:
     ids = [step.id for step in root.request.workflow.steps]
     if step_id not in ids:
         raise UsageError(f"{root.request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
-    again = replace(root, result=None, waits_for=None)
+    again = replace(root, result=None, waits_for=())
     return supersede(replace(restored, runs=(again, *restored.runs[1:])), ids[ids.index(step_id) :])
 
 
@@ -156,4 +156,4 @@ def _renewed(run: RestoredRun, now: tuple[RepoConfig | None, str | None]) -> Res
         events=config.events,
         dependents=config.dependents,
     )
-    return replace(run, request=renewed, fresh=request.private, waits_for=None if request.private else run.waits_for)
+    return replace(run, request=renewed, fresh=request.private, waits_for=() if request.private else run.waits_for)

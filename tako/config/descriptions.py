@@ -167,7 +167,7 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
             "{version: from_stdout}",
         ),
         "events": (
-            "Events that it announces: what a later fan-out step says by default.",
+            "Events that it announces: a later fan-out step of the type emits each of them.",
             "[{type: library_built, payload: {version: '{{ outputs.version }}'}}]",
         ),
     },
@@ -183,13 +183,13 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "event_type": ("The type of the event that it emits. A template.", "library_built"),
         "artifact": (
             (
-                "The artifact that the event is about. Without it: that of the step that announced the event, else "
-                "`default`."
+                "The artifact that the event is about; announced events about others stay pending. Without it: that of "
+                "the step that announced the event, else `default`."
             ),
             "go-lib",
         ),
         "payload": (
-            "What the event says. Templates. Without it: the payload of the event that an earlier step announced.",
+            "What the one event says that it emits. Templates. Without it, each announced event has its own payload.",
             "{version: '{{ inputs.version }}'}",
         ),
         "schema_version": (_SHAPE_VERSION, '"1.2.0"'),

@@ -24,8 +24,9 @@ class Answer:
     """The end of one fan-out."""
 
     event_id: str
+    """The first event that the step emitted."""
     total: int
-    """Runs that the event started, those further down not counted."""
+    """Runs that its events started, those further down not counted."""
     succeeded: int
     failure: Failure | None = None
 

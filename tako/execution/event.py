@@ -107,10 +107,10 @@ def key_fault(key: object) -> str:
 
 
 def with_key(event: Event) -> Event:
-    """The event with a key derived from its source, type, schema version and payload, unless it has one."""
+    """The event with a key derived from its source, type, artifact, schema version and payload, unless it has one."""
     if event.key is not None:
         return event
-    what = [event.origin, event.type, event.schema_version, event.payload]
+    what = [event.origin, event.type, event.artifact, event.schema_version, event.payload]
     return replace(event, key=f"sha256:{checksum(canonical(what))}")
 
 

@@ -32,17 +32,17 @@ def go_on(recorded: ExecutionState, answered: Callable[[str], bool]) -> Executio
     return replace(recorded, steps=tuple(kept), failure=None)
 
 
-def awaited_event(recorded: ExecutionState) -> str | None:
-    """The id of the event that a run waits for, or for which it would wait again; None if it is at another step."""
+def awaited_events(recorded: ExecutionState) -> tuple[str, ...]:
+    """The ids of the events that a run waits for, or for which it would wait again; none if it is at another step."""
     last = recorded.steps[-1] if recorded.steps else None
-    if last is None or last.emitted is None or not awaited(last):
-        return None
-    return last.emitted.id
+    if last is None or not awaited(last):
+        return ()
+    return tuple(event.id for event in last.emitted)
 
 
 def awaited(step: StepRecord) -> bool:
     """Whether a step is a fan-out that waits, or that failed only because of what it triggered."""
-    if step.emitted is None or not step.emitted.waiting:
+    if not step.waits:
         return False
     failure = step.failure
     return step.status == SUSPENDED or (

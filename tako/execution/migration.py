@@ -12,8 +12,20 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from typing import Any
 
     from tako.files import Migration
 
-MIGRATIONS: Mapping[str, Mapping[int, Migration]] = {"answer": {}, "request": {}, "state": {}}
-"""By the kind of file, then by the version that a function starts from. Nothing has left version 1 yet."""
+
+def _each_event_of_a_step(data: Any) -> Any:
+    """Version 1 of a state holds at most one event of a step, or null; version 2 holds a list."""
+    return {**data, "steps": [_with_events(step) for step in data["steps"]]}
+
+
+def _with_events(step: Any) -> Any:
+    handlers = [_with_events(handler) for handler in step.get("handlers", ())]
+    return {**step, "emitted": [step["emitted"]] if step["emitted"] else [], "handlers": handlers}
+
+
+MIGRATIONS: Mapping[str, Mapping[int, Migration]] = {"answer": {}, "request": {}, "state": {1: _each_event_of_a_step}}
+"""By the kind of file, then by the version that a function starts from."""

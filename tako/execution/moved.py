@@ -52,11 +52,11 @@ class Place:
     def state(self, recorded: ExecutionState) -> ExecutionState:
         """A state with what its steps made and emitted where that is now."""
         if self.artifacts(recorded.artifacts) is recorded.artifacts and all(
-            step.emitted is None or self.event(step.emitted) is step.emitted for step in recorded.steps
+            self.event(event) is event for step in recorded.steps for event in step.emitted
         ):
             return recorded
         steps = tuple(
-            replace(step, artifacts=self.artifacts(step.artifacts), emitted=step.emitted and self.event(step.emitted))
+            replace(step, artifacts=self.artifacts(step.artifacts), emitted=tuple(map(self.event, step.emitted)))
             for step in recorded.steps
         )
         return replace(recorded, steps=steps)

@@ -40,7 +40,7 @@ def take(context: StepContext, result: StepResult) -> Produced:
     """
     produces = context.spec.produces
     request, where = context.request, context.where
-    keep_out(context, result.event, "the event that it emits")
+    keep_out(context, result.events, "an event that it emits")
     said = read_output_file(
         context.output_path,
         where=where,

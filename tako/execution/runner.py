@@ -23,7 +23,7 @@ from tako.steps.base import RunInterruptedError, workflow_overtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from typing import Protocol
 
     from tako.config.model import StepSpec
@@ -170,7 +170,7 @@ class Runner:
         """Tell of events that a try before this one recorded, and may not have come to tell: the root knows doubles."""
         if self._capabilities.attempt > 1:
             for step in state.steps:
-                if step.emitted is not None and not step.emitted.waiting and step.status == SUCCESS:
+                if not step.waits and step.status == SUCCESS:
                     self._tell(step.emitted)
 
     def _seconds(self) -> float:
@@ -192,7 +192,7 @@ class Runner:
             # Nothing has ended since the last checkpoint: the run was stopped within a step, or before one.
             return
         self._tell_ended(step)
-        if step.emitted is not None and step.status in (SUCCESS, SUSPENDED) and not _settled(step):
+        if step.status in (SUCCESS, SUSPENDED) and not _settled(step):
             self._tell(step.emitted)
 
     def _tell_ended(self, step: StepRecord) -> None:
@@ -202,11 +202,12 @@ class Runner:
                 self._told_steps.add((each.id, each.status))
                 self._observer.step_ended(each)
 
-    def _tell(self, event: Event) -> None:
-        """Tell of an event, once: the last step of a run that only goes on to tell is recorded and told already."""
-        if event.id not in self._told_events:
-            self._told_events.add(event.id)
-            self._observer.event(event)
+    def _tell(self, events: Iterable[Event]) -> None:
+        """Tell of events, once: the last step of a run that only goes on to tell is recorded and told already."""
+        for event in events:
+            if event.id not in self._told_events:
+                self._told_events.add(event.id)
+                self._observer.event(event)
 
     def _save(self, state: ExecutionState) -> None:
         write_state(self._capabilities.workspace.state, replace(state, seconds=self._seconds()))
@@ -214,9 +215,9 @@ class Runner:
     def _settle(self, state: ExecutionState) -> ExecutionState:
         """Close the fan-out step that the run was waiting for."""
         step = state.steps[-1]
-        if step.emitted is None:
+        if not step.emitted:
             raise AssertionError("a suspended step has emitted an event")
-        answer = read_answer(self._capabilities.workspace, step.id, step.emitted.id)
+        answer = read_answer(self._capabilities.workspace, step.id, step.emitted[0].id)
         failure = replace(answer.failure, step=step.id) if answer.failure else None
         closed = replace(
             step,
@@ -287,4 +288,4 @@ def _with_handler(failure: Failure | None, handler: StepRecord) -> Failure | Non
 
 def _settled(step: StepRecord) -> bool:
     """Whether the step is a fan-out whose answer has come."""
-    return step.emitted is not None and step.emitted.waiting and step.status != SUSPENDED
+    return step.waits and step.status != SUSPENDED

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Say = Callable[[str], object]
 
 KIND = "state"
-SCHEMA = 1
+SCHEMA = 2
 
 RUNNING = "running"
 SUSPENDED = "suspended"
@@ -80,8 +80,8 @@ class StepRecord:
     failure: Failure | None = None
     artifacts: tuple[ArtifactRef, ...] = ()
     announced: tuple[Announced, ...] = ()
-    emitted: Event | None = None
-    """The event that a fan-out step told the root."""
+    emitted: tuple[Event, ...] = ()
+    """The events that a fan-out step sent to the root; it waits for all of them, or for none."""
     cached: bool = False
     """Whether it was not run: what it came to was in the step cache."""
     tainted: tuple[str, ...] = ()
@@ -99,6 +99,11 @@ class StepRecord:
     def is_done(self) -> bool:
         """Whether the step is behind the run, and not run again when that goes on."""
         return self.status in (SUCCESS, SKIPPED) or self.tolerated
+
+    @property
+    def waits(self) -> bool:
+        """Whether the step emitted events and waits for what they start, or has waited for it."""
+        return any(event.waiting for event in self.emitted)
 
 
 @record
@@ -277,7 +282,7 @@ def _step_from_data(data: Mapping[str, Any]) -> StepRecord:
             "failure": failure_from_data(data["failure"]),
             "artifacts": tuple(ArtifactRef(**item) for item in data["artifacts"]),
             "announced": tuple(Announced(**item) for item in data["announced"]),
-            "emitted": event_from_data(data["emitted"]) if data["emitted"] else None,
+            "emitted": tuple(event_from_data(item) for item in data["emitted"]),
             "tainted": tuple(data.get("tainted", ())),
             "attempts": tuple(attempt_from_data(item) for item in data.get("attempts", ())),
             "handlers": tuple(_step_from_data(item) for item in data.get("handlers", ())),

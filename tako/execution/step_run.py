@@ -46,7 +46,7 @@ class _Tried:
 
     failure: Failure | None = None
     produced: Produced = Produced()
-    event: Event | None = None
+    events: tuple[Event, ...] = ()
     service: Service | None = None
     skipped: bool = False
     """Whether the step is not to run, as its condition says."""
@@ -58,7 +58,7 @@ class _Tried:
             return FAILED
         if self.skipped:
             return SKIPPED
-        return SUSPENDED if self.event is not None and self.event.waiting else SUCCESS
+        return SUSPENDED if any(event.waiting for event in self.events) else SUCCESS
 
     def record(
         self, step_id: str, *, started_at: float, seconds: float, attempts: tuple[StepAttempt, ...]
@@ -73,7 +73,7 @@ class _Tried:
             failure=replace(self.failure, step=step_id) if self.failure is not None else None,
             artifacts=self.produced.artifacts,
             announced=self.produced.announced,
-            emitted=self.event,
+            emitted=self.events,
             attempts=attempts,
             service=self.service,
             tainted=self.produced.tainted,
@@ -162,7 +162,7 @@ class StepRunner:
             produced = take(context, result)
             if caching is not None:
                 caching.keep(produced.outputs)
-            return _Tried(None, produced, result.event, result.service)
+            return _Tried(None, produced, result.events, result.service)
         except MachineError:
             raise
         except TakoError as error:

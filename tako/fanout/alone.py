@@ -28,7 +28,7 @@ class AloneResult:
 
     result: ChildResult
     emitted: tuple[Event, ...]
-    """What it would have triggered runs by, the event that it waits for last."""
+    """What it would have triggered runs by, the events that it waits for last."""
     interrupted_by: int | None
 
     @property
@@ -71,11 +71,10 @@ class AloneExecutor:
         except BaseException:
             self._workforce.stop_and_wait()
             raise
-        if result.event is not None:
-            self._emitted.append(result.event)
+        self._emitted += result.events
         done = AloneResult(result, tuple(self._emitted), self._interruption.signal_number)
-        if result.event is not None:
-            self._journal.waiting(request.run_id, result.event.id)
+        if result.events:
+            self._journal.waiting(request.run_id, result.events[0].id)
         else:
             self._journal.ended(request.run_id, result.status, result.failure, result.seconds, result.outputs)
         self._journal.finished(ok=done.ok, seconds=result.seconds, interrupted_by=self._interruption.signal_number)

@@ -77,9 +77,10 @@ class Endings:
         ``waits`` tells of which another run does the work.
         """
         failure = Failure(CANCELLED, f"cancelled since {failed.request.label} failed and its fan-out is fail_fast")
-        ids = (planned.request.run_id for planned in self._tree.plan(event_id).runs)
-        for other in (*self._scheduler.not_started(event_id), *[each for each in ids if waits(each)]):
-            self._end(other, failure)
+        for plan in self._tree.fan_out(event_id):
+            ids = (planned.request.run_id for planned in plan.runs)
+            for other in (*self._scheduler.not_started(plan.event.id), *[each for each in ids if waits(each)]):
+                self._end(other, failure)
 
     def _end(self, run_id: str, failure: Failure) -> None:
         """End a run: at once if no process works on it, else by asking that."""

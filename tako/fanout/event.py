@@ -1,9 +1,9 @@
-"""Makes the event that a fan-out step emits."""
+"""Makes the events that a fan-out step emits."""
 
 from __future__ import annotations
 
 from tako.clock import iso
-from tako.config.model import DEFAULT_ARTIFACT
+from tako.config.announcing import artifact_of, has_own_payload, still_pending, to_emit
 from tako.errors import StepError
 from tako.execution.event import Event, event_from_data, key_fault
 from tako.execution.payloads import render_payload
@@ -15,7 +15,7 @@ from tako.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from tako.execution.state import Announced, ExecutionState
@@ -25,25 +25,41 @@ MAX_PAYLOAD = 256 * 1024
 """Bytes of a payload: an event must fit into one frame with room to spare."""
 
 
-def event_of_step(context: StepContext) -> Event:
-    """The event that the step's ``with`` describes.
+def events_of_step(context: StepContext) -> tuple[Event, ...]:
+    """Return the events that the step's ``with`` describes: one for each that is pending of its type, else one.
 
     What ``with`` leaves out comes from the event that an earlier step announced under the same type. Raises
-    ``StepError`` if the payload does not fit the declared schema or is too large, or the idempotency key is none;
+    ``StepError`` if a payload does not fit the declared schema or is too large, or the idempotency key is none;
     ``ExpressionError`` for a template.
     """
-    request, params, where = context.request, context.spec.params, context.where
+    params = context.spec.params
     if EVENT in params:
-        return _once_more(event_from_data(params[EVENT]), context)
+        return (_once_more(event_from_data(params[EVENT]), context),)
     outputs = {name: value for step in context.state.steps for name, value in step.outputs.items()}
     scope = context.scope(outputs=outputs)
-    type_ = str(templates.render_value(params["event_type"], scope, where=where))
-    announced = latest_announced(context.state, type_)
+    type_ = str(templates.render_value(params["event_type"], scope, where=context.where))
+    artifact = templates.render_value(params.get("artifact"), scope, where=context.where)
+    named = str(artifact) if artifact else None
+    chosen: Sequence[Announced | None] = to_emit(
+        pending(context.state), type_, named, own_payload=has_own_payload(params)
+    )
+    chosen = chosen or (_latest_announced(context.state, type_),)
+    events = [
+        _event(context, scope, type_, announced, artifact_of(announced, named), number)
+        for number, announced in enumerate(chosen, 1)
+    ]
+    return tuple(_with_own_keys(events, _key(params, scope, context.where), context.where))
+
+
+def _event(
+    context: StepContext, scope: Mapping[str, Any], type_: str, announced: Announced | None, artifact: str, number: int
+) -> Event:
+    request, params, where = context.request, context.spec.params, context.where
     version = announced.schema_version if announced else None
     if params.get("schema_version") is not None:
         version = str(templates.render_value(params["schema_version"], scope, where=where))
     payload = dict(announced.payload) if announced else {}
-    if any(value is not None for value in (params.get("payload") or {}).values()):
+    if has_own_payload(params):
         payload = render_payload(params["payload"], type_, request.events, scope, where=where)
     declared = next((spec for spec in request.events if spec.type == type_), None)
     if declared is not None:
@@ -59,13 +75,11 @@ def event_of_step(context: StepContext) -> Event:
             where=where,
             cure="send data as an artifact; the payload is for values",
         )
-    named = templates.render_value(params.get("artifact"), scope, where=where)
-    artifact = named or (announced.artifact if announced else None)
     return Event(
-        id=event_id(request.run_id, context.spec.id, context.state.generation),
+        id=event_id(request.run_id, context.spec.id, context.state.generation, number),
         type=type_,
         source=request.repo,
-        artifact=str(artifact or DEFAULT_ARTIFACT),
+        artifact=artifact,
         schema_version=version,
         payload=payload,
         timestamp=iso(context.capabilities.clock.now()),
@@ -76,7 +90,6 @@ def event_of_step(context: StepContext) -> Event:
             *(replace(each, host=request.host) for each in context.state.artifacts),
             *request.visible_artifacts,
         ),
-        key=_key(params, scope, where),
         host=request.host,
     )
 
@@ -94,17 +107,39 @@ def _once_more(recorded: Event, context: StepContext) -> Event:
     )
 
 
-def latest_announced(state: ExecutionState, type_: str) -> Announced | None:
-    """The last event of that type that a step of the run announced."""
+def pending(state: ExecutionState) -> list[Announced]:
+    """Return the events that steps of a run announced and none emitted, in the order of their announcement."""
+    left: list[Announced] = []
+    for step in state.steps:
+        for event in step.emitted:
+            left = still_pending(left, event.type, {event.artifact})
+        left += step.announced
+    return left
+
+
+def _latest_announced(state: ExecutionState, type_: str) -> Announced | None:
+    """Return the last event of that type that a step of the run announced, emitted or not."""
     announced = (event for step in reversed(state.steps) for event in reversed(step.announced))
     return next((event for event in announced if event.type == type_), None)
 
 
-def _key(params: Mapping[str, Any], scope: Mapping[str, Any], where: str) -> str | None:
-    """The idempotency key; None if it is not given, or comes out empty."""
+def _key(params: Mapping[str, Any], scope: Mapping[str, Any], where: str) -> str:
+    """Return the idempotency key; it is empty if none is given, or it comes out empty."""
     rendered = templates.render_value(params.get("idempotency_key"), scope, where=where)
-    key = "" if rendered is None else str(rendered).strip()
-    fault = key_fault(key) if key else ""
-    if fault:
-        raise StepError(f"the idempotency key {key[:40]!r} {fault}", where=where, cure="use a short name or a checksum")
-    return key or None
+    return "" if rendered is None else str(rendered).strip()
+
+
+def _with_own_keys(events: Sequence[Event], key: str, where: str) -> Iterator[Event]:
+    """Give each event its key: of several events that go out together, none may stand for another one."""
+    given: list[str] = []
+    for event in events:
+        own = key
+        if key and len(events) > 1:
+            given.append(event.artifact)
+            own += f":{event.artifact}"
+            own += f":{given.count(event.artifact)}" if given.count(event.artifact) > 1 else ""
+        fault = key_fault(own) if own else ""
+        if fault:
+            what = f"the idempotency key {own[:40]!r} {fault}"
+            raise StepError(what, where=where, cure="use a short name or a checksum")
+        yield replace(event, key=own or None)

@@ -21,12 +21,13 @@ from tako.fanout.endings import Endings
 from tako.fanout.held import HeldRuns
 from tako.fanout.interruption import Interruption
 from tako.fanout.restore import known_events, known_runs
-from tako.fanout.result import Attempt, FanOutResult, TreeResult
+from tako.fanout.result import Attempt, FanOutResult, TreeResult, answer_of
 from tako.fanout.scheduler import ENDED, HELD, READY, RESTING, Scheduler
 from tako.fanout.speakers import Speakers
 from tako.fanout.tree import Tree
 from tako.fanout.verdicts import refused_by, sentenced
 from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
+from tako.ids import fan_out_of
 from tako.records import replace
 
 LOOK_SECONDS = 0.2
@@ -34,7 +35,7 @@ LOOK_SECONDS = 0.2
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tako.children.base import StepUpdate, WorkflowRunner
     from tako.clock import Clock
@@ -288,32 +289,31 @@ class FanOutExecutor:
     def _child_ended(self, run_id: str, result: ChildResult) -> None:
         node = self._tree[run_id]
         node.seconds += result.seconds
-        if result.event is not None and node.sentence is None and self._tree.is_restored(result.event.id):
-            self._wait_again(node, result.event.id)
-            return
-        if result.event is not None and self._tree.is_planned(result.event.id):
-            message = f"the child waits for the event {result.event.id} again, which has been dealt with"
-            result = replace(result, status="failed", event=None, failure=Failure(kind=PROTOCOL, message=message))
+        for event in result.events:
+            if self._tree.is_planned(event.id) and not self._tree.is_restored(event.id):
+                message = f"the child waits for the event {event.id} again, which has been dealt with"
+                failure = Failure(kind=PROTOCOL, message=message)
+                result = replace(result, status="failed", events=(), failure=failure)
         if node.sentence is not None and result.status != "success":
             self._conclude(run_id, sentenced(node.sentence, result))
-        elif result.event is not None:
-            self._journal.waiting(run_id, result.event.id)
-            self._observer.run_waiting(node.request)
-            node.resumes = True
-            node.pass_by(result.event.step_id)
-            self._plan(run_id, result.event)
+        elif result.events:
+            self._wait(node, result.events)
         elif not self._tried_again(node, result):
             self._conclude(run_id, result)
 
-    def _wait_again(self, node: Node, event_id: str) -> None:
-        """A run that was run again from before its fan-out has come to it; what that triggers is known."""
+    def _wait(self, node: Node, events: Sequence[Event]) -> None:
+        """Let a run wait for the events of its fan-out; one that was run again from before it comes to known ones."""
         run_id = node.request.run_id
-        self._tree.forget_restored(event_id)
-        self._journal.waiting(run_id, event_id)
+        self._journal.waiting(run_id, events[0].id)
         self._observer.run_waiting(node.request)
         node.resumes = True
-        if self._scheduler.await_again(run_id, event_id):
-            self._answer(event_id)
+        node.pass_by(events[0].step_id)
+        for event in events:
+            if self._tree.is_restored(event.id):
+                self._tree.forget_restored(event.id)
+            else:
+                self._plan(run_id, event)
+        self._scheduler.wait(run_id, [event.id for event in events])
 
     def _tried_again(self, node: Node, result: ChildResult) -> bool:
         """Whether a run will be tried again after what its process came to."""
@@ -355,9 +355,9 @@ class FanOutExecutor:
             run_id,
             event.id,
             [planned.request.run_id for planned in plan.runs],
-            waiting=event.waiting,
             failed=plan.refused is not None,
             limit=policy.concurrency_limit,
+            fan_out=fan_out_of(event.id),
             held={planned.request.run_id for planned in plan.runs if planned.held},
         )
         self._speakers.planned(plan)
@@ -369,6 +369,9 @@ class FanOutExecutor:
             elif planned.failure is not None and self._scheduler.phase(planned.request.run_id) != ENDED:
                 never_started = ChildResult(status="failed", seconds=0.0, failure=planned.failure)
                 self._conclude(planned.request.run_id, never_started)
+        failed = self._tree.failed_beside(event.id)
+        if failed is not None:
+            self._end_fan_out_early(failed)
 
     def _time(self, event_id: str) -> None:
         """Let the time of a fan-out run, if it has a timeout."""
@@ -413,21 +416,22 @@ class FanOutExecutor:
             self._deliveries.ended(node.request, result)
         self._scheduler.ended(run_id, failed=result.status != "success")
         self._observer.run_ended(self._tree.outcome(run_id))
-        if result.status == "failed" and node.event_id is not None and self._tree.policy(node.event_id).fail_fast:
-            self._endings.fail_fast(node, node.event_id, waits=self._deliveries.waits)
+        if result.status == "failed":
+            self._end_fan_out_early(node)
+
+    def _end_fan_out_early(self, failed: Node) -> None:
+        """Start no more runs of a failed run's fan-out, if that is to fail fast."""
+        if failed.event_id is not None and self._tree.policy(failed.event_id).fail_fast:
+            self._endings.fail_fast(failed, failed.event_id, waits=self._deliveries.waits)
 
     def _answer_settled(self) -> None:
-        """Write down how each settled fan-out ended, before its waiter is started again."""
+        """Write down how each settled fan-out ended, before who waited for it is started again."""
         for event_id in self._scheduler.take_settled():
-            result = self._fan_out_result(event_id)
             self._settled.add(event_id)
-            self._fan_outs.append(result)
-            if self._scheduler.waiter(event_id) is not None:
-                self._answer(event_id)
-
-    def _answer(self, event_id: str) -> None:
-        event = self._tree.plan(event_id).event
-        write_answer(self._tree[event.run_id].workspace, event.step_id, self._fan_out_result(event_id).answer())
+            self._fan_outs.append(self._fan_out_result(event_id))
+        for run_id, event_ids in self._scheduler.take_answered():
+            results = [self._fan_out_result(event_id) for event_id in event_ids]
+            write_answer(self._tree[run_id].workspace, results[0].event.step_id, answer_of(results))
 
     def _fan_out_result(self, event_id: str) -> FanOutResult:
         plan = self._tree.plan(event_id)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tako.clock import iso
-from tako.config.model import DEFAULT_ARTIFACT, FAN_OUT
+from tako.config.announcing import artifact_of, has_own_payload, still_pending, to_emit
+from tako.config.model import FAN_OUT
 from tako.errors import ExpressionError, TakoError
 from tako.execution.event import Event
 from tako.execution.request import Ancestor, cause_of
@@ -17,7 +18,7 @@ from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from tako.config.model import EventSpec, EventTemplate, StepSpec, WorkflowSpec
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from tako.fanout.discovery import Candidate, DiscoveryManager
 
     Scope = Mapping[str, Any]
-    Announced = tuple[EventTemplate, str | None]
 
 
 @record
@@ -35,12 +35,13 @@ class StepPreview:
     step: StepSpec
     skipped: bool = False
     """Whether its condition is known not to hold."""
-    fan_out: FanOutPreview | None = None
+    fan_outs: tuple[FanOutPreview, ...] = ()
+    """One for each event that it would emit."""
 
 
 @record
 class FanOutPreview:
-    """What a fan-out step would do."""
+    """What one event of a fan-out step would do."""
 
     event_type: str
     artifact: str
@@ -82,6 +83,15 @@ class RunPreview:
 
 
 @record
+class _Announced:
+    """An event that a step before would have announced."""
+
+    type: str
+    artifact: str | None
+    template: EventTemplate
+
+
+@record
 class _Emitter:
     """A run whose steps are looked at."""
 
@@ -117,18 +127,40 @@ def preview(request: RunRequest, discovery: DiscoveryManager, *, strict: bool = 
 
 
 def _steps(emitter: _Emitter, discovery: DiscoveryManager) -> tuple[StepPreview, ...]:
-    announced: dict[str, Announced] = {}
+    announced: list[_Announced] = []
+    pending: list[_Announced] = []
     steps = []
     for step in emitter.workflow.steps:
         skipped = _is_skipped(step, emitter.scope)
-        fan_out = None
-        if not skipped:
-            for event in step.produces.events if step.produces else ():
-                announced[event.type] = (event, step.produces.artifact if step.produces else None)
-            if step.uses == FAN_OUT:
-                fan_out = _fan_out(emitter, step, announced, discovery)
-        steps.append(StepPreview(step, skipped, fan_out))
+        fan_outs: tuple[FanOutPreview, ...] = ()
+        if not skipped and step.uses == FAN_OUT:
+            fan_outs = tuple(_fan_outs(emitter, step, announced, pending, discovery))
+            for fan_out in fan_outs:
+                pending = still_pending(pending, fan_out.event_type, {fan_out.artifact})
+        if not skipped and step.produces:
+            artifact = step.produces.artifact
+            found = [_Announced(event.type, artifact, event) for event in step.produces.events]
+            announced, pending = [*announced, *found], [*pending, *found]
+        steps.append(StepPreview(step, skipped, fan_outs))
     return tuple(steps)
+
+
+def _fan_outs(
+    emitter: _Emitter,
+    step: StepSpec,
+    announced: Sequence[_Announced],
+    pending: Sequence[_Announced],
+    discovery: DiscoveryManager,
+) -> Iterator[FanOutPreview]:
+    """What each event of a fan-out would do; of its ``with``, what is not known yet is taken as it is written."""
+    known, _ = known_part({name: step.params.get(name) for name in ("event_type", "artifact")}, emitter.scope)
+    type_, artifact = (known.get(name, step.params.get(name)) for name in ("event_type", "artifact"))
+    latest = [each for each in announced if each.type == type_][-1:]
+    chosen = (
+        to_emit(pending, str(type_), artifact or None, own_payload=has_own_payload(step.params)) or latest or (None,)
+    )
+    for each in chosen:
+        yield _fan_out(emitter, step, each, discovery)
 
 
 def _is_skipped(step: StepSpec, scope: Scope) -> bool:
@@ -143,7 +175,7 @@ def _is_skipped(step: StepSpec, scope: Scope) -> bool:
 
 
 def _fan_out(
-    emitter: _Emitter, step: StepSpec, announced: Mapping[str, Announced], discovery: DiscoveryManager
+    emitter: _Emitter, step: StepSpec, announced: _Announced | None, discovery: DiscoveryManager
 ) -> FanOutPreview:
     event, unknown, problem = _event(emitter, step, announced)
     nothing = FanOutPreview(event.type, event.artifact, event.payload, unknown, problem=problem)
@@ -172,19 +204,19 @@ def _fan_out(
     return replace(looked, runs=runs, passed_over=passed_over)
 
 
-def _event(emitter: _Emitter, step: StepSpec, announced: Mapping[str, Announced]) -> tuple[Event, tuple[str, ...], str]:
+def _event(emitter: _Emitter, step: StepSpec, announced: _Announced | None) -> tuple[Event, tuple[str, ...], str]:
     """The event as far as it is known, what is not known of it, and why the step would fail."""
     params = step.params
     head, missing = known_part({"event_type": params["event_type"]}, emitter.scope)
     type_ = str(head.get("event_type", params["event_type"]))
-    template, produced = announced.get(type_, (None, None))
+    template = announced.template if announced is not None else None
     declared = next((spec for spec in emitter.events if spec.type == type_), None)
     version = params.get("schema_version") or (template.schema_version if template else None)
-    rest = {"artifact": params.get("artifact") or produced or DEFAULT_ARTIFACT, "schema_version": version}
+    rest = {"artifact": artifact_of(announced, params.get("artifact")), "schema_version": version}
     known, more = known_part(rest, emitter.scope)
-    raw = params.get("payload")
-    if raw is None:
-        raw = template.payload if template else {}
+    raw = template.payload if template else {}
+    if has_own_payload(params):
+        raw = params["payload"]
     payload, fields = known_part(raw, emitter.scope)
     problem = ""
     if declared is not None:

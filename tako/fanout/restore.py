@@ -11,7 +11,7 @@ from tako.children.base import ChildResult
 from tako.errors import StateError
 from tako.execution.event import Event, event_from_data
 from tako.execution.failure import LOST, SUPERSEDED, Failure, failure_from_data
-from tako.execution.going_on import awaited_event
+from tako.execution.going_on import awaited_events
 from tako.execution.moved import Place
 from tako.execution.request import RunRequest, request_from_data
 from tako.execution.state import SUCCESS, SUSPENDED, recorded_state
@@ -19,6 +19,7 @@ from tako.execution.workspace import Workspace
 from tako.fanout.plan import Plan, PlannedRun
 from tako.fanout.result import Attempt
 from tako.fanout.scheduler import KnownEvent, KnownRun
+from tako.ids import fan_out_of
 from tako.records import record, replace
 
 TYPE_CHECKING = False
@@ -39,10 +40,10 @@ class RestoredRun:
     event_id: str | None
     result: ChildResult | None = None
     """Its end, if it is not to be run again."""
-    waits_for: str | None = None
-    """The event that it waits for."""
+    waits_for: tuple[str, ...] = ()
+    """The events that it waits for."""
     waits_at: str = ""
-    """The step that emitted it."""
+    """The step that emitted them."""
     asks_again: str = ""
     """The step whose fan-out was refused: it is run again, and is not to find the answer that says so."""
     started_at: float | None = None
@@ -105,6 +106,7 @@ def known_events(restored: Restored, limits: Mapping[str, int | None]) -> list[K
             emitter=plan.event.run_id,
             runs=tuple(planned.request.run_id for planned in plan.runs),
             limit=limits[plan.event.id],
+            fan_out=fan_out_of(plan.event.id),
         )
         for plan in restored.plans
     ]
@@ -240,10 +242,11 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
     state = None
     if facts.planned_failure is None and (not succeeded or facts.refused):
         state = _state_of(facts)
-    waits_for = awaited_event(state) if state is not None else None
-    if waits_for not in plans:
-        waits_for = None
-    if state is not None and (waits_for is None or state.status != SUSPENDED):
+    waits_for = awaited_events(state) if state is not None else ()
+    if not all(event_id in plans for event_id in waits_for):
+        # Some were not planned, or refused: it is started again to tell of all.
+        waits_for = ()
+    if state is not None and (not waits_for or state.status != SUSPENDED):
         facts.at_work_since(state.started_at)
     run = RestoredRun(
         facts.request,
@@ -265,8 +268,8 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
         done = ChildResult(SUCCESS, state.seconds, outputs=state.outputs, cached=state.cached)
         return replace(run, result=done, seconds=state.seconds, attempts=tuple(facts.attempts), unrecorded=True)
     failure = facts.failure
-    if waits_for is not None:
-        run = replace(run, waits_for=waits_for, waits_at=plans[waits_for].event.step_id)
+    if waits_for:
+        run = replace(run, waits_for=waits_for, waits_at=plans[waits_for[0]].event.step_id)
     elif stays and failure is not None and failure.kind != LOST:
         return replace(run, result=ChildResult("failed", facts.seconds, failure=failure), unrecorded=True)
     facts.resume()
@@ -274,13 +277,13 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
 
 
 def _refused_at(state: ExecutionState, refused: Mapping[str, Failure]) -> str:
-    last = state.steps[-1].emitted if state.steps else None
-    return last.step_id if last is not None and last.id in refused else ""
+    last = state.steps[-1] if state.steps else None
+    return last.id if last is not None and any(event.id in refused for event in last.emitted) else ""
 
 
 def _all_planned(state: ExecutionState, plans: Mapping[str, Plan]) -> bool:
     """Whether all is planned that a run emitted; one of which something is not is started again to tell of it."""
-    return all(step.emitted.id in plans for step in state.steps if step.emitted is not None)
+    return all(event.id in plans for step in state.steps for event in step.emitted)
 
 
 def _state_of(facts: _Facts) -> ExecutionState | None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from tako.execution.answer import Answer
 from tako.execution.event import Event
-from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, SUPERSEDED, Failure
-from tako.records import record
+from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, SUPERSEDED, Failure, concise
+from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 PENDING = "pending"
 
@@ -65,7 +65,7 @@ class ChildOutcome:
 
 @record
 class FanOutResult:
-    """How one fan-out ended: every run that its event started."""
+    """How one event of a fan-out ended: every run that it started."""
 
     event: Event
     children: tuple[ChildOutcome, ...]
@@ -84,13 +84,23 @@ class FanOutResult:
     def ok(self) -> bool:
         return self.refused is None and self.expired is None and not self.failed_below
 
-    def answer(self) -> Answer:
-        """What the run that waits is told."""
-        succeeded = sum(child.ok for child in self.children)
-        failure = self.refused or self.expired
-        if failure is None and self.failed_below:
-            failure = Failure(kind=FAN_OUT_FAILED, message=_summary(self.children))
-        return Answer(self.event.id, total=len(self.children), succeeded=succeeded, failure=failure)
+
+def answer_of(results: Sequence[FanOutResult]) -> Answer:
+    """What the run that waits is told of the events of its fan-out, in the order of their emission.
+
+    A run that several of them started counts once.
+    """
+    children = tuple({child.run_id: child for result in results for child in result.children}.values())
+    failures = [result.refused for result in results if result.refused]
+    failures += [result.expired for result in results if result.expired and not result.refused]
+    if any(result.failed_below for result in results if not result.refused and not result.expired):
+        failures.append(Failure(kind=FAN_OUT_FAILED, message=_summary(children)))
+    failure = None
+    if failures:
+        messages = dict.fromkeys(each.message for each in failures)
+        failure = concise(replace(failures[0], message="; ".join(messages)))
+    succeeded = sum(child.ok for child in children)
+    return Answer(results[0].event.id, total=len(children), succeeded=succeeded, failure=failure)
 
 
 @record

@@ -1,10 +1,10 @@
 """Which runs of a tree may start, which wait, what is done. Pure: no process, no file, no clock.
 
-The tree has runs and events. A run emits events, an event starts runs. A run is at work, waits for one of its events,
+The tree has runs and events. A run emits events, an event starts runs. A run is at work, waits for events of its own,
 rests between two tries, or has ended. An event is settled when each run that it started has ended and every event of
 those is settled: that is what a waiting run waits for, and what lets the whole tree end.
 
-Only a run that is at work holds a place, under the cap and under the limit of the event that started it, so nested
+Only a run that is at work holds a place, under the cap and under the limit of the fan-out that started it, so nested
 fan-outs cannot block each other at any cap or limit. The root holds none: it is not a child.
 """
 
@@ -31,7 +31,7 @@ _Turn = tuple[bool, int, str]
 
 
 class _Limit:
-    """How many of one event's runs may be at work; those that are ready and may not stand aside, out of the line."""
+    """How many of one fan-out's runs may be at work; those that are ready and may not stand aside, out of the line."""
 
     __slots__ = ("aside", "most", "working")
 
@@ -54,15 +54,14 @@ class _Run:
         self.failed = False
         self.events: list[str] = []
         self.open_events = 0
-        self.awaits: _Event | None = None
+        self.awaits: tuple[str, ...] = ()
 
 
 class _Event:
-    __slots__ = ("emitter", "failed", "open_runs", "runs", "waiting")
+    __slots__ = ("emitter", "failed", "open_runs", "runs")
 
-    def __init__(self, emitter: str, waiting: bool) -> None:
+    def __init__(self, emitter: str) -> None:
         self.emitter = emitter
-        self.waiting = waiting
         self.failed = False
         self.runs: list[str] = []
         self.open_runs = 0
@@ -78,8 +77,8 @@ class KnownRun:
     """Whether it stays failed."""
     begun: bool = False
     """Whether it was at work before."""
-    awaits: str | None = None
-    """The event of its own that it waits for."""
+    awaits: tuple[str, ...] = ()
+    """The events of its own that it waits for."""
     held: bool = False
 
 
@@ -91,6 +90,8 @@ class KnownEvent:
     emitter: str
     runs: tuple[str, ...]
     limit: int | None = None
+    fan_out: str | None = None
+    """What it shares its limit with; with no other event by default."""
 
 
 class Scheduler:
@@ -98,9 +99,10 @@ class Scheduler:
 
     Every method costs time in proportion to what it changes (but for the logarithm of a heap), or else says so.
 
-    Tell it what happened (``add_root``, ``started``, ``emitted``, ``rest``, ``wake``, ``ended``); ask it what may
-    start (``startable``) and what was settled since it was last asked (``take_settled``). A call that does not fit the
-    phase of a run raises ``ValueError``: it is a bug in the caller.
+    Tell it what happened (``add_root``, ``started``, ``emitted``, ``wait``, ``rest``, ``wake``, ``ended``); ask it what
+    may start (``startable``), and what was settled (``take_settled``) and who need not wait any longer
+    (``take_answered``) since it was last asked. A call that does not fit the phase of a run raises ``ValueError``: it
+    is a bug in the caller.
     """
 
     def __init__(self, cap: int) -> None:
@@ -112,6 +114,8 @@ class Scheduler:
         self._line: list[_Turn] = []
         self._numbers = 0
         self._settled: list[str] = []
+        self._answered: list[tuple[str, tuple[str, ...]]] = []
+        self._limits: dict[str, _Limit] = {}
         self._working = 0
         self._unfinished = 0
 
@@ -147,14 +151,12 @@ class Scheduler:
         self._restore_runs(runs, known)
         for event in known:
             emitter = self._runs[event.emitter]
-            made = self._events[event.id] = _Event(event.emitter, waiting=False)
+            made = self._events[event.id] = _Event(event.emitter)
             made.runs, made.open_runs = list(event.runs), len(event.runs)
             emitter.events.append(event.id)
             emitter.open_events += 1
         for given in runs:
-            if given.awaits is not None:
-                self._runs[given.id].awaits = self._events[given.awaits]
-                self._events[given.awaits].waiting = True
+            self._runs[given.id].awaits = given.awaits
         for event in known:
             if not event.runs:
                 self._settle(event.id)
@@ -167,7 +169,7 @@ class Scheduler:
         limits: dict[str, _Limit | None] = {}
         causes: dict[str, list[str]] = {}
         for event in events:
-            limit = None if event.limit is None else _Limit(event.limit)
+            limit = self._limit(event.fan_out or event.id, event.limit)
             for run_id in event.runs:
                 limits.setdefault(run_id, limit)
                 causes.setdefault(run_id, []).append(event.id)
@@ -179,25 +181,19 @@ class Scheduler:
                 run.phase = ENDED
                 continue
             self._unfinished += 1
-            if given.held or given.awaits is not None:
+            if given.held or given.awaits:
                 run.phase = HELD if given.held else WAITING
             else:
                 heappush(self._line, (run.counts and not run.begun, run.number if run.counts else 0, given.id))
 
-    def await_again(self, run_id: str, event_id: str) -> bool:
-        """A run at work waits for an event of its own that is known: it was run again from before it.
-
-        True if the event is settled: the run can then start again at once.
-        """
-        run, event = self._runs[run_id], self._events[event_id]
-        if run.phase != WORKING or event.emitter != run_id:
-            raise ValueError(f"{run_id} is {run.phase} and cannot wait for {event_id} of {event.emitter}")
+    def wait(self, run_id: str, event_ids: Sequence[str]) -> None:
+        """A run at work waits for events of its own, and leaves work until all of them are settled."""
+        run, events = self._runs[run_id], [self._events[event_id] for event_id in event_ids]
+        if run.phase != WORKING or any(event.emitter != run_id for event in events):
+            raise ValueError(f"{run_id} is {run.phase} and cannot wait for {', '.join(event_ids)}")
         self._leave(run, WAITING)
-        if event.open_runs:
-            run.awaits, event.waiting = event, True
-            return False
-        self._wake(run_id, run)
-        return True
+        run.awaits = tuple(event_ids)
+        self._go_on_if_settled(run_id, run)
 
     def emitted(
         self,
@@ -205,9 +201,9 @@ class Scheduler:
         event_id: str,
         children: Iterable[str],
         *,
-        waiting: bool,
         failed: bool = False,
         limit: int | None = None,
+        fan_out: str | None = None,
         held: Container[str] = (),
     ) -> None:
         """A run emitted an event that starts these runs; none is fine. ``failed``: its plan was refused.
@@ -215,8 +211,8 @@ class Scheduler:
         Those of them that are ``held`` start only after ``release``; one of these may be there already, because of
         another event, and then has both as its causes.
 
-        A run that emits a waiting event leaves work with it, and becomes startable again when the event is settled.
-        ``limit``: at most so many of these runs are at work at once; runs further down do not count.
+        ``limit``: at most so many of these runs, and of those that other events of the same ``fan_out`` start, are at
+        work at once; runs further down do not count.
         """
         if limit is not None and limit < 1:
             raise ValueError(f"the limit must be at least 1, not {limit}")
@@ -225,14 +221,11 @@ class Scheduler:
             raise ValueError(f"the event {event_id} was emitted before")
         if run.phase != WORKING:
             raise ValueError(f"{run_id} is {run.phase} and emitted an event")
-        event = self._events[event_id] = _Event(run_id, waiting)
+        event = self._events[event_id] = _Event(run_id)
         event.failed = failed
         run.events.append(event_id)
         run.open_events += 1
-        if waiting:
-            run.awaits = event
-            self._leave(run, WAITING)
-        shared = None if limit is None else _Limit(limit)
+        shared = self._limit(fan_out or event_id, limit)
         for child in children:
             if child in held and child in self._runs:
                 self._join(child, event_id)
@@ -303,13 +296,12 @@ class Scheduler:
     def ended(self, run_id: str, *, failed: bool) -> None:
         """A run has ended; or will never start, or start again, if it was not at work.
 
-        The event that it waited for, if it did, goes on by itself; nobody waits for it any more.
+        The events that it waited for, if it did, go on by themselves; nobody waits for them any more.
         """
         run = self._runs[run_id]
         if run.phase == ENDED:
             raise ValueError(f"{run_id} is ended and cannot end")
-        if run.awaits is not None:
-            run.awaits.waiting = False
+        run.awaits = ()
         self._leave(run, ENDED)
         run.failed = run.failed or failed
         self._unfinished -= 1
@@ -335,9 +327,7 @@ class Scheduler:
 
     def waits_for_run(self, run_id: str, other: str) -> bool:
         """Whether a run waits for an event that cannot be settled before another run has ended."""
-        run = self._runs[run_id]
-        events = [event_id for event_id in run.events if self._events[event_id] is run.awaits]
-        return any(other in self.open_runs(event_id) for event_id in events)
+        return any(other in self.open_runs(event_id) for event_id in self._runs[run_id].awaits)
 
     def is_idle(self) -> bool:
         """Whether nothing is at work, rests or can start: all that has not ended waits, or is held."""
@@ -356,10 +346,10 @@ class Scheduler:
         settled, self._settled = self._settled, []
         return settled
 
-    def waiter(self, event_id: str) -> str | None:
-        """The run that waited for an event, if one did and did not end meanwhile."""
-        event = self._events[event_id]
-        return event.emitter if event.waiting else None
+    def take_answered(self) -> list[tuple[str, tuple[str, ...]]]:
+        """The runs that need not wait any longer since the last call, each with the events that it waited for."""
+        answered, self._answered = self._answered, []
+        return answered
 
     def _add(self, run_id: str, cause: str | None, limit: _Limit | None, *, held: bool = False) -> None:
         if run_id in self._runs:
@@ -376,6 +366,16 @@ class Scheduler:
         if run.phase != HELD:
             raise ValueError(f"{run_id} is {run.phase} and cannot take another event")
         run.causes.append(cause)
+
+    def _limit(self, fan_out: str, most: int | None) -> _Limit | None:
+        return None if most is None else self._limits.setdefault(fan_out, _Limit(most))
+
+    def _go_on_if_settled(self, run_id: str, run: _Run) -> None:
+        """Let a waiting run start again if none of the events that it waits for has an open run."""
+        if not any(self._events[event_id].open_runs for event_id in run.awaits):
+            self._answered.append((run_id, run.awaits))
+            run.awaits = ()
+            self._wake(run_id, run)
 
     def _wake(self, run_id: str, run: _Run) -> None:
         run.phase = READY
@@ -412,7 +412,7 @@ class Scheduler:
             heappush(self._line, heappop(limit.aside))
 
     def _settle(self, event_id: str) -> None:
-        """An event has no open run left: wake its waiter, and pass the news up as far as it goes."""
+        """An event has no open run left: wake who waits for it, and pass the news up as far as it goes."""
         pending = [event_id]
         while pending:
             settled = pending.pop()
@@ -421,9 +421,8 @@ class Scheduler:
             emitter = self._runs[event.emitter]
             emitter.open_events -= 1
             emitter.failed = emitter.failed or event.failed
-            if event.waiting:
-                emitter.awaits = None
-                self._wake(event.emitter, emitter)
+            if settled in emitter.awaits:
+                self._go_on_if_settled(event.emitter, emitter)
             if emitter.phase == ENDED and not emitter.open_events:
                 pending += self._causes_closed_by(emitter)
 

@@ -52,4 +52,4 @@ def _runs_of(plan: Plan) -> set[str]:
 def _ended(run: RestoredRun) -> RestoredRun:
     failure = Failure(SUPERSEDED, "the step that triggered it was run again, and triggered others")
     ended = ChildResult("cancelled", run.seconds, failure=failure)
-    return replace(run, result=ended, waits_for=None, held=False, unrecorded=True)
+    return replace(run, result=ended, waits_for=(), held=False, unrecorded=True)

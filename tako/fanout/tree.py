@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.fanout.policy import FanOutPolicy, policy_of
 from tako.fanout.result import PENDING, Attempt, ChildOutcome
+from tako.ids import fan_out_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ class Tree:
         self._plans: dict[str, Plan] = {}
         self._policies: dict[str, FanOutPolicy] = {}
         self._events: dict[str, list[str]] = {}
+        self._fan_outs: dict[str, list[Plan]] = {}
         self._restored: set[str] = set()
 
     def __contains__(self, run_id: str) -> bool:
@@ -101,6 +103,7 @@ class Tree:
             (policy_of(step) for step in emitter.request.workflow.steps if step.id == event.step_id), FanOutPolicy()
         )
         self._events.setdefault(emitter.request.run_id, []).append(event.id)
+        self._fan_outs.setdefault(fan_out_of(event.id), []).append(plan)
         if restored:
             self._restored.add(event.id)
         for planned in plan.runs:
@@ -115,8 +118,8 @@ class Tree:
         node = Node(run.request, run.workspace, run.event_id)
         node.started_at, node.seconds, node.result = run.started_at, run.seconds, run.result
         node.attempts, node.earlier_attempts = list(run.attempts), len(run.attempts)
-        node.resumes = run.waits_for is not None
-        if run.waits_for is not None:
+        node.resumes = bool(run.waits_for)
+        if run.waits_for:
             node.pass_by(run.waits_at)
         node.fresh = run.fresh
         self._nodes[run.request.run_id] = node
@@ -136,6 +139,16 @@ class Tree:
     def plan(self, event_id: str) -> Plan:
         """The plan of an event."""
         return self._plans[event_id]
+
+    def fan_out(self, event_id: str) -> tuple[Plan, ...]:
+        """The plans of all events that the fan-out of an event has emitted so far."""
+        return tuple(self._fan_outs[fan_out_of(event_id)])
+
+    def failed_beside(self, event_id: str) -> Node | None:
+        """A run that another event of the same fan-out started and that has failed, if there is one."""
+        others = (plan for plan in self.fan_out(event_id) if plan.event.id != event_id)
+        nodes = (self._nodes[planned.request.run_id] for plan in others for planned in plan.runs)
+        return next((node for node in nodes if node.result is not None and node.result.status == "failed"), None)
 
     def policy(self, event_id: str) -> FanOutPolicy:
         """How the fan-out that emitted an event wants its runs to be dealt with."""

@@ -42,11 +42,19 @@ def _step_data(preview: StepPreview) -> dict[str, Any]:
     if step.uses:
         data["with"] = to_data(step.params)
     data["skipped"] = preview.skipped
-    if preview.fan_out is not None:
-        fan_out = to_data(preview.fan_out)
-        for run, run_data in zip(preview.fan_out.runs, fan_out["runs"], strict=True):
-            run_data["steps"] = [_step_data(below) for below in run.steps]
-        data["fan_out"] = fan_out
+    fan_outs = [_fan_out_data(fan_out) for fan_out in preview.fan_outs]
+    if fan_outs:
+        data["fan_out"] = fan_outs[0]
+    if len(fan_outs) > 1:
+        data["more_fan_outs"] = fan_outs[1:]
+    return data
+
+
+def _fan_out_data(preview: FanOutPreview) -> dict[str, Any]:
+    """One event of a fan-out, with the steps of what it would start."""
+    data: dict[str, Any] = to_data(preview)
+    for run, run_data in zip(preview.runs, data["runs"], strict=True):
+        run_data["steps"] = [_step_data(below) for below in run.steps]
     return data
 
 
@@ -60,17 +68,17 @@ def _steps(steps: Sequence[StepPreview], indent: str) -> list[str]:
             condition = f", skipped, since this does not hold: {step.condition}"
         name = f" ({step.name})" if step.name and step.name != step.id else ""
         lines.append(f"{indent}{step.id}{name}: {what}{condition}")
-        if preview.fan_out is not None:
-            lines += _fan_out(preview.fan_out, indent + "  ")
+        for fan_out in preview.fan_outs:
+            lines += _fan_out(fan_out, indent + "  ")
     return lines
 
 
 def _warnings(steps: Sequence[StepPreview]) -> Iterator[str]:
     """The warnings of all fan-outs."""
     for preview in steps:
-        if preview.fan_out is not None:
-            yield from preview.fan_out.warnings
-            for run in preview.fan_out.runs:
+        for fan_out in preview.fan_outs:
+            yield from fan_out.warnings
+            for run in fan_out.runs:
                 yield from _warnings(run.steps)
 
 

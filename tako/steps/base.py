@@ -67,8 +67,8 @@ class StepResult:
     """What the step itself puts out, beside what ``produces`` takes from it."""
     exported: Mapping[str, str] | None = None
     """The step's environment at its end, where an output needs it."""
-    event: Event | None = None
-    """For the root: an event to plan and run the subscribers of. If it is a waiting one, the run is suspended."""
+    events: tuple[Event, ...] = ()
+    """For the root: events to plan and run the subscribers of. If they are waiting ones, the run is suspended."""
     artifacts: tuple[ArtifactRef, ...] = ()
     """What the step itself put into the run's artifacts, beside what ``produces`` takes from it."""
     service: Service | None = None

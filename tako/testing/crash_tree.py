@@ -1,8 +1,8 @@
 """A tree that is killed and resumed until it is done, and what must be true of it then.
 
-The root waits for ``left`` and ``right``. ``left`` waits for ``leaf`` and ``bottom``; ``right``, which does not wait,
-triggers ``bottom`` too, which is coalesced: it runs once for both. Every step adds its name to a diary outside of all
-runs.
+The root waits for ``left`` and ``right``, each of which emits two events at once. ``left`` waits for ``leaf``, which
+one of them triggers, and for ``bottom``; ``right``, which does not wait, triggers ``bottom`` too, which is coalesced:
+it runs once for all. Every step adds its name to a diary outside of all runs.
 """
 
 from __future__ import annotations
@@ -59,15 +59,15 @@ def _configs() -> dict[str, Any]:
     on = {**tell, "with": {**params, "wait_for_children": False}}
     steps: dict[str, list[dict[str, Any]]] = {
         "crash/root": [_step("begin"), tell, _step("end")],
-        "crash/left": [_step("begin"), tell, _step("end")],
-        "crash/right": [_step("begin"), on, _step("end")],
+        "crash/left": [_step("begin", announces=("a", "b")), tell, _step("end")],
+        "crash/right": [_step("begin", announces=("a", "b")), on, _step("end")],
         "crash/leaf": [_step("begin"), _step("end")],
         "crash/bottom": [_step("begin"), _step("end")],
     }
     hears: dict[str, list[dict[str, Any]]] = {
         "crash/left": [{"artifact": "crash/root"}],
         "crash/right": [{"artifact": "crash/root"}],
-        "crash/leaf": [{"artifact": "crash/left"}],
+        "crash/leaf": [{"artifact": "crash/left", "filters": ["event.payload.part == 'b'"]}],
         "crash/bottom": [
             {"artifact": "crash/left", "coalesce": True},
             {"artifact": "crash/right", "coalesce": True},
@@ -84,9 +84,10 @@ def _configs() -> dict[str, Any]:
     }
 
 
-def _step(step_id: str) -> dict[str, Any]:
+def _step(step_id: str, *, announces: tuple[str, ...] = ()) -> dict[str, Any]:
     script = 'echo "$TAKO_REPO $TAKO_STEP_ID" >> "$CRASH_DIARY"; echo "place=$TAKO_REPO" >> "$TAKO_OUTPUT"'
-    return {"id": step_id, "run": script}
+    events = [{"type": EVENT, "payload": {"part": part}} for part in announces]
+    return {"id": step_id, "run": script, **({"produces": {"events": events}} if events else {})}
 
 
 @record
@@ -290,7 +291,7 @@ class Trial:
                 }
                 for step in state.steps
             ]
-            heard = sorted(event.source for event in request.heard)
+            heard = sorted(f"{event.source} {event.payload}" for event in request.heard)
             found.append({"repo": state.repo, "status": state.status, "steps": steps, "heard": heard})
         return found
 

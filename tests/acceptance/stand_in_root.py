@@ -51,7 +51,7 @@ class StandIn:
         """Come to where a tree has children of every kind."""
         event = make_event(run_id=self.run_id)
         write_request(self.workspace.request, make_root(run_id=self.run_id, root_id=self.run_id), durable=False)
-        suspended = StepRecord("fan-out", "suspended", 1.0, 2.0, emitted=event)
+        suspended = StepRecord("fan-out", "suspended", 1.0, 2.0, emitted=(event,))
         self._state(self.workspace, "my-org/go-lib", "suspended", suspended)
         workflow = make_workflow("verify", STEPS)
         ids = {name: child_id(self.run_id, name) for name in NAMES}

@@ -193,8 +193,7 @@ def test_a_request_is_made_on_the_spot(world: World, app: Path) -> None:
     assert ran.code == 0, ran.text
     directory = lone(world)
     said = conversation(directory, ran.out)
-    assert said.waiting is not None
-    assert (said.waiting.source, said.waiting.payload) == ("org/app", {"number": "3"})
+    assert [(event.source, event.payload) for event in said.waiting] == [("org/app", {"number": "3"})]
     # It works in a checkout of its own, wherever the repository is.
     assert (directory / "logs" / "before.log").read_text() == f"{directory}/repo\n"
     assert world.tako("status").out.split()[:2] == [directory.name, "suspended"]

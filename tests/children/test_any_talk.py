@@ -140,7 +140,7 @@ def test_any_talk_comes_to_one_result_however_it_is_cut(
     assert result == verdict(whole, violation_whole, exit_)
     assert result.status in RESULT_STATUSES
     assert (result.failure is not None) == (result.status == "failed")
-    assert (result.event is not None) == (result.status == "suspended")
+    assert bool(result.events) == (result.status == "suspended")
     assert violation is None or (result.failure is not None and result.failure.kind == PROTOCOL)
     # What follows is that it is written down and shown.
     canonical(to_data(result))

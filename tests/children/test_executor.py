@@ -155,7 +155,7 @@ def test_an_event_that_the_child_waits_for_is_in_the_result_and_not_heard_before
     result = run(child, SayingLauncher(HELLO, emitted(), Result("suspended", outputs={})), listener)
 
     assert result.status == "suspended"
-    assert result.event == emitted()
+    assert result.events == (emitted(),)
     assert listener.heard == [(CHILD_ID, 4711)]
 
 
@@ -605,7 +605,7 @@ def test_a_child_whose_state_cannot_be_read_is_not_believed(
     result = run(child, launcher)
 
     assert result.status == "failed"
-    assert result.event is None
+    assert result.events == ()
     assert result.failure is not None
     assert result.failure.kind == PROTOCOL
     assert child.workspace.state in result.failure.message
@@ -667,7 +667,7 @@ def test_a_child_that_claims_what_is_not_its_own_fails(
 
     assert foreign_claim(child, event)
     assert result.status == "failed"
-    assert result.event is None
+    assert result.events == ()
     assert result.failure is not None
     assert result.failure.kind == PROTOCOL
     assert listener.heard == [(CHILD_ID, 4711)]
@@ -688,4 +688,4 @@ def test_a_child_may_claim_what_it_made_and_what_it_was_sent(
     event = make(child.workspace)
 
     assert foreign_claim(child, event) == ""
-    assert run(child, SayingLauncher(HELLO, event, Result("suspended", outputs={}))).event == event
+    assert run(child, SayingLauncher(HELLO, event, Result("suspended", outputs={}))).events == (event,)

@@ -50,7 +50,7 @@ def test_a_result_counts_whatever_the_end_of_the_process(exit_: Exit) -> None:
 
     assert result.status == "success"
     assert result.failure is None
-    assert result.event is None
+    assert result.events == ()
     assert result.seconds == 2.5
     assert result.outputs == {"build": {"version": "1"}}
 
@@ -85,7 +85,7 @@ def test_a_suspended_result_carries_the_event_that_the_child_waits_for() -> None
     result = judge(said(event, Result("suspended", outputs={})), Evidence(Exit(code=0)), seconds=1)
 
     assert result.status == "suspended"
-    assert result.event == event
+    assert result.events == (event,)
 
 
 @pytest.mark.parametrize("exit_", [Exit(code=0), Exit(code=1), Exit(signal=signal.SIGTERM)])
@@ -95,7 +95,7 @@ def test_a_broken_rule_counts_more_than_anything_else(frames: tuple[Frame, ...],
 
     assert result.status == "failed"
     assert result.failure == Failure(kind=PROTOCOL, message=str(VIOLATION), step="build", log=LOG)
-    assert result.event is None
+    assert result.events == ()
     assert result.outputs == {}
 
 
@@ -134,7 +134,7 @@ def test_a_child_that_crashes_after_it_emitted_its_event_does_not_wait_for_it() 
     result = judge(conversation, Evidence(Exit(signal=signal.SIGKILL)), seconds=1)
 
     assert result.status == "failed"
-    assert result.event is None
+    assert result.events == ()
 
 
 OVERDUE = [

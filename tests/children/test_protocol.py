@@ -148,7 +148,7 @@ def test_a_whole_life_is_heard_byte_by_byte() -> None:
     assert heard == life
     assert error == ""
     assert conversation.hello == HELLO
-    assert conversation.waiting == WAITING
+    assert conversation.waiting == [WAITING]
     assert conversation.result == life[-1]
 
 
@@ -446,9 +446,15 @@ def test_a_failure_comes_with_a_failed_result_and_only_there(result: Result) -> 
         converse(HELLO, result)
 
 
-def test_a_child_waits_for_one_event_at_a_time() -> None:
-    with pytest.raises(ProtocolError, match="two events"):
-        converse(HELLO, WAITING, replace(WAITING, id="evt-other"))
+def test_child_waits_for_all_events_of_one_step() -> None:
+    other = replace(WAITING, id=f"{WAITING.id}-2")
+
+    assert converse(HELLO, WAITING, other, Result("suspended", outputs={})).waiting == [WAITING, other]
+
+
+def test_child_waits_for_one_step_at_a_time() -> None:
+    with pytest.raises(ProtocolError, match="two steps"):
+        converse(HELLO, WAITING, replace(WAITING, id="evt-other", step_id="other"))
 
 
 @pytest.mark.parametrize("again", [ASIDE, replace(ASIDE, waiting=True)])
@@ -458,7 +464,7 @@ def test_an_event_is_emitted_once(again: Event) -> None:
 
 
 def test_an_event_that_nobody_waits_for_is_not_what_the_child_waits_for() -> None:
-    assert converse(HELLO, ASIDE, SUCCESS).waiting is None
+    assert converse(HELLO, ASIDE, SUCCESS).waiting == []
 
 
 # The end of what is said.

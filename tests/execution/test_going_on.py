@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.execution.failure import FAN_OUT_FAILED, FAN_OUT_TIMEOUT, PLAN_REFUSED, STEP_FAILED, Failure
-from tako.execution.going_on import awaited, awaited_event, before, go_on
+from tako.execution.going_on import awaited, awaited_events, before, go_on
 from tako.execution.state import ExecutionState, StepRecord
 from tako.records import replace
 from tests.builders import CHILD_ID, CLIENT, make_event
 
 EVENT = make_event(step_id="tell")
+OTHER = replace(EVENT, id=f"{EVENT.id}-2")
 ASIDE = make_event(step_id="aside", waiting=False)
 FAN_OUT_KINDS = (FAN_OUT_FAILED, FAN_OUT_TIMEOUT)
 
@@ -47,14 +48,14 @@ def test_what_has_ended_well_stands_with_its_outputs() -> None:
 
 @pytest.mark.parametrize("answered", [True, False])
 def test_a_fan_out_that_waits_stands_if_its_answer_is_there(answered: bool) -> None:
-    recorded = state(record("a"), record("tell", "suspended", emitted=EVENT), status="suspended")
+    recorded = state(record("a"), record("tell", "suspended", emitted=(EVENT,)), status="suspended")
 
     assert kept(recorded, answered=answered) == [("a", "success"), *([("tell", "suspended")] if answered else [])]
 
 
 @pytest.mark.parametrize("kind", FAN_OUT_KINDS)
 def test_a_fan_out_that_failed_by_what_it_triggered_is_waited_for_again(kind: str) -> None:
-    gone_on = go_on(state(record("a"), failed("tell", kind, emitted=EVENT)), lambda _: True)
+    gone_on = go_on(state(record("a"), failed("tell", kind, emitted=(EVENT,))), lambda _: True)
 
     assert [(step.id, step.status, step.failure) for step in gone_on.steps] == [
         ("a", "success", None),
@@ -62,7 +63,7 @@ def test_a_fan_out_that_failed_by_what_it_triggered_is_waited_for_again(kind: st
     ]
 
 
-@pytest.mark.parametrize("step", [failed("tell", PLAN_REFUSED, emitted=EVENT), failed("tell", FAN_OUT_FAILED)])
+@pytest.mark.parametrize("step", [failed("tell", PLAN_REFUSED, emitted=(EVENT,)), failed("tell", FAN_OUT_FAILED)])
 def test_a_fan_out_that_triggered_nothing_is_run_again(step: StepRecord) -> None:
     assert kept(state(record("a"), step)) == [("a", "success")]
 
@@ -70,23 +71,23 @@ def test_a_fan_out_that_triggered_nothing_is_run_again(step: StepRecord) -> None
 @pytest.mark.parametrize(
     ("step", "waits"),
     [
-        (record("tell", "suspended", emitted=EVENT), True),
-        (record("tell", emitted=EVENT), False),
-        (record("aside", emitted=ASIDE), False),
-        (failed("tell", FAN_OUT_FAILED, emitted=EVENT), True),
-        (failed("tell", STEP_FAILED, emitted=EVENT), False),
-        (failed("aside", FAN_OUT_FAILED, emitted=ASIDE), False),
+        (record("tell", "suspended", emitted=(EVENT,)), True),
+        (record("tell", emitted=(EVENT,)), False),
+        (record("aside", emitted=(ASIDE,)), False),
+        (failed("tell", FAN_OUT_FAILED, emitted=(EVENT,)), True),
+        (failed("tell", STEP_FAILED, emitted=(EVENT,)), False),
+        (failed("aside", FAN_OUT_FAILED, emitted=(ASIDE,)), False),
         (record("tell", "suspended"), False),
     ],
 )
 def test_a_step_is_waited_for_if_it_told_an_event_and_its_answer_decides(step: StepRecord, waits: bool) -> None:
     assert awaited(step) is waits
-    assert awaited_event(state(record("a"), step)) == (EVENT.id if waits else None)
+    assert awaited_events(state(record("a"), step)) == ((EVENT.id,) if waits else ())
 
 
 def test_only_the_last_step_is_waited_for() -> None:
-    assert awaited_event(state()) is None
-    assert awaited_event(state(record("tell", "suspended", emitted=EVENT), record("a"))) is None
+    assert awaited_events(state()) == ()
+    assert awaited_events(state(record("tell", "suspended", emitted=(EVENT,)), record("a"))) == ()
 
 
 def test_before_a_step_is_another_generation_without_it() -> None:
@@ -114,7 +115,7 @@ def records(draw: st.DrawFn) -> tuple[StepRecord, ...]:
     steps = []
     for number in range(draw(st.integers(0, 5))):
         status = draw(STATUSES)
-        step = record(f"s{number}", status, emitted=draw(st.sampled_from([None, EVENT, ASIDE])))
+        step = record(f"s{number}", status, emitted=draw(st.sampled_from([(), (EVENT,), (ASIDE,), (EVENT, OTHER)])))
         steps.append(replace(step, failure=Failure(draw(KINDS), "why")) if status == "failed" else step)
     return tuple(steps)
 

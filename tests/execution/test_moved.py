@@ -42,20 +42,20 @@ def test_all_that_a_run_knows_of_artifacts_is_moved() -> None:
     old, new = ((ref(f"{root}/artifacts/x"),) for root in (OLD, NEW))
     told = make_event(artifacts=old)
     moved = make_event(artifacts=new)
-    step = StepRecord("a", "success", 1.0, 2.0, artifacts=old, emitted=told)
+    step = StepRecord("a", "success", 1.0, 2.0, artifacts=old, emitted=(told,))
     state = ExecutionState(CHILD_ID, CLIENT, "verify", "running", 5.0, steps=(step,))
 
     request = place().request(make_request(event=told, heard=(told, told)))
     (found,) = place().state(state).steps
 
     assert (request.event, request.heard) == (moved, (moved, moved))
-    assert (found.artifacts, found.emitted) == (new, moved)
+    assert (found.artifacts, found.emitted) == (new, (moved,))
 
 
 @given(EVENTS)
 def test_what_was_not_moved_is_the_very_same(event: object) -> None:
     request = make_request(event=event, heard=(event,))
-    step = StepRecord("a", "success", 1.0, 2.0, emitted=event)  # type: ignore[arg-type]
+    step = StepRecord("a", "success", 1.0, 2.0, emitted=(event,))  # type: ignore[arg-type]
     state = ExecutionState(CHILD_ID, CLIENT, "verify", "running", 5.0, steps=(step,))
 
     assert place().request(request) is request

@@ -160,7 +160,7 @@ def test_a_waiting_fan_out_suspends_and_the_answer_lets_the_next_step_run(tmp_pa
     bench = Bench(tmp_path, StepSpec(id="a", run="echo a >> ran"), tell(), StepSpec(id="b", run="echo b >> ran"))
     waiting = bench.run()
     assert waiting.status == "suspended"
-    assert read_state(bench.workspace.state).steps[-1].emitted == bench.events[0]
+    assert read_state(bench.workspace.state).steps[-1].emitted == (bench.events[0],)
     with pytest.raises(StateError):
         bench.run(waiting)
     write_answer(bench.workspace, "tell", Answer(bench.events[0].id, total=3, succeeded=3))

@@ -18,6 +18,7 @@ from tako.execution.answer import Answer, read_answer, write_answer
 from tako.execution.failure import STEP_FAILED, Failure
 from tako.execution.request import read_request, write_request
 from tako.execution.state import (
+    SCHEMA,
     ExecutionState,
     StepRecord,
     backup_of,
@@ -32,7 +33,7 @@ from tests.builders import make_event, make_request
 
 A = StepRecord("a", "success", 1.0, 2.0, outputs={"version": "1.2.0", "notes": "Grüße 🐙"})
 B = StepRecord("b", "failed", 3.0, 4.0, failure=Failure(STEP_FAILED, "exit code 1", step="b", exit_code=1))
-C = StepRecord("c", "suspended", 5.0, 6.0, emitted=make_event())
+C = StepRecord("c", "suspended", 5.0, 6.0, emitted=(make_event(),))
 
 BEGUN = ExecutionState("exec-1", "my-org/client", "verify", "running", 1.5, pid=12, pid_started=3.0)
 ONE = replace(BEGUN, steps=(A,), seconds=2.0)
@@ -185,10 +186,10 @@ def test_a_backup_is_used_for_a_state_that_is_gone_or_of_another_tako(run: Run) 
     run.begin(BEGUN)
     run.write(ONE)
     run.write(DONE)
-    run.path.write_text(run.path.read_text().replace('"schema":1', '"schema":99', 1))
+    run.path.write_text(run.path.read_text().replace(f'"schema":{SCHEMA}', '"schema":99', 1))
 
     assert run.read() == ONE
-    assert "schema version 99, this Tako reads 1" in run.said[-1]
+    assert f"schema version 99, this Tako reads {SCHEMA}" in run.said[-1]
     run.path.unlink()
     assert run.read() == ONE
     assert "No such file" in run.said[-1]

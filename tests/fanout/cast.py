@@ -54,7 +54,7 @@ def emitted(request: ChildRequest, *, step: str = "tell", waiting: bool = True) 
 
 
 def waits(request: ChildRequest, *, step: str = "tell") -> ChildResult:
-    return ChildResult("suspended", seconds=1.0, event=emitted(request, step=step))
+    return ChildResult("suspended", seconds=1.0, events=(emitted(request, step=step),))
 
 
 def waits_once(request: ChildRequest, _listener: ChildListener) -> ChildResult:

@@ -93,7 +93,7 @@ def test_what_it_emitted_is_told_in_order_the_one_it_waits_for_last(alone: Alone
 
     def work(listener: ChildListener) -> ChildResult:
         listener.child_event(ROOT_ID, passing)
-        return ChildResult("suspended", 1.0, event=waiting)
+        return ChildResult("suspended", 1.0, events=(waiting,))
 
     alone.runner.work = work
 

@@ -152,7 +152,7 @@ class Stage:
                 waiting=waiting,
             )
             if waiting:
-                return ChildResult("suspended", seconds=1.0, event=event)
+                return ChildResult("suspended", seconds=1.0, events=(event,))
             listener.child_event(run.run_id, event)
         raise AssertionError("the last event waits")
 
@@ -525,7 +525,7 @@ def test_waiting_in_a_circle_is_refused_with_the_way(home: Path, elsewhere: Else
         event = make_event(
             id=event_id(lib.run_id, "tell-0"), source="root", run_id=lib.run_id, step_id="tell-0", key="k"
         )
-        return ChildResult("suspended", seconds=1.0, event=event)
+        return ChildResult("suspended", seconds=1.0, events=(event,))
 
     elsewhere_ledger = stage.ledger()
     stage.behaviours = {"lib": tell}

@@ -196,11 +196,11 @@ def test_a_dry_run_follows_dependents_too() -> None:
 
     steps = preview(root, DiscoveryManager(FakeIndex(client, repository("my-org/app"))))
 
-    assert steps[0].fan_out is not None
-    (run,) = steps[0].fan_out.runs
+    (fan_out,) = steps[0].fan_outs
+    (run,) = fan_out.runs
     assert (run.repo, run.where, run.certain) == (CLIENT, WHERE, True)
-    assert run.steps[0].fan_out is not None
-    assert [below.repo for below in run.steps[0].fan_out.runs] == ["my-org/app"]
+    (inner,) = run.steps[0].fan_outs
+    assert [below.repo for below in inner.runs] == ["my-org/app"]
 
 
 def test_what_dependents_may_come_to_is_reached() -> None:

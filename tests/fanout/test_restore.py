@@ -161,10 +161,10 @@ def test_a_run_that_went_on_after_its_fan_out_is_not_taken_for_one_that_waits(to
     told.started("a")
     told.plan("leaf", event=inner, emitter=child("a"))
     told.journal.waiting(run_id("a"), inner.id)
-    told.state(child("a"), "running", step(), step("tell", emitted=inner))
+    told.state(child("a"), "running", step(), step("tell", emitted=(inner,)))
     run = told.run()
 
-    assert run.waits_for is None
+    assert run.waits_for == ()
     assert kinds(run) == [LOST]
 
 
@@ -175,19 +175,19 @@ def test_a_run_waits_for_its_event_if_that_was_planned(told: Told, status: str, 
     told.started("a")
     told.plan("leaf", event=inner, emitter=child("a"))
     told.journal.waiting(run_id("a"), inner.id)
-    told.state(child("a"), status, step(), step("tell", "suspended", emitted=inner))
+    told.state(child("a"), status, step(), step("tell", "suspended", emitted=(inner,)))
     run = told.run()
 
-    assert (run.waits_for, run.waits_at, kinds(run)) == (inner.id, "tell", tries)
+    assert (run.waits_for, run.waits_at, kinds(run)) == ((inner.id,), "tell", tries)
 
 
 def test_a_run_whose_event_was_not_planned_comes_to_it_again(told: Told) -> None:
     inner = make_event(run_id=run_id("a"), source="a", step_id="tell")
     told.plan("a")
-    told.state(child("a"), "suspended", step("tell", "suspended", emitted=inner))
+    told.state(child("a"), "suspended", step("tell", "suspended", emitted=(inner,)))
     run = told.run()
 
-    assert run.waits_for is None
+    assert run.waits_for == ()
     assert kinds(run) == [LOST]
 
 
@@ -195,16 +195,16 @@ def test_a_run_that_failed_by_what_it_triggered_waits_for_it_again(told: Told) -
     told.plan("a")
     told.ended("a", BROKEN)
     failure = Failure(FAN_OUT_FAILED, "1 of 1 failed", step="tell")
-    told.state(ROOT, "failed", step("tell", "failed", emitted=EVENT, failure=failure))
+    told.state(ROOT, "failed", step("tell", "failed", emitted=(EVENT,), failure=failure))
 
-    assert told.restored().root.waits_for == EVENT.id
+    assert told.restored().root.waits_for == (EVENT.id,)
 
 
 def test_a_success_with_something_untold_is_started_again_to_tell_it(told: Told) -> None:
     aside = make_event(run_id=run_id("a"), source="a", step_id="aside", waiting=False)
     told.plan("a")
     told.started("a")
-    told.state(child("a"), "success", step("aside", emitted=aside))
+    told.state(child("a"), "success", step("aside", emitted=(aside,)))
     assert told.run().result is None
     assert kinds(told.run()) == [LOST]
 
@@ -218,7 +218,7 @@ def test_a_success_whose_event_was_refused_is_started_again_until_it_is_planned(
     told.started("a")
     told.journal.planned(Plan(aside, refused=Failure(PLAN_REFUSED, "a cycle")), run_id("a"))
     told.ended("a")
-    told.state(child("a"), "success", step("aside", emitted=aside))
+    told.state(child("a"), "success", step("aside", emitted=(aside,)))
     run = told.run()
     assert (run.result, kinds(run)) == (None, [PLAN_REFUSED])
     assert [plan.event.id for plan in told.restored().plans] == [EVENT.id]
@@ -248,7 +248,7 @@ def test_who_failed_by_itself_after_triggering_others_is_left_if_that_is_wanted(
     told.started("a")
     told.plan("leaf", event=inner, emitter=child("a"))
     told.ended("a", BROKEN)
-    told.state(child("a"), "failed", step("aside", emitted=inner), step("test", "failed", failure=BROKEN))
+    told.state(child("a"), "failed", step("aside", emitted=(inner,)), step("test", "failed", failure=BROKEN))
 
     assert (told.run(failed_only=failed_only).result is not None) is stays
     assert told.run("leaf", failed_only=failed_only).result is None
@@ -287,15 +287,15 @@ def test_the_scheduler_is_told_the_same(told: Told) -> None:
     told.plan("a", "b", "c")
     told.ended("a")
     told.started("b")
-    told.state(ROOT, "suspended", step("tell", "suspended", emitted=EVENT))
+    told.state(ROOT, "suspended", step("tell", "suspended", emitted=(EVENT,)))
     restored = told.restored()
 
     known = {run.id: (run.ended, run.failed, run.begun, run.awaits) for run in known_runs(restored)}
     assert known == {
-        ROOT_ID: (False, False, False, EVENT.id),
-        run_id("a"): (True, False, False, None),
-        run_id("b"): (False, False, True, None),
-        run_id("c"): (False, False, False, None),
+        ROOT_ID: (False, False, False, (EVENT.id,)),
+        run_id("a"): (True, False, False, ()),
+        run_id("b"): (False, False, True, ()),
+        run_id("c"): (False, False, False, ()),
     }
     (event,) = known_events(restored, {EVENT.id: 2})
     assert (event.emitter, event.limit) == (ROOT_ID, 2)
@@ -331,7 +331,7 @@ def test_any_beginning_of_a_journal_is_a_tree_that_can_go_on(told: Told) -> None
     told.journal.resumed()
     told.journal.finished(ok=False, seconds=1.0, interrupted_by=2)
     # What is on the disk of the runs themselves: their own writes are flushed.
-    told.state(child("a"), "suspended", step(), step("tell", "suspended", emitted=inner))
+    told.state(child("a"), "suspended", step(), step("tell", "suspended", emitted=(inner,)))
     told.state(child("b"), "success", step())
     entries = read_journal(told.workspace.journal)
 
@@ -343,6 +343,6 @@ def test_any_beginning_of_a_journal_is_a_tree_that_can_go_on(told: Told) -> None
             assert result is not None
             assert result.status == "success", f"after {length} entries"
             assert known["a"].result is None
-            assert known["a"].waits_for == (inner.id if "leaf" in known else None)
+            assert known["a"].waits_for == ((inner.id,) if "leaf" in known else ())
             # It either waits, or goes on behind what it had done: another try.
             assert known["a"].waits_for or known["a"].attempts

@@ -17,7 +17,7 @@ from tako.execution.failure import (
     STEP_FAILED,
     Failure,
 )
-from tako.fanout.result import ChildOutcome, FanOutResult, TreeResult
+from tako.fanout.result import ChildOutcome, FanOutResult, TreeResult, answer_of
 from tests.builders import ROOT_ID, make_event
 
 EVENT = make_event()
@@ -43,7 +43,7 @@ def run(name: str, **changes: Any) -> ChildOutcome:
 
 def answer(*runs: ChildOutcome, refused: Failure | None = None, failed_below: bool | None = None) -> Answer:
     failed = any(not each.ok for each in runs) if failed_below is None else failed_below
-    return FanOutResult(EVENT, runs, failed_below=failed, refused=refused).answer()
+    return answer_of([FanOutResult(EVENT, runs, failed_below=failed, refused=refused)])
 
 
 def test_success_is_told_in_numbers() -> None:
@@ -94,7 +94,7 @@ def test_a_fan_out_whose_time_was_up_fails_for_that_however_its_runs_ended(faile
     expired = FanOutResult(EVENT, (run("a"),), failed_below=failed_below, expired=EXPIRED)
 
     assert not expired.ok
-    assert expired.answer() == Answer(EVENT.id, total=1, succeeded=1, failure=EXPIRED)
+    assert answer_of([expired]) == Answer(EVENT.id, total=1, succeeded=1, failure=EXPIRED)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ class RunNode:
     failed: bool = False
     outcomes: int = 0
     events: list[EventNode] = field(default_factory=list)
-    awaits: EventNode | None = None
-    awaits_again: EventNode | None = None
+    awaits: list[EventNode] = field(default_factory=list)
+    awaits_again: list[EventNode] = field(default_factory=list)
     """What it will wait for when it has started: it was taken over from before its fan-out."""
     joined: list[EventNode] = field(default_factory=list)
     """The events beside the first that started it, while it was held."""
@@ -49,9 +49,10 @@ class RunNode:
 @dataclass(eq=False)
 class EventNode:
     emitter: RunNode
-    waiter: str | None
+    fan_out: str
     refused: bool
     limit: int | None
+    """How many runs of its fan-out may be at work."""
     runs: list[RunNode]
     settled: int = 0
 
@@ -123,10 +124,10 @@ class World:
                 run.phase, run.failed, run.outcomes = READY, False, run.outcomes - 1
             elif run.phase in (WORKING, RESTING):
                 run.phase = READY
-            elif run.phase == WAITING and self.happens(0.2):
-                run.phase, run.awaits_again = READY, run.awaits
+            elif run.phase == WAITING and (self.happens(0.2) or any(event.refused for event in run.awaits)):
+                run.phase, run.awaits_again = READY, [event for event in run.awaits if not event.refused]
             if run.phase != WAITING:
-                run.awaits = None
+                run.awaits = []
         ready = self.in_phase(READY)
         self.woken = [run_id for run_id in ready if self.runs[run_id].begun]
         self.fresh = [run_id for run_id in ready if not self.runs[run_id].begun]
@@ -140,21 +141,24 @@ class World:
                     ended=run.phase == ENDED,
                     failed=run.phase == ENDED and run.failed,
                     begun=run.begun,
-                    awaits=names[id(run.awaits)] if run.awaits else None,
+                    awaits=tuple(names[id(event)] for event in run.awaits),
                     held=run.phase == HELD,
                 )
                 for run_id, run in self.runs.items()
             ],
             [
                 KnownEvent(
-                    event_id, places[id(event.emitter)], tuple(places[id(run)] for run in event.runs), event.limit
+                    event_id,
+                    places[id(event.emitter)],
+                    tuple(places[id(run)] for run in event.runs),
+                    event.limit,
+                    event.fan_out,
                 )
                 for event_id, event in self.events.items()
             ],
         )
         for event in self.events.values():
             event.settled = 0
-            event.waiter = places[id(event.emitter)] if event.emitter.awaits is event else None
 
     def happens(self, chance: float) -> bool:
         return self.random.random() < chance
@@ -181,15 +185,15 @@ class World:
         """The root, the woken in the order of their waking, the planned in that of their planning, but for limits."""
         self.fresh.sort(key=list(self.runs).index)
         room = self.cap - len([run_id for run_id in self.in_phase(WORKING) if run_id != "root"])
-        at_work = Counter(id(run.cause) for run in self.runs.values() if run.phase == WORKING)
+        at_work = Counter(run.cause.fan_out for run in self.runs.values() if run.cause and run.phase == WORKING)
         chosen = []
         for run_id in sorted([*self.woken, *self.fresh], key=lambda run_id: run_id != "root"):
             event = self.runs[run_id].cause
             if event is None:
                 chosen.append(run_id)
-            elif room > 0 and (event.limit is None or at_work[id(event)] < event.limit):
+            elif room > 0 and (event.limit is None or at_work[event.fan_out] < event.limit):
                 room -= 1
-                at_work[id(event)] += 1
+                at_work[event.fan_out] += 1
                 chosen.append(run_id)
         for run_id in chosen:
             self.out_of_line(run_id)
@@ -209,9 +213,9 @@ class World:
         if self.runs[run_id].phase == HELD:
             self.release(run_id)
             return
-        again, self.runs[run_id].awaits_again = self.runs[run_id].awaits_again, None
-        if again is not None and not again.refused:
-            self.wait_again(run_id, again)
+        again, self.runs[run_id].awaits_again = self.runs[run_id].awaits_again, []
+        if again:
+            self.wait(run_id, again)
             return
         choices: list[Callable[[str], None]] = [self.end]
         if self.budget > 0:
@@ -225,16 +229,9 @@ class World:
         self.runs[run_id].phase = READY
         self.fresh.append(run_id)
 
-    def wait_again(self, run_id: str, event: EventNode) -> None:
-        (event_id,) = [event_id for event_id, each in self.events.items() if each is event]
-        run = self.runs[run_id]
-        settled = event.all_ended()
-        assert self.scheduler.await_again(run_id, event_id) == settled
-        if settled:
-            run.phase = READY
-            self.woken.append(run_id)
-        else:
-            run.phase, run.awaits, event.waiter = WAITING, event, run_id
+    def wait(self, run_id: str, events: list[EventNode]) -> None:
+        self.scheduler.wait(run_id, [event_id for event_id, event in self.events.items() if event in events])
+        self.runs[run_id].phase, self.runs[run_id].awaits = WAITING, events
 
     def rest(self, run_id: str) -> None:
         self.budget -= 1
@@ -242,22 +239,28 @@ class World:
         self.runs[run_id].phase = RESTING
 
     def emit_and_go_on(self, run_id: str) -> None:
-        self.emit(run_id, waiting=False)
+        """Emit one event, or several together."""
+        self.emitted += 1
+        fan_out = f"{run_id}/{self.emitted}"
+        limit = self.random.randint(1, 3) if self.happens(self.chances.limited) else None
+        for number in range(self.random.choice((1, 1, 1, 2, 3))):
+            self.emit(run_id, f"{fan_out}.{number}", fan_out, limit)
 
     def emit_and_wait(self, run_id: str) -> None:
-        self.emit(run_id, waiting=True)
+        before = len(self.runs[run_id].events)
+        self.emit_and_go_on(run_id)
+        self.wait(run_id, self.runs[run_id].events[before:])
 
-    def emit(self, run_id: str, *, waiting: bool) -> None:
+    def emit(self, run_id: str, event_id: str, fan_out: str, limit: int | None) -> None:
         run = self.runs[run_id]
-        self.emitted += 1
-        event_id = f"{run_id}/{self.emitted}"
         refused = self.happens(self.chances.refused)
-        limit = self.random.randint(1, 3) if self.happens(self.chances.limited) else None
         # A few repositories only: the same one is triggered by several events of the tree (diamonds).
-        repositories = [] if refused else self.random.sample("abcdef", self.random.randint(0, min(6, self.budget)))
+        repositories = (
+            [] if refused else self.random.sample("abcdef", self.random.randint(0, max(0, min(6, self.budget))))
+        )
         children = [f"{event_id}:{repository}" for repository in repositories]
         self.budget -= max(1, len(children))
-        event = EventNode(run, run_id if waiting else None, refused, limit, [])
+        event = EventNode(run, fan_out, refused, limit, [])
         joining = [] if refused else [held for held in self.in_phase(HELD) if self.happens(self.chances.holding)]
         held = {child for child in children if self.happens(self.chances.holding)} | set(joining)
         for child in children:
@@ -269,9 +272,7 @@ class World:
         event.runs = [self.runs[child] for child in children]
         self.events[event_id] = event
         run.events.append(event)
-        if waiting:
-            run.phase, run.awaits = WAITING, event
-        self.scheduler.emitted(run_id, event_id, children, waiting=waiting, failed=refused, limit=limit, held=held)
+        self.scheduler.emitted(run_id, event_id, children, failed=refused, limit=limit, fan_out=fan_out, held=held)
         for child in children:
             if self.happens(self.chances.failing / 3):
                 self.end(child, failed=True)
@@ -280,12 +281,9 @@ class World:
         """A run ends, whatever it was doing; one that has not started does so since its inputs did not fit."""
         run = self.runs[run_id]
         self.out_of_line(run_id)
-        run.phase = ENDED
+        run.phase, run.awaits = ENDED, []
         run.failed = self.happens(self.chances.failing) if failed is None else failed
         run.outcomes += 1
-        # An event keeps the waiter that it woke, however that ends later.
-        if run.awaits is not None and not run.awaits.all_ended():
-            run.awaits.waiter = None
         self.scheduler.ended(run_id, failed=run.failed)
 
     def cancel_now_and_then(self) -> None:
@@ -307,7 +305,7 @@ class World:
         assert len(at_work) == self.scheduler.working <= self.cap
         for event_id, event in self.events.items():
             assert event.settled == int(event.all_ended()), event_id
-            own = [run for run in event.runs if run.cause is event]
+            own = [run for run in self.runs.values() if run.cause and run.cause.fan_out == event.fan_out]
             assert event.limit is None or sum(run.phase == WORKING for run in own) <= event.limit
             assert self.scheduler.open_runs(event_id) == [
                 run_id for run_id, run in self.runs.items() if run.phase != ENDED and run.is_below(event)
@@ -320,8 +318,8 @@ class World:
         for run_id, run in self.runs.items():
             assert self.scheduler.phase(run_id) == run.phase
         one, other = (self.random.choice(list(self.runs)) for _ in range(2))
-        awaited, candidate = self.runs[one].awaits, self.runs[other]
-        waits = awaited is not None and candidate.phase != ENDED and candidate.is_below(awaited)
+        candidate = self.runs[other]
+        waits = candidate.phase != ENDED and any(candidate.is_below(event) for event in self.runs[one].awaits)
         assert self.scheduler.waits_for_run(one, other) == waits
         assert self.scheduler.is_idle() == all(run.phase in (ENDED, WAITING, HELD) for run in self.runs.values())
         assert self.scheduler.finished == all(run.phase == ENDED for run in self.runs.values())
@@ -332,14 +330,14 @@ class World:
             event.settled += 1
             assert event.all_ended(), "an event was settled while a run below it was not over"
             assert self.scheduler.failed_below(event_id) == event.any_failed()
-            assert self.scheduler.waiter(event_id) == event.waiter
-            if event.waiter is not None:
-                waiter = self.runs[event.waiter]
-                assert waiter.awaits is event
-                waiter.awaits = None
-                if waiter.phase != ENDED:
-                    waiter.phase = READY
-                    self.woken.append(event.waiter)
+        for run_id, event_ids in self.scheduler.take_answered():
+            run = self.runs[run_id]
+            if run.phase == ENDED:
+                continue
+            assert run.awaits == [self.events[event_id] for event_id in event_ids]
+            assert all(event.all_ended() for event in run.awaits)
+            run.phase, run.awaits = READY, []
+            self.woken.append(run_id)
 
 
 RISK = st.sampled_from([0.0, 0.1, 0.5])
@@ -391,6 +389,12 @@ def started(scheduler: Scheduler) -> list[str]:
     return chosen
 
 
+def suspend(scheduler: Scheduler, run_id: str, event_id: str, children: list[str], *, limit: int | None = None) -> None:
+    """Let a run emit an event and wait for it."""
+    scheduler.emitted(run_id, event_id, children, limit=limit)
+    scheduler.wait(run_id, [event_id])
+
+
 def rooted(cap: int = 1) -> Scheduler:
     scheduler = Scheduler(cap)
     scheduler.add_root("root")
@@ -400,12 +404,12 @@ def rooted(cap: int = 1) -> Scheduler:
 
 def test_the_root_goes_before_all_that_need_a_place() -> None:
     scheduler = rooted(cap=1)
-    scheduler.emitted("root", "aside", ["a", "b"], waiting=False)
+    scheduler.emitted("root", "aside", ["a", "b"])
     assert started(scheduler) == ["a"]
     scheduler.rest("a")
     assert started(scheduler) == ["b"]
     scheduler.wake("a")
-    scheduler.emitted("root", "e", [], waiting=True)
+    suspend(scheduler, "root", "e", [])
 
     assert started(scheduler) == ["root"]
 
@@ -414,7 +418,7 @@ def test_a_chain_of_ten_waiting_fan_outs_ends_at_cap_one() -> None:
     scheduler = rooted(cap=1)
     chain = ["root", *(f"level-{number}" for number in range(1, 11))]
     for emitter, child in itertools.pairwise(chain):
-        scheduler.emitted(emitter, f"event of {emitter}", [child], waiting=True)
+        suspend(scheduler, emitter, f"event of {emitter}", [child])
         assert scheduler.working == 0
         assert started(scheduler) == [child]
     order = []
@@ -431,7 +435,7 @@ def test_a_tree_of_one_and_five_and_twenty_five_ends_at_cap_one() -> None:
     scheduler = rooted(cap=1)
     middle = [f"middle-{number}" for number in range(5)]
     leaves = {run_id: [f"{run_id}/leaf-{number}" for number in range(5)] for run_id in middle}
-    scheduler.emitted("root", "root's", middle, waiting=True)
+    suspend(scheduler, "root", "root's", middle)
     emitted: set[str] = set()
     done = []
     while chosen := started(scheduler):
@@ -439,7 +443,7 @@ def test_a_tree_of_one_and_five_and_twenty_five_ends_at_cap_one() -> None:
         assert scheduler.working == (run_id != "root")
         if run_id in leaves and run_id not in emitted:
             emitted.add(run_id)
-            scheduler.emitted(run_id, f"{run_id}'s", leaves[run_id], waiting=True)
+            suspend(scheduler, run_id, f"{run_id}'s", leaves[run_id])
             continue
         scheduler.ended(run_id, failed=False)
         done.append(run_id)
@@ -453,19 +457,19 @@ def test_a_tree_of_one_and_five_and_twenty_five_ends_at_cap_one() -> None:
 
 def test_woken_runs_go_before_planned_ones_and_each_kind_in_its_order() -> None:
     scheduler = rooted(cap=2)
-    scheduler.emitted("root", "e", ["a", "b", "c", "d"], waiting=True)
+    suspend(scheduler, "root", "e", ["a", "b", "c", "d"])
     assert started(scheduler) == ["a", "b"]
-    scheduler.emitted("b", "b's", [], waiting=True)
-    scheduler.emitted("a", "a's", [], waiting=True)
+    suspend(scheduler, "b", "b's", [])
+    suspend(scheduler, "a", "a's", [])
 
     assert scheduler.startable() == ["b", "a"]
 
 
 def test_a_waiter_wakes_only_when_the_grandchildren_nobody_waits_for_have_ended() -> None:
     scheduler = rooted(cap=2)
-    scheduler.emitted("root", "e", ["child"], waiting=True)
+    suspend(scheduler, "root", "e", ["child"])
     started(scheduler)
-    scheduler.emitted("child", "aside", ["grandchild"], waiting=False)
+    scheduler.emitted("child", "aside", ["grandchild"])
     scheduler.ended("child", failed=False)
     assert scheduler.take_settled() == []
     assert started(scheduler) == ["grandchild"]
@@ -478,8 +482,8 @@ def test_a_waiter_wakes_only_when_the_grandchildren_nobody_waits_for_have_ended(
 
 def test_a_run_that_emitted_without_waiting_can_wait_for_another_event_first() -> None:
     scheduler = rooted(cap=2)
-    scheduler.emitted("root", "aside", ["slow"], waiting=False)
-    scheduler.emitted("root", "awaited", ["quick"], waiting=True)
+    scheduler.emitted("root", "aside", ["slow"])
+    suspend(scheduler, "root", "awaited", ["quick"])
     assert started(scheduler) == ["slow", "quick"]
     scheduler.ended("quick", failed=False)
     assert started(scheduler) == ["root"]
@@ -492,7 +496,7 @@ def test_a_run_that_emitted_without_waiting_can_wait_for_another_event_first() -
 
 def test_an_event_that_starts_nothing_wakes_its_waiter_at_once() -> None:
     scheduler = rooted()
-    scheduler.emitted("root", "e", [], waiting=True)
+    suspend(scheduler, "root", "e", [])
 
     assert scheduler.take_settled() == ["e"]
     assert started(scheduler) == ["root"]
@@ -502,9 +506,11 @@ def test_an_event_that_starts_nothing_wakes_its_waiter_at_once() -> None:
 @pytest.mark.parametrize("waiting", [True, False])
 def test_a_refused_plan_fails_its_event_and_all_above(waiting: bool) -> None:
     scheduler = rooted()
-    scheduler.emitted("root", "e", ["child"], waiting=True)
+    suspend(scheduler, "root", "e", ["child"])
     started(scheduler)
-    scheduler.emitted("child", "refused", [], waiting=waiting, failed=True)
+    scheduler.emitted("child", "refused", [], failed=True)
+    if waiting:
+        scheduler.wait("child", ["refused"])
     started(scheduler)
     scheduler.ended("child", failed=False)
 
@@ -516,9 +522,9 @@ def test_a_refused_plan_fails_its_event_and_all_above(waiting: bool) -> None:
 
 def test_a_failure_far_down_fails_every_run_above_it_and_no_other() -> None:
     scheduler = rooted(cap=3)
-    scheduler.emitted("root", "e", ["left", "right"], waiting=False)
+    scheduler.emitted("root", "e", ["left", "right"])
     started(scheduler)
-    scheduler.emitted("left", "left's", ["deep"], waiting=False)
+    scheduler.emitted("left", "left's", ["deep"])
     started(scheduler)
     scheduler.ended("deep", failed=True)
     scheduler.ended("left", failed=False)
@@ -533,7 +539,7 @@ def test_a_failure_far_down_fails_every_run_above_it_and_no_other() -> None:
 
 def test_a_run_that_ends_without_starting_takes_no_place_and_is_not_started() -> None:
     scheduler = rooted(cap=1)
-    scheduler.emitted("root", "e", ["misfit", "fine"], waiting=True)
+    suspend(scheduler, "root", "e", ["misfit", "fine"])
     scheduler.ended("misfit", failed=True)
 
     assert started(scheduler) == ["fine"]
@@ -544,7 +550,7 @@ def test_a_run_that_ends_without_starting_takes_no_place_and_is_not_started() ->
 
 def test_the_root_holds_no_place_under_the_cap() -> None:
     scheduler = rooted(cap=1)
-    scheduler.emitted("root", "e", ["a", "b"], waiting=False)
+    scheduler.emitted("root", "e", ["a", "b"])
 
     assert scheduler.working == 0
     assert started(scheduler) == ["a"]
@@ -554,18 +560,18 @@ def test_the_root_holds_no_place_under_the_cap() -> None:
 
 def test_the_woken_root_starts_while_all_places_are_taken() -> None:
     scheduler = rooted(cap=1)
-    scheduler.emitted("root", "aside", ["slow"], waiting=False)
-    scheduler.emitted("root", "e", [], waiting=True)
+    scheduler.emitted("root", "aside", ["slow"])
+    suspend(scheduler, "root", "e", [])
 
     assert started(scheduler) == ["root", "slow"]
-    scheduler.emitted("root", "f", [], waiting=True)
+    suspend(scheduler, "root", "f", [])
     assert started(scheduler) == ["root"]
 
 
 def test_a_full_limit_lets_other_fan_outs_pass_and_its_own_go_on_in_their_order() -> None:
     scheduler = rooted(cap=3)
-    scheduler.emitted("root", "limited", ["a", "b", "c"], waiting=False, limit=1)
-    scheduler.emitted("root", "free", ["x", "y", "z"], waiting=False)
+    scheduler.emitted("root", "limited", ["a", "b", "c"], limit=1)
+    scheduler.emitted("root", "free", ["x", "y", "z"])
     assert started(scheduler) == ["a", "x", "y"]
     scheduler.ended("x", failed=False)
     assert started(scheduler) == ["z"]
@@ -579,18 +585,18 @@ def test_a_full_limit_lets_other_fan_outs_pass_and_its_own_go_on_in_their_order(
 
 def test_a_limit_does_not_count_what_is_further_down_nor_who_waits_for_it() -> None:
     scheduler = rooted(cap=9)
-    scheduler.emitted("root", "e", ["a", "b"], waiting=True, limit=1)
+    suspend(scheduler, "root", "e", ["a", "b"], limit=1)
     assert started(scheduler) == ["a"]
-    scheduler.emitted("a", "a's", ["deep-1", "deep-2"], waiting=True)
+    suspend(scheduler, "a", "a's", ["deep-1", "deep-2"])
 
     assert started(scheduler) == ["b", "deep-1", "deep-2"]
 
 
 def test_a_woken_run_goes_before_the_planned_ones_of_its_limit_and_keeps_to_the_limit() -> None:
     scheduler = rooted(cap=9)
-    scheduler.emitted("root", "e", ["a", "b", "c"], waiting=True, limit=1)
+    suspend(scheduler, "root", "e", ["a", "b", "c"], limit=1)
     assert started(scheduler) == ["a"]
-    scheduler.emitted("a", "a's", ["deep"], waiting=True)
+    suspend(scheduler, "a", "a's", ["deep"])
     assert started(scheduler) == ["b", "deep"]
     scheduler.ended("deep", failed=False)
     assert started(scheduler) == []
@@ -601,7 +607,7 @@ def test_a_woken_run_goes_before_the_planned_ones_of_its_limit_and_keeps_to_the_
 
 def test_a_run_that_is_startable_and_then_not_started_leaves_its_place_to_the_next() -> None:
     scheduler = rooted(cap=9)
-    scheduler.emitted("root", "e", ["a", "b"], waiting=True, limit=1)
+    suspend(scheduler, "root", "e", ["a", "b"], limit=1)
     assert scheduler.startable() == ["a"]
     scheduler.ended("a", failed=True)
 
@@ -610,7 +616,7 @@ def test_a_run_that_is_startable_and_then_not_started_leaves_its_place_to_the_ne
 
 def test_a_run_that_rests_holds_no_place_and_goes_first_when_it_wakes() -> None:
     scheduler = rooted(cap=1)
-    scheduler.emitted("root", "e", ["a", "b", "c"], waiting=True, limit=1)
+    suspend(scheduler, "root", "e", ["a", "b", "c"], limit=1)
     assert started(scheduler) == ["a"]
     scheduler.rest("a")
     assert scheduler.phase("a") == RESTING
@@ -628,7 +634,7 @@ def test_a_run_that_rests_holds_no_place_and_goes_first_when_it_wakes() -> None:
 
 def test_a_run_that_ends_while_it_rests_closes_its_event() -> None:
     scheduler = rooted()
-    scheduler.emitted("root", "e", ["a"], waiting=True)
+    suspend(scheduler, "root", "e", ["a"])
     started(scheduler)
     scheduler.rest("a")
     scheduler.ended("a", failed=True)
@@ -640,17 +646,16 @@ def test_a_run_that_ends_while_it_rests_closes_its_event() -> None:
 
 def test_the_event_of_a_run_that_ends_while_it_waits_goes_on_and_wakes_nobody() -> None:
     scheduler = rooted(cap=2)
-    scheduler.emitted("root", "e", ["a"], waiting=True)
+    suspend(scheduler, "root", "e", ["a"])
     started(scheduler)
-    scheduler.emitted("a", "a's", ["deep"], waiting=True)
-    assert scheduler.waiter("a's") == "a"
+    suspend(scheduler, "a", "a's", ["deep"])
     scheduler.ended("a", failed=True)
 
-    assert scheduler.waiter("a's") is None
     assert scheduler.take_settled() == []
     assert started(scheduler) == ["deep"]
     scheduler.ended("deep", failed=False)
     assert scheduler.take_settled() == ["a's", "e"]
+    assert scheduler.take_answered() == [("root", ("e",))]
     assert scheduler.phase("a") == ENDED
     assert started(scheduler) == ["root"]
     assert not scheduler.failed_below("a's")
@@ -658,9 +663,9 @@ def test_the_event_of_a_run_that_ends_while_it_waits_goes_on_and_wakes_nobody() 
 
 
 @pytest.mark.parametrize("phase", [READY, WORKING, RESTING])
-def test_an_event_keeps_the_waiter_that_it_woke_however_that_ends_later(phase: str) -> None:
+def test_woken_run_is_answered_however_it_ends(phase: str) -> None:
     scheduler = rooted()
-    scheduler.emitted("root", "e", [], waiting=True)
+    suspend(scheduler, "root", "e", [])
     if phase != READY:
         started(scheduler)
     if phase == RESTING:
@@ -668,26 +673,54 @@ def test_an_event_keeps_the_waiter_that_it_woke_however_that_ends_later(phase: s
     assert scheduler.phase("root") == phase
     scheduler.ended("root", failed=True)
 
-    assert scheduler.waiter("e") == "root"
+    assert scheduler.take_answered() == [("root", ("e",))]
     assert scheduler.finished
 
 
-def test_a_run_that_waits_for_a_second_event_and_ends_was_the_waiter_of_the_first() -> None:
+def test_run_that_ends_while_waiting_again_was_answered_once() -> None:
     scheduler = rooted()
-    scheduler.emitted("root", "first", [], waiting=True)
+    suspend(scheduler, "root", "first", [])
     started(scheduler)
-    scheduler.emitted("root", "second", ["a"], waiting=True)
+    suspend(scheduler, "root", "second", ["a"])
     scheduler.ended("root", failed=True)
 
-    assert scheduler.waiter("first") == "root"
-    assert scheduler.waiter("second") is None
+    assert scheduler.take_answered() == [("root", ("first",))]
+
+
+def test_run_waits_until_all_its_events_are_settled() -> None:
+    scheduler = rooted(cap=2)
+    scheduler.emitted("root", "one", ["a"])
+    scheduler.emitted("root", "none", [])
+    scheduler.emitted("root", "other", ["b"])
+    scheduler.wait("root", ["one", "none", "other"])
+    assert started(scheduler) == ["a", "b"]
+
+    scheduler.ended("b", failed=False)
+    assert (scheduler.phase("root"), scheduler.take_answered()) == (WAITING, [])
+    scheduler.ended("a", failed=False)
+
+    assert scheduler.take_settled() == ["none", "other", "one"]
+    assert scheduler.take_answered() == [("root", ("one", "none", "other"))]
+    assert started(scheduler) == ["root"]
+
+
+def test_events_of_one_fan_out_share_its_limit() -> None:
+    scheduler = rooted(cap=9)
+    scheduler.emitted("root", "one", ["a", "b"], limit=2, fan_out="one")
+    scheduler.emitted("root", "other", ["c", "d"], limit=2, fan_out="one")
+    scheduler.emitted("root", "apart", ["e"], limit=2)
+    scheduler.wait("root", ["one", "other"])
+
+    assert started(scheduler) == ["a", "b", "e"]
+    scheduler.ended("a", failed=False)
+    assert started(scheduler) == ["c"]
 
 
 def test_what_a_fan_out_has_left_is_told_in_planning_order_to_any_depth_and_can_be_ended_at_once() -> None:
     scheduler = rooted(cap=9)
-    scheduler.emitted("root", "e", ["a", "b", "c", "d"], waiting=True)
-    scheduler.emitted(started(scheduler)[0], "a's", ["a/1", "a/2"], waiting=True)
-    scheduler.emitted("c", "c's", ["c/1"], waiting=False)
+    suspend(scheduler, "root", "e", ["a", "b", "c", "d"])
+    suspend(scheduler, started(scheduler)[0], "a's", ["a/1", "a/2"])
+    scheduler.emitted("c", "c's", ["c/1"])
     scheduler.ended("c", failed=False)
     scheduler.ended("b", failed=False)
     assert scheduler.open_runs("e") == ["a", "d", "a/1", "a/2", "c/1"]
@@ -703,12 +736,12 @@ def test_what_a_fan_out_has_left_is_told_in_planning_order_to_any_depth_and_can_
 
 def test_what_an_event_has_not_started_leaves_out_who_was_at_work_before_and_who_is_further_down() -> None:
     scheduler = rooted(cap=3)
-    scheduler.emitted("root", "e", ["waits", "rests", "woken", "b", "c"], waiting=True)
+    suspend(scheduler, "root", "e", ["waits", "rests", "woken", "b", "c"])
     assert started(scheduler) == ["waits", "rests", "woken"]
     scheduler.rest("woken")
     scheduler.wake("woken")
     scheduler.rest("rests")
-    scheduler.emitted("waits", "deep", ["d"], waiting=True)
+    suspend(scheduler, "waits", "deep", ["d"])
     assert scheduler.phase("woken") == READY
 
     assert scheduler.not_started("e") == ["b", "c"]
@@ -746,7 +779,7 @@ def operations(size: int, act: Callable[[Scheduler, list[str]], None], limit: in
     previous = sys.gettrace()
     sys.settrace(trace)  # type: ignore[arg-type]
     try:
-        scheduler.emitted("root", "e", children, waiting=True, limit=limit)
+        suspend(scheduler, "root", "e", children, limit=limit)
         act(scheduler, children)
     finally:
         sys.settrace(previous)
@@ -758,7 +791,7 @@ def run_all(scheduler: Scheduler, _children: list[str]) -> None:
     while chosen := scheduler.startable():
         if chosen == ["root"]:
             scheduler.started("root")
-            scheduler.emitted("root", "again", [], waiting=True)
+            suspend(scheduler, "root", "again", [])
             return
         for run_id in chosen:
             scheduler.started(run_id)
@@ -793,7 +826,7 @@ def fail_fast(scheduler: Scheduler, children: list[str]) -> None:
 def let_another_fan_out_pass(scheduler: Scheduler, children: list[str]) -> None:
     """A fan-out without a limit runs while the other's single place is taken."""
     (first,) = started(scheduler)
-    scheduler.emitted(first, "aside", [f"passing {child}" for child in children], waiting=False)
+    scheduler.emitted(first, "aside", [f"passing {child}" for child in children])
     while (chosen := started(scheduler)) != []:
         assert len(chosen) <= 3
         for run_id in chosen:
@@ -823,7 +856,7 @@ def test_the_work_grows_in_proportion_to_the_fan_out(
 @pytest.mark.parametrize(("limit", "most"), [(None, 64), (100, 64), (3, 3)])
 def test_a_fan_out_of_five_thousand_ends(limit: int | None, most: int) -> None:
     scheduler = rooted(cap=64)
-    scheduler.emitted("root", "e", [str(number) for number in range(5_000)], waiting=True, limit=limit)
+    suspend(scheduler, "root", "e", [str(number) for number in range(5_000)], limit=limit)
     ended = 0
     while chosen := started(scheduler):
         assert chosen == ["root"] or len(chosen) == most or ended + len(chosen) == 5_000
@@ -839,9 +872,9 @@ def test_a_fan_out_of_five_thousand_ends(limit: int | None, most: int) -> None:
 def test_a_limit_below_one_is_refused(limit: int) -> None:
     scheduler = rooted()
     with pytest.raises(ValueError, match="at least 1"):
-        scheduler.emitted("root", "e", ["a"], waiting=True, limit=limit)
+        suspend(scheduler, "root", "e", ["a"], limit=limit)
 
-    scheduler.emitted("root", "e", ["a"], waiting=True, limit=1)
+    suspend(scheduler, "root", "e", ["a"], limit=1)
 
 
 @pytest.mark.parametrize("cap", [0, -1])
@@ -852,7 +885,7 @@ def test_a_cap_below_one_is_refused(cap: int) -> None:
 
 def suspended() -> Scheduler:
     scheduler = rooted()
-    scheduler.emitted("root", "e", ["child"], waiting=True)
+    suspend(scheduler, "root", "e", ["child"])
     return scheduler
 
 
@@ -874,10 +907,12 @@ def resting() -> Scheduler:
         (lambda: rooted().wake("root"), "working and cannot wake"),
         (lambda: resting().rest("root"), "resting and cannot rest"),
         (lambda: resting().started("root"), "resting and cannot start"),
-        (lambda: resting().emitted("root", "e", [], waiting=True), "resting and emitted"),
-        (lambda: suspended().emitted("root", "f", [], waiting=True), "waiting and emitted"),
-        (lambda: suspended().emitted("child", "f", [], waiting=True), "ready and emitted"),
-        (lambda: suspended().emitted("child", "e", [], waiting=True), "emitted before"),
+        (lambda: resting().emitted("root", "e", []), "resting and emitted"),
+        (lambda: suspended().emitted("root", "f", []), "waiting and emitted"),
+        (lambda: suspended().emitted("child", "f", []), "ready and emitted"),
+        (lambda: suspended().emitted("child", "e", []), "emitted before"),
+        (lambda: suspended().wait("root", ["e"]), "waiting and cannot wait for e"),
+        (lambda: suspended().wait("child", ["e"]), "ready and cannot wait for e"),
     ],
 )
 def test_a_call_that_does_not_fit_the_phase_is_refused(misuse: Callable[[], object], message: str) -> None:
@@ -890,7 +925,7 @@ def test_a_call_that_does_not_fit_the_phase_is_refused(misuse: Callable[[], obje
     [
         lambda scheduler: scheduler.ended("root", failed=False),
         lambda scheduler: scheduler.started("root"),
-        lambda scheduler: scheduler.emitted("root", "e", [], waiting=False),
+        lambda scheduler: scheduler.emitted("root", "e", []),
         lambda scheduler: scheduler.rest("root"),
         lambda scheduler: scheduler.wake("root"),
     ],

@@ -36,7 +36,7 @@ def tree(*plans: Plan, **ended: str) -> Restored:
             if not planned.joins:
                 run_id = planned.request.run_id
                 result = ChildResult(ended[run_id], 1.0) if run_id in ended else None
-                waits_for = f"{run_id}-wait"
+                waits_for = (f"{run_id}-wait",)
                 runs.append(RestoredRun(planned.request, WORKSPACE, each.event.id, result, waits_for))
     return Restored(tuple(runs), plans)
 
@@ -83,7 +83,7 @@ def test_what_was_left_to_others_waits_for_nothing_and_fails_nobody() -> None:
     assert run.result is not None
     assert run.result.failure is not None
     assert (run.result.status, run.result.failure.kind) == ("cancelled", SUPERSEDED)
-    assert (run.waits_for, run.held, run.unrecorded) == (None, False, True)
+    assert (run.waits_for, run.held, run.unrecorded) == ((), False, True)
     assert (known.ended, known.failed) == (True, False)
     assert ended.to_run == 0
     assert not replace(run, result=None).is_superseded

@@ -13,10 +13,13 @@ def test_steps_are_told_in_the_words_of_the_language_however_deep() -> None:
     fan_out = FanOutPreview(
         event_type="built", artifact="default", payload={}, unknown=(), runs=(run,), passed_over=(), unreadable=()
     )
-    tell = StepPreview(StepSpec(id="tell", uses="tako/fan-out@v1", params={"event_type": "built"}), fan_out=fan_out)
+    tell = StepPreview(
+        StepSpec(id="tell", uses="tako/fan-out@v1", params={"event_type": "built"}), fan_outs=(fan_out, fan_out)
+    )
 
     (step,) = preview_data("c/d", "release", {}, [tell])["steps"]
 
     assert (step["id"], step["with"]) == ("tell", {"event_type": "built"})
     (inner,) = step["fan_out"]["runs"][0]["steps"]
+    assert step["more_fan_outs"] == [step["fan_out"]]
     assert inner == {"id": "test", "run": "make", "if": "true", "skipped": True}

@@ -1,0 +1,52 @@
+"""Which announced events a fan-out emits. Pure; runs, previews and checks of a file ask the same functions.
+
+A step's ``produces.events`` announces events. An announced event is pending until a later fan-out of its type emits it:
+without ``artifact`` a fan-out emits all that are pending, with it those about that artifact. A fan-out with a
+``payload`` of its own, or one for which nothing is pending, emits one event.
+"""
+
+from __future__ import annotations
+
+from tako.config.model import DEFAULT_ARTIFACT
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from typing import Any, Protocol, TypeVar
+
+    class Announcement(Protocol):
+        """An event that a step announces."""
+
+        @property
+        def type(self) -> str: ...
+
+        @property
+        def artifact(self) -> str | None:
+            """The artifact that the step makes; None if it makes none by name."""
+
+    A = TypeVar("A", bound=Announcement)
+
+
+def has_own_payload(params: Mapping[str, Any]) -> bool:
+    """Whether the ``with`` of a fan-out says what its event says; an empty ``payload`` does not."""
+    return any(value is not None for value in (params.get("payload") or {}).values())
+
+
+def to_emit(pending: Iterable[A], type_: str, artifact: str | None, *, own_payload: bool) -> tuple[A, ...]:
+    """Return the pending events that a fan-out of a type emits, in the order in which they were announced."""
+    chosen = [each for each in pending if each.type == type_ and (artifact is None or _is_about(each, {artifact}))]
+    return tuple(chosen[-1:] if own_payload else chosen)
+
+
+def still_pending(pending: Sequence[A], type_: str, artifacts: Collection[str]) -> list[A]:
+    """Return what is pending after a fan-out emitted events of a type about these artifacts."""
+    return [each for each in pending if each.type != type_ or not _is_about(each, artifacts)]
+
+
+def artifact_of(announced: Announcement | None, named: str | None) -> str:
+    """Return the artifact of an emitted event; ``named`` is what the fan-out's ``artifact`` says."""
+    return named or (announced.artifact if announced is not None else None) or DEFAULT_ARTIFACT
+
+
+def _is_about(announced: Announcement, artifacts: Collection[str]) -> bool:
+    return announced.artifact is None or announced.artifact in artifacts
