@@ -14,8 +14,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from tako.execution.event import Event
-
 SUCCESS = "success"
 FAILED = "failed"
 
@@ -37,12 +35,12 @@ class Slot:
     """What is delivered once."""
 
     source: str
-    """As ``source_text`` writes it."""
+    """The emitter, as ``name_in_ledger`` writes it."""
     type: str
     key: str
     repo: str
     workflow: str
-    """The last two are the subscriber's."""
+    """The last two are the subscriber's, its name as in the ledger."""
     event_id: str
     """The event that brings it this time; no part of what is unique."""
 
@@ -150,12 +148,12 @@ def is_free(
     return claim.acknowledged_at is not None and now - claim.acknowledged_at > retention
 
 
-def source_text(event: Event) -> str:
-    """The repository that emitted an event, as the ledger has it: ``host//owner/name``, or without a host its name."""
-    return f"{event.host}//{event.source.removeprefix(f'{event.host}/')}" if event.host else event.source
+def name_in_ledger(shown: str, host: str) -> str:
+    """A repository as the ledger has it: ``host//owner/name``, or without a host its name. No path holds ``//``."""
+    return f"{host}//{shown.removeprefix(f'{host}/')}" if host else shown
 
 
-def source_and_host(text: str) -> tuple[str, str]:
-    """The repository's name and its host out of ``source_text``."""
+def name_and_host(text: str) -> tuple[str, str]:
+    """A repository's name and its host out of what the ledger has."""
     host, slashes, path = text.partition("//")
     return (path, host) if slashes else (text, "")

@@ -13,7 +13,7 @@ from tako.errors import MachineError, StateError, TakoError
 from tako.execution.failure import PLAN_REFUSED, Failure
 from tako.execution.state import FAILED, SUCCESS, read_state
 from tako.execution.workspace import Workspace, root_workspace
-from tako.fanout.claims import Asking, Outcome, RunKey, Slot, source_text
+from tako.fanout.claims import Asking, Outcome, RunKey, Slot, name_in_ledger
 from tako.fanout.redelivery import redelivered
 from tako.locks import holder, is_held
 from tako.records import record, replace
@@ -111,7 +111,7 @@ class Deliveries:
         deliveries = [
             Delivery(
                 _key(planned.request),
-                planned.request.repo,
+                name_in_ledger(planned.request.repo, planned.request.host),
                 planned.request.workflow.name,
                 os.path.relpath(workspace.child(planned.request.run_id).path, self._home),
             )
@@ -224,8 +224,9 @@ class Deliveries:
 
 
 def _slots(request: RunRequest) -> list[Slot]:
+    repo, workflow = name_in_ledger(request.repo, request.host), request.workflow.name
     return [
-        Slot(source_text(event), event.type, event.key, request.repo, request.workflow.name, event.id)
+        Slot(name_in_ledger(event.source, event.host), event.type, event.key, repo, workflow, event.id)
         for event in _heard(request)
         if event.key is not None
     ]

@@ -7,7 +7,7 @@ import json
 
 from tako.execution.event import Event, event_from_data
 from tako.execution.failure import failure_from_data
-from tako.fanout.claims import Claim, Outcome, RunKey, Slot, source_and_host, source_text
+from tako.fanout.claims import Claim, Outcome, RunKey, Slot, name_and_host, name_in_ledger
 from tako.fanout.ledger_file import ForeignRowError
 from tako.records import record, to_data
 
@@ -86,8 +86,9 @@ class Recorded:
 def event_row(recorded: Recorded, now: float) -> tuple[Any, ...]:
     """An event, recorded ``now``, as its columns are to hold it."""
     event = recorded.event
+    source = name_in_ledger(event.source, event.host)
     return (
-        *map(_text, (event.id, event.type, source_text(event), event.artifact, event.schema_version)),
+        *map(_text, (event.id, event.type, source, event.artifact, event.schema_version)),
         json.dumps(to_data(event.payload)),
         json.dumps(to_data(event.artifacts)),
         *(_text(event.key), event.waiting, _text(event.timestamp), _text(event.run_id), _text(event.step_id)),
@@ -132,7 +133,7 @@ def read_recorded(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Recor
     )
     deliveries = connection.execute(query, (fields["event_id"],)).fetchall()
     with _foreign():
-        source, host = source_and_host(fields["source"])
+        source, host = name_and_host(fields["source"])
         event = event_from_data(
             {
                 **{name: value for name, value in fields.items() if name not in ("event_id", "emitted_at")},
@@ -150,11 +151,15 @@ def read_recorded(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Recor
             root_id,
             recorded_at,
             redelivers,
-            tuple(
-                Delivery(RunKey(root, run), repo, workflow, workspace, at, status, _json(failure), acknowledged, by)
-                for root, run, repo, workflow, workspace, at, status, failure, acknowledged, by in deliveries
-            ),
+            tuple(_delivery(*row) for row in deliveries),
         )
+
+
+def _delivery(root: str, run: str, repo: str, workflow: str, workspace: str, at: float, *outcome: Any) -> Delivery:
+    """A delivery of a row; ``outcome`` is its status, its failure, when it was acknowledged, and who did the work."""
+    status, failure, acknowledged, by = outcome
+    shown, _ = name_and_host(repo)
+    return Delivery(RunKey(root, run), shown, workflow, workspace, at, status, _json(failure), acknowledged, by)
 
 
 def slot_values(slot: Slot) -> tuple[str | None, ...]:

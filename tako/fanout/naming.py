@@ -77,7 +77,10 @@ class Names:
     def spelled(self, config: RepoConfig) -> RepoConfig:
         """A configuration whose subscriptions name repositories as they are shown, if they can be told."""
         subscriptions = tuple(self._spelled(each) for each in config.subscriptions)
-        return replace(config, subscriptions=subscriptions, dependents=self.dependents(config.dependents))
+        dependents = self.dependents(config.dependents)
+        if (subscriptions, dependents) == (config.subscriptions, config.dependents):
+            return config
+        return replace(config, subscriptions=subscriptions, dependents=dependents)
 
     def dependents(self, dependents: Iterable[Dependent]) -> tuple[Dependent, ...]:
         """The same of dependents."""

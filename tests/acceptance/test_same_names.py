@@ -196,6 +196,22 @@ def test_idempotency_key_of_another_host_is_another_key(world: World) -> None:
     assert {event["source"] for event in events} == {"acme/lib"}
 
 
+def test_idempotency_key_is_for_one_subscriber_of_a_name(world: World) -> None:
+    """A subscriber of the same path on another host, in another cache, has not been delivered to."""
+    directory = root(world, "git@github.com:lab/root.git", idempotency_key="k")
+    delivered = []
+    for host in ("github", "gitlab", "gitlab"):
+        cached(world, "x/client", f"git@{host}.com:x/client.git", said(HEARD, hears=("lab/root",)))
+        (run,) = ran(world, directory)["runs"]
+        delivered.append(run["delivered_by"] is None)
+        subprocess.run(["rm", "-rf", str(world.home / "cache")], check=True)
+
+    assert delivered == [True, True, False]
+    for event in world.tako("events", "list", "--json").json():
+        shown = world.tako("events", "show", event["event_id"], "--json").json()
+        assert [each["repository"] for each in shown["deliveries"]] == ["x/client"]
+
+
 def test_joined_runs_wait_for_a_source_written_in_another_case(world: World) -> None:
     """``coalesce`` looks ahead by names: it must find the source, however it is written."""
     text = json.loads(said(HEARD))
