@@ -25,7 +25,7 @@ from tako.signals import Stops, StopSignal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from tako.process import Outcome, Sink
     from tako.signals import Exit
@@ -59,9 +59,10 @@ class KeptProcesses(Processes):
         *,
         env: Mapping[str, str],
         on_stdout: Sink,
-        on_stderr: Sink,
+        on_stderr: Sink | None = None,
         stops: Stops = NO_STOPS,
         timeout: float | None = None,
+        tick: Callable[[], float | None] | None = None,
     ) -> Outcome:
         """Run a command below a keeper; see ``Processes.run_piped``. Its stdin is empty.
 
@@ -70,7 +71,7 @@ class KeptProcesses(Processes):
         second SIGTERM as leave to skip their cleaning up.
         """
         kept = [sys.executable, "-I", "-S", KEEPER, str(self._memory), *argv]
-        with self._two_pipes("a keeper") as (lifeline, keep, report, report_end):
+        with self._pipes("a keeper", 2) as ((lifeline, keep), (report, report_end)):
             try:
                 outcome = self._run_piped(
                     kept,
@@ -79,6 +80,7 @@ class KeptProcesses(Processes):
                     on_stderr,
                     stops=stops,
                     timeout=timeout,
+                    tick=tick,
                     grace=KEEPERS_GRACE_SECONDS,
                     stdin=lifeline,
                     more={_REPORT: report_end},

@@ -33,6 +33,9 @@ DEFAULT_LOG_LIMIT = 16 << 20
 MIN_LOG_LIMIT = 64 << 10
 """Smaller limits are raised to this one, so that the parts of a log are large beside its marker."""
 
+_FAR = 1 << 20
+"""Bytes to look for a line in behind which there are only blank ones."""
+
 LONGEST_LINE = 2000
 """Characters of a line that ``tail`` returns."""
 
@@ -96,21 +99,30 @@ class LazyLog:
 
 
 def tail(path: str, lines: int, *, limit: int = 64 * 1024) -> tuple[str, ...]:
-    """The last lines of a text file, of which at most ``limit`` bytes are read; none if it cannot be read.
+    """The last lines of a text file that are not blank; none if it cannot be read.
 
+    At most ``limit`` bytes are read, and more only if all those are blank.
     A line has at most ``LONGEST_LINE`` characters: of a longer one it is the end, and begins with ``…``.
     """
-    if lines <= 0:
-        return ()
-    try:
-        data, whole = _last_bytes(path, limit)
-    except OSError:
-        return ()
+    found: list[str] = []
+    for size in (limit, max(limit, _FAR)) if lines > 0 else ():
+        try:
+            data, whole = _last_bytes(path, size)
+        except OSError:
+            return ()
+        found = _lines(data, whole=whole)
+        if found or whole:
+            break
+    return tuple(_shortened(line) for line in found[-lines:])
+
+
+def _lines(data: bytes, *, whole: bool) -> list[str]:
+    """The lines that are not blank of the end of a file; unless it is the whole file, it begins with one byte more."""
     # The first byte of a part only tells whether a line begins behind it.
     found = (data if whole else data[1:]).decode("utf-8", "replace").splitlines()
-    if found and not whole and data[:1] != b"\n":
+    if found and not whole and data[:1] != b"\n" and found[0].strip():
         found[0] = f"…{found[0]}"
-    return tuple(_shortened(line) for line in found[-lines:])
+    return [line for line in found if line.strip()]
 
 
 def _last_bytes(path: str, limit: int) -> tuple[bytes, bool]:

@@ -230,57 +230,65 @@ class Processes:
         *,
         env: Mapping[str, str],
         on_stdout: Sink,
-        on_stderr: Sink,
+        on_stderr: Sink | None = None,
         stops: Stops = NO_STOPS,
         timeout: float | None = None,
+        tick: Callable[[], float | None] | None = None,
     ) -> Outcome:
-        """Run a command to its end, giving what it prints to two functions as it comes.
+        """Run a command to its end, giving what it prints to functions as it comes.
 
-        What it leaves running is ended with it. Raises ``SpawnError`` if it cannot be started.
+        Without ``on_stderr`` it has one pipe for both, so that ``on_stdout`` gets all of it in the order in which it
+        was written. ``tick`` as in ``supervise``. What it leaves running is ended with it. Raises ``SpawnError`` if it
+        cannot be started.
         """
-        return self._run_piped(argv, env, on_stdout, on_stderr, stops=stops, timeout=timeout)
+        return self._run_piped(argv, env, on_stdout, on_stderr, stops=stops, timeout=timeout, tick=tick)
 
     def _run_piped(
         self,
         argv: Sequence[str],
         env: Mapping[str, str],
         on_stdout: Sink,
-        on_stderr: Sink,
+        on_stderr: Sink | None,
         *,
         stops: Stops,
         timeout: float | None,
+        tick: Callable[[], float | None] | None = None,
         grace: float = GRACE_SECONDS,
         stdin: int | None = None,
         more: Mapping[int, int] = {},
         session: bool = False,
         whole_tree: bool = True,
     ) -> Outcome:
-        with self._two_pipes(argv[0]) as (out_read, out_write, err_read, err_write):
+        sinks = (on_stdout,) if on_stderr is None else (on_stdout, on_stderr)
+        with self._pipes(argv[0], len(sinks)) as pipes:
+            # Of one pipe both ends are the first's and the last's.
+            out, err = pipes[0][1], pipes[-1][1]
             try:
-                process = self.spawn(
-                    argv, env=env, stdin=stdin, stdout=out_write, stderr=err_write, more=more, session=session
-                )
+                process = self.spawn(argv, env=env, stdin=stdin, stdout=out, stderr=err, more=more, session=session)
             finally:
-                os.close(out_write)
-                os.close(err_write)
-            sinks = {out_read: on_stdout, err_read: on_stderr}
-            return self.supervise(process, sinks, stops=stops, timeout=timeout, grace=grace, whole_tree=whole_tree)
+                for _, write_end in pipes:
+                    os.close(write_end)
+            outputs = {read_end: sink for (read_end, _), sink in zip(pipes, sinks, strict=True)}
+            return self.supervise(
+                process, outputs, stops=stops, timeout=timeout, tick=tick, grace=grace, whole_tree=whole_tree
+            )
 
     @contextlib.contextmanager
-    def _two_pipes(self, what: str) -> Iterator[tuple[int, int, int, int]]:
-        """Two pipes, of which the caller closes the ends to write to."""
-        out_read, out_write = self.pipe(what)
+    def _pipes(self, what: str, count: int) -> Iterator[list[tuple[int, int]]]:
+        """Some pipes, of which the caller closes the ends to write to."""
+        pipes: list[tuple[int, int]] = []
         try:
-            err_read, err_write = self.pipe(what)
+            pipes.extend(self.pipe(what) for _ in range(count))
         except BaseException:
-            os.close(out_read)
-            os.close(out_write)
+            for pipe in pipes:
+                os.close(pipe[1])
+                os.close(pipe[0])
             raise
         try:
-            yield out_read, out_write, err_read, err_write
+            yield pipes
         finally:
-            os.close(out_read)
-            os.close(err_read)
+            for read_end, _ in pipes:
+                os.close(read_end)
 
     def supervise(
         self,
@@ -291,6 +299,7 @@ class Processes:
         timeout: float | None = None,
         due: Callable[[], float | None] = lambda: None,
         closed: Callable[[int], object] = lambda _descriptor: None,
+        tick: Callable[[], float | None] | None = None,
         grace: float = GRACE_SECONDS,
         whole_tree: bool = True,
     ) -> Outcome:
@@ -299,7 +308,8 @@ class Processes:
         ``outputs`` maps descriptors to read to the functions that get the bytes; one that returns False wants the
         process to end. So do ``stops``, ``timeout`` seconds, or the moment that ``due`` tells, on the clock's
         ``monotonic``: the process is asked to (SIGTERM) and after ``grace`` seconds forced (SIGKILL). Time in which
-        this process was stopped itself does not count. ``closed`` is called with a descriptor that ends early.
+        this process was stopped itself does not count. ``closed`` is called with a descriptor that ends early. ``tick``
+        is called at each turn; it returns the seconds until it is to be called again at the latest, or None.
 
         With ``whole_tree`` all that it started is asked too, not only its group. What a finished process left running
         is ended in any case. A descendant that keeps a pipe open does not delay the return.
@@ -310,7 +320,7 @@ class Processes:
         try:
             while (exit_ := process.poll()) is None:
                 wait = patience.wait(awake.now(), due())
-                watch.turn(self._until(wait))
+                watch.turn(self._until(wait if tick is None else _sooner(wait, tick())))
                 if wait is None:
                     awake.skip()
                 action = patience.decide(awake.now(), watch.seen(due()))
@@ -425,6 +435,11 @@ def _spawn_errors(what: str, *, where: str = "") -> Iterator[None]:
         passing = is_shortage(error)
         tried = f" ({TRIED})" if passing else ""
         raise SpawnError(f"{what}: {reason}{tried}", where=where, number=number, passing=passing) from error
+
+
+def _sooner(one: float | None, other: float | None) -> float | None:
+    """The shorter of two times, in seconds; None is for ever."""
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _pidfd(pid: int) -> int:

@@ -24,12 +24,13 @@ from tako.limits import limit_memory
 from tako.log_file import open_log
 from tako.process import Outcome, Processes
 from tako.secrets.handover import VARIABLE, take_over
-from tako.secrets.run import NO_SECRETS, RunSecrets, masked_sinks
+from tako.secrets.run import NO_SECRETS, RunSecrets
 from tako.signals import Exit, Stops, StopSignal
+from tako.sinks import JoinedSinks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tako.process import Sink
 
@@ -46,14 +47,28 @@ KEEPERS_GRACE_SECONDS = GRACE_SECONDS + 2.0
 class _KeptService(Processes):
     """Runs the one command."""
 
-    def serve(self, command: Sequence[str], on_stdout: Sink, on_stderr: Sink, stops: Stops) -> Outcome:
+    def serve(
+        self,
+        command: Sequence[str],
+        on_stdout: Sink,
+        on_stderr: Sink | None,
+        stops: Stops,
+        tick: Callable[[], float | None] | None,
+    ) -> Outcome:
         """Run it to its end; one that cannot be started is what it is to a shell: exit code 127, or 126."""
         try:
             return self._run_piped(
-                command, dict(os.environ), on_stdout, on_stderr, stops=stops, timeout=None, grace=GRACE_SECONDS
+                command,
+                dict(os.environ),
+                on_stdout,
+                on_stderr,
+                stops=stops,
+                timeout=None,
+                tick=tick,
+                grace=GRACE_SECONDS,
             )
         except SpawnError as error:
-            on_stderr(f"{error}\n".encode("utf-8", "replace"))
+            (on_stderr or on_stdout)(f"{error}\n".encode("utf-8", "replace"))
             return Outcome(Exit(code=127 if isinstance(error.__cause__, FileNotFoundError) else 126))
 
 
@@ -82,11 +97,14 @@ def main(arguments: Sequence[str]) -> None:
     me = identity_of(os.getpid())
     try:
         with open_log(log, limit=int(limit)) as write:
-            show_out, show_err, show_rest = masked_sinks(_secrets(), write)
+            secrets = _secrets()
+            sinks = JoinedSinks(secrets, write, apart=bool(secrets))
             try:
-                outcome = processes.serve(command, show_out, show_err, Stops(ask=(stop.fd,), lost=(lost,)))
+                outcome = processes.serve(
+                    command, sinks.on_stdout, sinks.on_stderr, Stops(ask=(stop.fd,), lost=(lost,)), sinks.tick
+                )
             finally:
-                show_rest()
+                sinks.end()
     except Exception as error:  # noqa: BLE001  (nobody hears a keeper, so whatever it is goes to where people look)
         _say(log, f"[tako: this step's keeper has failed, and ended it: {type(error).__name__}: {error}]")
         os._exit(3)

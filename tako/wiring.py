@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from tako.fanout.restore import Restored
     from tako.fanout.result import TreeResult
     from tako.repos.cache import RepoCache
-    from tako.steps.base import Gate
+    from tako.steps.base import Echo, Gate
 
 
 class Wiring:
@@ -99,9 +99,7 @@ class Wiring:
             retention=RETENTION_SECONDS if retention is None else retention,
         )
 
-    def execute(
-        self, request: RunRequest, observer: TreeObserver, *, echo: Callable[[str, bytes], object] | None = None
-    ) -> TreeResult:
+    def execute(self, request: RunRequest, observer: TreeObserver, *, echo: Echo | None = None) -> TreeResult:
         """Run a root and all it triggers, in a workspace of its own.
 
         The ``signals`` end the tree while this runs, SIGTSTP stops it for a while. Raises ``MachineError`` or
@@ -121,7 +119,7 @@ class Wiring:
         observer: TreeObserver,
         *,
         rerun_from: str | None = None,
-        echo: Callable[[str, bytes], object] | None = None,
+        echo: Echo | None = None,
     ) -> TreeResult:
         """Go on with a tree, whose workspace the caller owns; else as ``execute``."""
         with self._executor(restored.root.workspace, observer, echo, rerun_from=rerun_from) as executor:
@@ -154,7 +152,7 @@ class Wiring:
         self,
         workspace: Workspace,
         observer: TreeObserver,
-        echo: Callable[[str, bytes], object] | None,
+        echo: Echo | None,
         *,
         rerun_from: str | None = None,
     ) -> Iterator[FanOutExecutor]:
@@ -178,7 +176,7 @@ class Wiring:
         journal: Journal,
         deliveries: Deliveries,
         observer: TreeObserver,
-        echo: Callable[[str, bytes], object] | None,
+        echo: Echo | None,
         rerun_from: str | None,
     ) -> FanOutExecutor:
         from tako.children.executor import ChildWorkflowExecutor
@@ -251,7 +249,7 @@ class Wiring:
         finally:
             force.close()
 
-    def _root_runner(self, echo: Callable[[str, bytes], object] | None, *, rerun_from: str | None) -> InProcessRunner:
+    def _root_runner(self, echo: Echo | None, *, rerun_from: str | None) -> InProcessRunner:
         from tako.children.in_process import InProcessRunner
         from tako.keeper import KeptProcesses
         from tako.steps.registry import step_kind
@@ -270,9 +268,7 @@ class Wiring:
             gate=self.gate,
         )
 
-    def run_alone(
-        self, request: RunRequest, observer: TreeObserver, *, echo: Callable[[str, bytes], object] | None = None
-    ) -> AloneResult:
+    def run_alone(self, request: RunRequest, observer: TreeObserver, *, echo: Echo | None = None) -> AloneResult:
         """Run one run, and nothing that it triggers, in a workspace of its own; else as ``execute``."""
         from tako.execution.request import write_request
         from tako.fanout.alone import AloneExecutor

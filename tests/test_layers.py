@@ -42,6 +42,7 @@ FLOORS = {
     "tako.service_keeper": 1,
     "tako.shortage": 1,
     "tako.signals": 1,
+    "tako.sinks": 1,
     "tako.watch": 1,
     "tako.locks": 1,
     "tako.logs": 1,

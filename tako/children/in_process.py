@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tako.execution.state import ExecutionState, StepRecord
     from tako.process import Processes
     from tako.secrets.run import RunSecrets
-    from tako.steps.base import Gate, Step, StepContext
+    from tako.steps.base import Echo, Gate, Step, StepContext
 
 
 OWN_KINDS = "tako/"
@@ -65,7 +65,7 @@ class InProcessRunner:
         clock: Clock,
         env: Mapping[str, str],
         log_limit: int | None = None,
-        echo: Callable[[str, bytes], object] | None = None,
+        echo: Echo | None = None,
         on_step: Callable[[str], object] | None = None,
         rerun_from: str | None = None,
         secrets: Callable[[tuple[str, ...]], RunSecrets] = lambda _names: NO_SECRETS,

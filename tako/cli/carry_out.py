@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tako.execution.request import RunRequest
     from tako.execution.workspace import Workspace
     from tako.fanout.result import TreeResult
+    from tako.report.echo import LineEcho
     from tako.wiring import Wiring
 
 
@@ -32,7 +33,7 @@ def carry_out(
     with wiring.signals.heeded():
         try:
             with _observer(verbose) as observer:
-                result = run(observer, echo=echo if verbose else None)
+                result = run(observer, echo=said(request.repo) if verbose else observer.echo)
         except MachineError as error:
             raise _resumable(error, root_workspace(wiring.settings.home, request.run_id)) from error
         code = _report(wiring, request, result, as_json=as_json)
@@ -90,7 +91,8 @@ def _observer(verbose: bool) -> Any:
     return observer(sys.stderr, verbose=verbose)
 
 
-def echo(step_id: str, data: bytes) -> None:
-    """Say what a root's step prints, each line with the step's name before it."""
-    for line in data.decode("utf-8", "replace").splitlines():
-        say(f"[{step_id}] {line}\n")
+def said(repo: str) -> LineEcho:
+    """What says the lines that a root's steps print, each with the repository and the step before it."""
+    from tako.report.echo import LineEcho
+
+    return LineEcho(lambda step_id, line: say(f"[{repo} {step_id}] {line}\n"))

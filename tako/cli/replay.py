@@ -8,7 +8,7 @@ import os
 
 import click
 
-from tako.cli.carry_out import echo
+from tako.cli.carry_out import said
 from tako.cli.runs import complete_runs, find_begun, find_run
 from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.target import make_wiring
@@ -129,7 +129,7 @@ def _run(wiring: Wiring, request: RunRequest) -> AloneResult:
     limit = request.workflow.mem_limit
     limit_memory(limit or 0)
     try:
-        return wiring.run_alone(request, PlainReporter(say), echo=echo)
+        return wiring.run_alone(request, PlainReporter(say), echo=said(request.repo))
     except MemoryError as error:
         allowed = f"each of its processes may have {shown_size(limit)} (mem_limit)" if limit is not None else ""
         raise MachineError("it could not get the memory that it asked for", why=allowed) from error

@@ -95,7 +95,6 @@ class Commands:
             argv,
             env={**self._env, **variables},
             on_stdout=self._on_output,
-            on_stderr=self._on_output,
             stops=self._stops,
             timeout=self._timeout,
         )

@@ -7,9 +7,10 @@ from tako.execution.confidential import keep_out, keep_outputs_public, refuse_ar
 from tako.execution.outputs import collect, read_output_file, require_values
 from tako.execution.payloads import render_payload
 from tako.execution.state import Announced
+from tako.execution.step_results import kept_result
 from tako.execution.tainted import tainted_outputs
 from tako.expressions import templates
-from tako.records import record
+from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,13 +32,19 @@ class Produced:
     """The outputs among them that are made of what came with an event."""
     cached: bool = False
     """Whether it comes from the step cache, and the step was not run."""
+    result: str | None = None
+    """What it printed on stdout, if something may read that."""
 
 
 def take(context: StepContext, result: StepResult) -> Produced:
-    """What a successful step leaves behind: outputs, artifact, announced events.
+    """What a successful step leaves behind: its result, outputs, artifact, announced events.
 
     Raises ``StepError`` or ``ExpressionError`` if something promised is not there.
     """
+    return replace(_take(context, result), result=kept_result(context, result))
+
+
+def _take(context: StepContext, result: StepResult) -> Produced:
     produces = context.spec.produces
     request, where = context.request, context.where
     keep_out(context, result.events, "an event that it emits")

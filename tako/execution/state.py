@@ -94,6 +94,8 @@ class StepRecord:
     """Whether the run went on though the step had failed."""
     service: Service | None = None
     """What it has left running."""
+    result: str | None = None
+    """What it printed on stdout, trimmed; None unless an expression of the workflow may read it."""
 
     @property
     def is_done(self) -> bool:

@@ -54,6 +54,8 @@ class CachedStep:
     outputs: Mapping[str, str] = {}
     sha256: str | None = None
     """Of the files of its artifact, as they lie in ``files``; None if it made none."""
+    result: str | None = None
+    """What it printed on stdout, if its workflow read that."""
 
 
 class DamagedEntryError(Exception):
@@ -167,6 +169,8 @@ class StepCache:
                 raise ValueError(f"it is that of another key, {entry.key}")
             if not all(isinstance(value, str) for value in entry.outputs.values()):
                 raise ValueError("an output is not text")
+            if not isinstance(entry.result, str | None):
+                raise ValueError("its result is not text")
         return entry
 
     def _directories(self) -> Iterator[str]:

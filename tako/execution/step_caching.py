@@ -13,7 +13,7 @@ from tako import stdio
 from tako.errors import MachineError, TakoError
 from tako.execution.artifacts import collect_artifact, declared_paths, find, produced_name
 from tako.execution.checksums import describe, walk
-from tako.execution.confidential import keep_outputs_public
+from tako.execution.confidential import keep_out, keep_outputs_public
 from tako.execution.produced import Produced, render_output, with_outputs
 from tako.execution.step_cache import CachedStep, DamagedEntryError, StepCache, copy_thing
 from tako.execution.step_key import step_key
@@ -21,10 +21,11 @@ from tako.execution.workspace import home_of
 from tako.expressions import templates
 from tako.files import machine_errors, make_dirs, remove_tree
 from tako.log_file import DEFAULT_LOG_LIMIT, LazyLog
+from tako.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from tako.execution.step_key import StepKey
     from tako.steps.base import StepContext
@@ -63,6 +64,8 @@ class StepCaching:
         self._say = say
         self._notes = [f"no file matches {pattern!r} of cache_key_files" for pattern in key.unmatched]
         """For the log, which the step itself empties when it begins."""
+        self._lacks_result = False
+        """Whether there is an entry that cannot be used, for it has no result."""
 
     def restore(self) -> Produced | None:
         """Put the step's artifact where the step would have put it, and tell its outputs; None if it is to be run."""
@@ -86,8 +89,9 @@ class StepCaching:
             self._write_notes()
         return restored
 
-    def keep(self, outputs: Mapping[str, str]) -> None:
+    def keep(self, produced: Produced) -> None:
         """Put into the cache what the step, which has just succeeded, came to."""
+        outputs = produced.outputs
         context, request = self._context, self._context.request
         produces = context.spec.produces
         sources = produces.outputs if produces else {}
@@ -100,9 +104,10 @@ class StepCaching:
             created_at=context.capabilities.clock.now(),
             # A template says something else in another run.
             outputs={name: value for name, value in outputs.items() if not _is_rendered(sources.get(name))},
+            result=produced.result,
         )
         try:
-            if self._asked_again:
+            if self._asked_again or self._lacks_result:
                 self._cache.remove(self._key.value)
             self._cache.put(entry, self._made())
         except TakoError as error:
@@ -120,10 +125,14 @@ class StepCaching:
 
     def _restored(self, entry: CachedStep, staged: str) -> Produced | None:
         context, produces = self._context, self._context.spec.produces
+        if context.keeps_result and entry.result is None:
+            self._note("what is cached has no result, which an expression now reads, so the step is run")
+            self._lacks_result = True
+            return None
         outputs = self._outputs(entry)
         patterns = declared_paths(produces, context.request.artifacts) if produces else ()
         if produces is None or not patterns:
-            return with_outputs(context, outputs, (), cached=True)
+            return replace(with_outputs(context, outputs, (), cached=True), result=self._result(entry))
         if entry.sha256 is None or not self._place(staged):
             return None
         artifact = collect_artifact(
@@ -134,7 +143,12 @@ class StepCaching:
             store=context.capabilities.workspace.artifacts,
             where=context.where,
         )
-        return with_outputs(context, outputs, (artifact,), cached=True)
+        return replace(with_outputs(context, outputs, (artifact,), cached=True), result=self._result(entry))
+
+    def _result(self, entry: CachedStep) -> str | None:
+        result = entry.result if self._context.keeps_result else None
+        keep_out(self._context, result, "its cached result")
+        return result
 
     def _outputs(self, entry: CachedStep) -> dict[str, str]:
         """What is cached, then what templates make of it in this run. Raises ``ExpressionError`` or ``StepError``."""

@@ -14,6 +14,7 @@ from tako.execution.failure import STEP_ERROR, Failure, concise
 from tako.execution.produced import Produced, take
 from tako.execution.retry import StepAttempt, wait_before_next
 from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED, StepRecord
+from tako.execution.step_results import read_results, result_of_failed
 from tako.files import machine_errors
 from tako.records import record, replace
 from tako.steps.base import StepContext, workflow_overtime
@@ -50,6 +51,8 @@ class _Tried:
     service: Service | None = None
     skipped: bool = False
     """Whether the step is not to run, as its condition says."""
+    result: str | None = None
+    """What it printed on stdout, if that is kept."""
 
     @property
     def status(self) -> str:
@@ -78,6 +81,7 @@ class _Tried:
             service=self.service,
             tainted=self.produced.tainted,
             cached=self.produced.cached,
+            result=self.result if self.result is not None else self.produced.result,
         )
 
 
@@ -91,6 +95,7 @@ class StepRunner:
         self._step_kind = step_kind
         self._observer = observer
         self._clock = capabilities.clock
+        self._read_results = read_results(capabilities.request.workflow)
 
     def run(
         self,
@@ -114,7 +119,13 @@ class StepRunner:
             number, tried_at = len(attempts) + 1, self._clock.monotonic()
             time_left = None if ends_at is None else ends_at - tried_at
             context = StepContext(
-                self._capabilities, spec, state, time_left=time_left, step_attempt=number, error=error
+                self._capabilities,
+                spec,
+                state,
+                time_left=time_left,
+                step_attempt=number,
+                error=error,
+                keeps_result=spec.id in self._read_results,
             )
             if number == 1:
                 self._forget_tries(context)
@@ -158,10 +169,10 @@ class StepRunner:
                 os.unlink(context.output_path)
             result = self._step_kind(spec).run(context)
             if result.failure is not None:
-                return _Tried(result.failure)
+                return _Tried(result.failure, result=result_of_failed(context, result))
             produced = take(context, result)
             if caching is not None:
-                caching.keep(produced.outputs)
+                caching.keep(produced)
             return _Tried(None, produced, result.events, result.service)
         except MachineError:
             raise

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from itertools import chain, islice
 from typing import cast
 
@@ -17,6 +18,7 @@ from rich.text import Text
 
 from tako.clock import duration
 from tako.records import record, replace
+from tako.report.echo import LineEcho
 from tako.report.plain import interruption_line, plan_lines, restored_line, retry_line, warning_lines
 from tako.report.steps import update_line
 from tako.report.words import MARKS, failure_title, listed_step, quoted_step, shown
@@ -34,6 +36,9 @@ if TYPE_CHECKING:
     from tako.fanout.result import Attempt, ChildOutcome
 
 REDRAWS_PER_SECOND = 2
+MOST_PRINTED = 5
+"""Lines that are shown of what the root's step at work prints."""
+
 WORKING = "running"
 WAITING = "waiting"
 PENDING = "pending"
@@ -140,6 +145,10 @@ class LiveReporter:
         self._rows: dict[str, dict[str, Row]] = {status: {} for status in WORDS}
         self._status: dict[str, str] = {}
         self._planned = 0
+        self._printed: deque[str] = deque(maxlen=MOST_PRINTED)
+        """The last lines of the root's step at work."""
+        self.echo = LineEcho(self._root_printed)
+        """Shows what the root's steps print, below the tree while they are at work."""
         self._warned: set[str] = set()
         self._live = Live(
             console=self._console,
@@ -162,12 +171,14 @@ class LiveReporter:
     def render(self) -> Text:
         """The tree as it is now; called by rich's thread."""
         with self._lock:
-            view = visible(self._rows, max(3, self._console.height - 4))
+            printed = list(self._printed)
+            view = visible(self._rows, max(3, self._console.height - 4 - len(printed)))
         now = time.monotonic()
         lines = [_line(row, now) for row in view.rows]
         if view.hidden:
             hidden = ", ".join(f"{count} more {WORDS.get(status, status)}" for status, count in view.hidden.items())
             lines.append(Text(f"… {hidden}", style="dim"))
+        lines += [Text(f"  │ {line}", style="dim") for line in printed]
         return Text("\n", no_wrap=True, overflow="ellipsis").join(lines)
 
     def run_started(self, request: RunRequest, *, resumed: bool) -> None:
@@ -186,6 +197,8 @@ class LiveReporter:
         shown = f"{listed_step(step.id, names)}{again}"
         with self._lock:
             self._change(request.run_id, step="" if ended else shown)
+            if request.parent_id is None:
+                self._printed.clear()
         if (ended or step.status == RETRYING) and request.parent_id is None:
             self._print(update_line(f"step {quoted_step(step.id, names)}", step))
 
@@ -249,6 +262,10 @@ class LiveReporter:
     def unpaused(self) -> None:
         """Take it again."""
         self._live.start()
+
+    def _root_printed(self, _step_id: str, line: str) -> None:
+        with self._lock:
+            self._printed.append(shown(Text.from_ansi(line).plain))
 
     # With the lock held:
 

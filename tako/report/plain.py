@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tako.execution.request import RunRequest
     from tako.fanout.plan import Plan, PlannedRun
     from tako.fanout.result import Attempt, ChildOutcome
+    from tako.steps.base import Echo
 
 
 MAX_NAMED = 20
@@ -28,6 +29,9 @@ class PlainReporter:
 
     The root's steps are always told, those of the children with ``verbose``.
     """
+
+    echo: Echo | None = None
+    """What shows what the root's steps print: nothing does, unless somebody asks for it."""
 
     def __init__(self, write: Callable[[str], object], *, verbose: bool = False) -> None:
         self._write = write

@@ -21,7 +21,7 @@ from tako.secrets.run import NO_SECRETS, EnvScope
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from typing import Any, Protocol
 
     from tako.clock import Clock
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tako.execution.event import ArtifactRef, Event
     from tako.execution.request import RunRequest
     from tako.execution.service import Service
-    from tako.execution.state import ExecutionState
+    from tako.execution.state import ExecutionState, StepRecord
     from tako.execution.workspace import Workspace
     from tako.expressions.templates import Paths
     from tako.process import Processes
@@ -44,6 +44,18 @@ if TYPE_CHECKING:
         """
 
         def run(self, context: StepContext) -> StepResult: ...
+
+    class Echo(Protocol):
+        """Shows what steps print, while they do."""
+
+        def feed(self, step_id: str, data: bytes) -> object:
+            """A step has printed something."""
+
+        def tick(self) -> float | None:
+            """Show what has waited long enough; returns the seconds until more will have, or None."""
+
+        def end(self, step_id: str) -> object:
+            """A step prints no more."""
 
     class Gate(Protocol):
         """Is asked before each step, once for all tries at it."""
@@ -127,8 +139,8 @@ class Capabilities:
     """What ends when the root of the tree does, where that is another process; for what is left running."""
     log_limit: int | None = None
     """The most bytes that a step's log has on the disk; None for the default."""
-    echo: Callable[[str, bytes], object] | None = None
-    """Called with the step's id and what it prints, for a reader who wants to see it now."""
+    echo: Echo | None = None
+    """Shows what steps print to a reader who wants to see it now."""
     gate: Gate | None = None
     """Whom to ask before each step."""
     secrets: RunSecrets = NO_SECRETS
@@ -147,10 +159,12 @@ class StepContext:
         time_left: float | None = None,
         step_attempt: int = 1,
         error: Failure | None = None,
+        keeps_result: bool = False,
     ) -> None:
         """``time_left`` is what the workflow's timeout leaves the step, in seconds.
 
         ``step_attempt`` is which try at the step this is, ``error`` what the step failed by whose ``on_failure`` it is.
+        ``keeps_result`` says that something may read what it prints on stdout.
         """
         self.capabilities = capabilities
         self.spec = spec
@@ -158,6 +172,7 @@ class StepContext:
         self.time_left = time_left
         self.step_attempt = step_attempt
         self.error = error
+        self.keeps_result = keeps_result
         self._environment: dict[str, str] | None = None
 
     @property
@@ -211,11 +226,7 @@ class StepContext:
         event = request.event
         return {
             "inputs": dict(request.inputs),
-            "steps": {
-                each.id: {"outputs": dict(each.outputs), "status": each.status}
-                for step in self.state.steps
-                for each in (step, *step.handlers)
-            },
+            "steps": {each.id: _step_scope(each) for step in self.state.steps for each in (step, *step.handlers)},
             "event": event.scope() if event else {},
             "events": [each.scope() for each in request.heard or ((event,) if event else ())],
             "payload": dict(event.payload) if event else {},
@@ -314,6 +325,13 @@ def error_scope(failure: Failure) -> dict[str, Any]:
         "exit_code": failure.exit_code,
         "signal": failure.signal,
     }
+
+
+def _step_scope(step: StepRecord) -> dict[str, Any]:
+    """A step that has ended as expressions see it. An output of the name ``result`` comes before the step's own."""
+    result = step.outputs.get("result", step.result)
+    more = {} if result is None else {"result": result}
+    return {"outputs": dict(step.outputs), "status": step.status, **more}
 
 
 def _plain(value: Any) -> str:

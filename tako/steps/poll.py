@@ -60,7 +60,7 @@ class PollStep:
                 data = f"{text}\n".encode("utf-8", "replace")
                 write_log(data)
                 if capabilities.echo is not None:
-                    capabilities.echo(context.spec.id, data)
+                    capabilities.echo.feed(context.spec.id, data)
 
             return _wait(context, what, look, interval, say)
 

@@ -9,22 +9,22 @@ from signal import SIGKILL
 from tako.errors import SpawnError, StepError
 from tako.execution.failure import LOG_TAIL, STEP_FAILED, STEP_KILLED, Failure
 from tako.execution.memory import LINES, kills_for_memory, tells_of_memory, with_limit_in_mind, with_memory_hint
-from tako.execution.outputs import KEPT_OUTPUT, needed_streams
+from tako.execution.outputs import needed_streams
 from tako.execution.script_file import command_of, script_file, write_script
 from tako.expressions.shebang import has_shebang
 from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
 from tako.process import Outcome
 from tako.records import replace
-from tako.secrets.run import masked_sinks
 from tako.signals import Exit, how_it_was_ended, signal_name
 from tako.steps.base import RunInterruptedError, StepResult
+from tako.steps.output import StepOutput
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
     from typing import Any
 
-    from tako.process import Processes, Sink
+    from tako.process import Processes
     from tako.steps.base import StepContext
 
 _ARGV = {"sh": ("/bin/sh", "-e", "-c"), "bash": ("bash", "-e", "-o", "pipefail", "-c")}
@@ -64,39 +64,34 @@ class ShellStep:
         spec = context.spec
         sources = spec.produces.outputs if spec.produces else {}
         kills = kills_for_memory()
-        stdout, stderr = bytearray(), bytearray()
         keep_out, keep_err = needed_streams(sources)
         capabilities = context.capabilities
         with open_log(context.log_path, limit=capabilities.log_limit or DEFAULT_LOG_LIMIT) as write_log:
-            sinks: list[Callable[[bytes], object]] = [write_log]
-            if capabilities.echo is not None:
-                echo = capabilities.echo
-                sinks.append(lambda data: echo(spec.id, data))
-            show_out, show_err, show_rest = masked_sinks(capabilities.secrets, _fan(sinks))
+            output = StepOutput(context, write_log, keep_out=keep_out or context.keeps_result, keep_err=keep_err)
             try:
                 outcome = _run(
                     capabilities.processes,
                     command,
+                    output,
                     env=context.environment(),
-                    on_stdout=_kept(show_out, stdout) if keep_out else show_out,
-                    on_stderr=_kept(show_err, stderr) if keep_err else show_err,
                     stops=capabilities.stops,
                     timeout=context.seconds,
                 )
             finally:
-                show_rest()
+                output.end()
         exported = _read_environment(dump) if dump else None
         if outcome.stopped:
             number = outcome.exit.signal
             how = "" if number is None else how_it_was_ended(number, forced=outcome.forced)
             raise RunInterruptedError(how, signal=number)
         if outcome.timed_out:
-            return StepResult(failure=_overtime(context, outcome))
+            return StepResult(failure=_overtime(context, outcome), stdout=bytes(output.stdout))
         if not outcome.exit.ok:
             failure = _failure(outcome.exit, context.log_path)
             hint = with_memory_hint if _lacked_memory(failure, context.log_path, kills) else with_limit_in_mind
-            return StepResult(failure=hint(failure, context.request.workflow.mem_limit))
-        return StepResult(stdout=bytes(stdout), stderr=bytes(stderr), exported=exported)
+            failure = hint(failure, context.request.workflow.mem_limit)
+            return StepResult(failure=failure, stdout=bytes(output.stdout))
+        return StepResult(stdout=bytes(output.stdout), stderr=bytes(output.stderr), exported=exported)
 
 
 def _leave_running(context: StepContext, command: Sequence[str]) -> StepResult:
@@ -118,14 +113,16 @@ def _leave_running(context: StepContext, command: Sequence[str]) -> StepResult:
     return StepResult(service=service)
 
 
-def _run(processes: Processes, argv: Sequence[str], *, on_stderr: Sink, **how: Any) -> Outcome:
+def _run(processes: Processes, argv: Sequence[str], output: StepOutput, **how: Any) -> Outcome:
     """Run it; a shell that is not there is what it is to a shell: exit code 127, or 126."""
     try:
-        return processes.run_piped(argv, on_stderr=on_stderr, **how)
+        return processes.run_piped(
+            argv, on_stdout=output.on_stdout, on_stderr=output.on_stderr, tick=output.tick, **how
+        )
     except SpawnError as error:
         if error.passing:
             raise
-        on_stderr(f"{error}\n".encode("utf-8", "replace"))
+        output.say(str(error))
         return Outcome(Exit(code=127 if isinstance(error.__cause__, FileNotFoundError) else 126))
 
 
@@ -160,29 +157,6 @@ def _script(script: str, directory: str, dump: str | None, secret: Iterable[str]
 def _quote(text: str) -> str:
     """A text as one word for the shell (POSIX 2.2.2: nothing is special between single quotes but the quote)."""
     return "'" + text.replace("'", "'\"'\"'") + "'"
-
-
-def _fan(sinks: list[Callable[[bytes], object]]) -> Callable[[bytes], object]:
-    """One function that passes data to all sinks."""
-    if len(sinks) == 1:
-        return sinks[0]
-
-    def sink(data: bytes) -> None:
-        for each in sinks:
-            each(data)
-
-    return sink
-
-
-def _kept(sink: Callable[[bytes], object], kept: bytearray) -> Callable[[bytes], object]:
-    """A function that passes data on and keeps the beginning of it, as it was."""
-
-    def keep(data: bytes) -> None:
-        sink(data)
-        if len(kept) < KEPT_OUTPUT:
-            kept.extend(data[: KEPT_OUTPUT - len(kept)])
-
-    return keep
 
 
 def _needs_environment(sources: Iterable[str]) -> bool:

@@ -119,7 +119,7 @@ def test_a_failed_run_says_what_scripts_look_for(world: World, lib: Path) -> Non
     assert f"  logs: {failed}/logs" in ran.err
     assert f"tako replay {run_id} --child {failed.name}\n" in ran.err
     # -v shows what the root's steps print, and the steps of the children.
-    assert "[build] built x" in ran.err
+    assert "[org/lib build] built x" in ran.err
     assert "✓ org/app:check step 'look' success (" in ran.err
 
 

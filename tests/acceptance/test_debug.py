@@ -69,7 +69,7 @@ def test_each_step_is_shown_and_asked_for(world: World, terminal: Terminal) -> N
     assert "    echo {{ inputs.word | shell_quote }}-{{ env.V }}\n  which becomes:\n    echo hello-v-hello\n" in shown
     session.answer("r")
     shown = session.asked()
-    assert "[one] hello-v-hello" in shown
+    assert "[de/root one] hello-v-hello" in shown
     assert "✓ step 'one' success" in shown, "it is told before the next question"
     assert "  if: inputs.word == 'hello'  → true\n" in shown
     session.answer("what")

@@ -67,7 +67,7 @@ def test_a_run_further_down_is_run_again_as_it_was_and_nothing_recorded_changes(
 
     assert ran.code == 1, ran.text
     event_id = tree.leaf["event_id"]
-    assert f"[test] {event_id} none\n[test] made\n" in ran.err
+    assert f"[{LEAF} test] {event_id} none\n[{LEAF} test] made\n" in ran.err
     assert "step_failed at step 'test': exit code 5" in ran.err
     assert "Success: false\n" in ran.out
     assert tree.fingerprint() == before
@@ -110,7 +110,7 @@ def test_a_fan_out_that_nobody_waits_for_is_told_and_the_run_goes_on(world: Worl
     ran = world.tako("replay", run_id)
 
     assert ran.code == 0, ran.text
-    assert "[after] behind\n" in ran.err
+    assert f"[{ROOT} after] behind\n" in ran.err
     assert f"{ROOT}:{WORKFLOW} emitted made; it is replayed alone.\n  would trigger {LEAF}:{WORKFLOW}" in ran.err
     assert not (world.root / "ran").exists()
 
@@ -123,7 +123,7 @@ def test_it_runs_at_the_recorded_commit_with_the_recorded_workflow(world: World,
     ran = world.tako("replay", tree.root_id, "--child", tree.middle["run_id"])
 
     assert ran.code == 0, ran.text
-    assert "[look] old\n" in ran.err
+    assert f"[{MIDDLE} look] old\n" in ran.err
 
 
 def test_without_a_child_the_root_is_run_again_in_a_checkout_of_its_own(world: World, tree: Tree) -> None:
@@ -175,7 +175,7 @@ def test_a_run_that_was_planned_and_never_started_is_replayed(world: World, tree
     ran = world.tako("replay", tree.root_id, "--child", tree.leaf["run_id"])
 
     assert ran.code == 1, ran.text
-    assert f"[test] {tree.leaf['event_id']} none\n" in ran.err
+    assert f"[{LEAF} test] {tree.leaf['event_id']} none\n" in ran.err
 
 
 def test_what_is_not_there_is_refused(world: World, tree: Tree) -> None:

@@ -532,3 +532,16 @@ def test_a_cache_that_cannot_be_written_fails_nothing(stage: Stage) -> None:
 def test_a_workspace_outside_a_home_has_no_cache(stage: Stage) -> None:
     assert stage.run(build(), root_id="exec-20261123-181803-ffffffff").status == "success"
     assert stage.entries() == []
+
+
+# The result.
+
+
+def test_cached_step_has_its_result_and_runs_again_if_it_is_missing(stage: Stage) -> None:
+    step, reader = build("echo said"), StepSpec(id="reader", run="test '{{ steps.build.result }}' = said")
+    stage.run_all(step)
+    first, second = stage.run_all(step, reader), stage.run_all(step, reader)
+
+    assert (first.failure, second.failure) == (None, None)
+    assert [state.steps[0].cached for state in (first, second)] == [False, True]
+    assert stage.runs == 2

@@ -61,15 +61,19 @@ class Bench:
                 processes=Processes(),
                 clock=SystemClock(),
                 base_env={"PATH": os.environ["PATH"], "TOKEN": "the user's own", **values},
-                echo=self.echo,
+                echo=self,
                 secrets=RunSecrets(values),
             ),
             step_kind=kind,
             observer=self,
         )
 
-    def echo(self, _step_id: str, data: bytes) -> None:
+    def feed(self, _step_id: str, data: bytes) -> None:
         self.echoed += data
+
+    def tick(self) -> None: ...
+
+    def end(self, _step_id: str) -> None: ...
 
     def step_started(self, spec: StepSpec) -> None: ...
 
