@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 CONFIG_FILE = "tako.yml"
 _LINK = "120000"
+_FILES = ("100644", "100755")
 _MOST_LINKS = 5
 
 
@@ -47,7 +48,9 @@ def committed_config(directory: str, head: str | None, git: Git) -> Committed | 
         return Committed(None, uncommitted)
     if working is not None and _is_blob(working, entry) and entry.mode != _LINK:
         return None
-    content, names = _content(git_dir, head, entry, git)
+    content, found = _content(git_dir, head, entry, git)
+    if content is None:
+        return Committed(None, f"{path} is committed as a link that leads to no committed file, so it does not count")
     if is_bare:
         return Committed(content)
     if working is None:
@@ -56,7 +59,7 @@ def committed_config(directory: str, head: str | None, git: Git) -> Committed | 
         warning = f"{path} is deleted, but not in the commit {head[:12]}, which counts: commit that" if deleted else ""
         return Committed(content, warning)
     # Line ends and filters may make of a file what is committed, and a link's content is elsewhere.
-    if git.run("-C", directory, "diff", "--quiet", "--no-ext-diff", "HEAD", "--", *names).ok:
+    if all(_is_committed(directory, name, each, git) for name, each in found.items()):
         return None
     return Committed(content, f"{path} has uncommitted changes, which do not count: that of commit {head[:12]} is used")
 
@@ -81,17 +84,27 @@ def _entry_by_git(git_dir: str, commit: str, name: str, git: Git) -> TreeEntry |
     return TreeEntry(parts[0], parts[2]) if len(parts) == 3 else None
 
 
-def _content(git_dir: str, commit: str, entry: TreeEntry, git: Git) -> tuple[bytes | None, tuple[str, ...]]:
-    """A committed file's content, links followed, and the names on the way; no content if that leads to no file."""
-    names = [CONFIG_FILE]
-    found: TreeEntry | None = entry
-    while found is not None and len(names) <= _MOST_LINKS:
-        content = _blob_content(git_dir, found.id, git)
-        if found.mode != _LINK:
-            return content, tuple(names)
-        names.append(posixpath.normpath(posixpath.join(posixpath.dirname(names[-1]), os.fsdecode(content))))
-        found = _entry_by_git(git_dir, commit, names[-1], git) if not names[-1].startswith(("..", "/")) else None
-    return None, (CONFIG_FILE,)
+def _content(git_dir: str, commit: str, entry: TreeEntry, git: Git) -> tuple[bytes | None, dict[str, TreeEntry]]:
+    """A committed file's content, links followed, and what is on the way; no content if that leads to no file."""
+    name, each, found = CONFIG_FILE, entry, {CONFIG_FILE: entry}
+    while each.mode == _LINK and len(found) <= _MOST_LINKS:
+        link = os.fsdecode(_blob_content(git_dir, each.id, git))
+        name = posixpath.normpath(posixpath.join(posixpath.dirname(name), link))
+        target = _entry_by_git(git_dir, commit, name, git) if not name.startswith(("..", "/")) else None
+        if target is None or name in found:
+            return None, found
+        found[name] = each = target
+    return (_blob_content(git_dir, each.id, git) if each.mode in _FILES else None), found
+
+
+def _is_committed(directory: str, name: str, entry: TreeEntry, git: Git) -> bool:
+    """Whether git would commit a file or link of the working tree as it is committed."""
+    path = os.path.join(directory, name)
+    if entry.mode == _LINK or os.path.islink(path):
+        working = _blob(path)
+        return entry.mode == _LINK and os.path.islink(path) and working is not None and _is_blob(working, entry)
+    done = git.run("-C", directory, "hash-object", f"--path={name}", "--", path)
+    return done.ok and os.fsdecode(done.stdout).strip() == entry.id
 
 
 def _blob_content(git_dir: str, blob: str, git: Git) -> bytes:

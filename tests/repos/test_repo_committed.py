@@ -71,6 +71,21 @@ def test_changed_file_does_not_count(
     assert run_git(repo, "rev-parse", "HEAD")[:12] in found.warning
 
 
+@pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
+def test_change_that_git_was_told_to_overlook(
+    read: Read, make_repo: MakeRepo, run_git: RunGit, tmp_path: Path, flag: str
+) -> None:
+    repo = make_repo(tmp_path / "repo", {"tako.yml": TEXT})
+    run_git(repo, "update-index", flag, "tako.yml")
+    (repo / "tako.yml").write_text("version: 2\n")
+
+    found = read(repo)
+
+    assert found is not None
+    assert found.content == TEXT.encode()
+    assert found.warning
+
+
 def test_commit_moved_under_a_file(read: Read, make_repo: MakeRepo, run_git: RunGit, tmp_path: Path) -> None:
     """The index and the file agree; only the commit is another."""
     repo = make_repo(tmp_path / "repo", {"tako.yml": TEXT})
@@ -128,6 +143,33 @@ def test_link_to_a_committed_file(read: Read, make_repo: MakeRepo, run_git: RunG
     (repo / "ci" / "tako.yml").write_text("version: 2\n")
 
     found = read(repo)
+    assert found is not None
+    assert found.content == TEXT.encode()
+
+
+@pytest.mark.parametrize("target", ["../outside", "missing", "tako.yml", "/etc/passwd", "ci"])
+def test_link_that_leads_to_no_committed_file(
+    read: Read, make_repo: MakeRepo, run_git: RunGit, tmp_path: Path, target: str
+) -> None:
+    repo = make_repo(tmp_path / "repo", {"ci/other": TEXT})
+    os.symlink(target, repo / "tako.yml")
+    run_git(repo, "add", "--all")
+    run_git(repo, "commit", "--quiet", "--message", "link")
+
+    found = read(repo)
+
+    assert found is not None
+    assert found.content is None
+    assert "leads to no committed file" in found.warning
+
+
+def test_link_in_place_of_a_committed_file(read: Read, make_repo: MakeRepo, tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {"tako.yml": TEXT, "same": TEXT})
+    (repo / "tako.yml").unlink()
+    os.symlink("same", repo / "tako.yml")
+
+    found = read(repo)
+
     assert found is not None
     assert found.content == TEXT.encode()
 
