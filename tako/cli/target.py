@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from tako.config.model import RepoConfig, WorkflowSpec
     from tako.execution.request import RunRequest
+    from tako.repos.committed import Committed
     from tako.repos.index import Load
 
 
@@ -40,6 +41,8 @@ class Target:
     commit: str | None
     private: bool
     cache_lock: str | None
+    text: bytes | None = None
+    """The content of its ``tako.yml``, if that is not what lies at the path."""
 
 
 def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -86,9 +89,9 @@ def find_target(
         return Target(config, known.path, known.host, "", source, commit, private=False, cache_lock=None)
     cache = wiring.cache()
     entry = find_entry(cache, repo, wiring.git)
-    config, warning = load_committed(wiring, entry.path, load)
-    if warning:
-        say_line(f"warning: {warning}")
+    config, committed = load_committed(wiring, entry.path, load)
+    if committed is not None and committed.warning:
+        say_line(f"warning: {committed.warning}")
     known = identity(config, entry.path, entry, wiring.git)
     return Target(
         config,
@@ -99,24 +102,25 @@ def find_target(
         wiring.git.head_commit(entry.path),
         private=True,
         cache_lock=cache.lock_path(RepoRef(entry.owner_name, entry.ref)),
+        text=committed.content if committed is not None else None,
     )
 
 
-def load_committed(wiring: Wiring, directory: str, load: Load) -> tuple[RepoConfig, str]:
-    """Read the ``tako.yml`` of the commit that a cached repository is at; also say how its working tree differs.
+def load_committed(wiring: Wiring, directory: str, load: Load) -> tuple[RepoConfig, Committed | None]:
+    """Read the ``tako.yml`` of the commit that a cached repository is at; also return what was read instead of the file.
 
     Without a commit it is the file in the directory. Raises ``ConfigError``, ``CheckoutError`` or ``MachineError``.
     """
     path = os.path.join(directory, CONFIG_FILE)
     committed = committed_config(directory, wiring.git.head_commit(directory), wiring.git)
     if committed is None:
-        return load(path), ""
+        return load(path), None
     if committed.content is None:
         raise ConfigError(
             f"could not unmarshal config: there is no {CONFIG_FILE} in the commit that {directory} is at",
             why=committed.warning,
         )
-    return load(path, data=committed.content), committed.warning
+    return load(path, data=committed.content), committed
 
 
 def find_workflow(target: Target, name: str | None) -> WorkflowSpec:

@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sized
 
-    from tako.config.model import RepoConfig
+    from tako.cli.target import Target
     from tako.lint.report import Report
 
 EPILOG = """\b
@@ -57,7 +57,7 @@ def validate(path: str | None, root: str | None, repo: str | None, cache_dir: st
         show(json.dumps({"valid": False, **refusal_data(error), "problems": to_data(error.faults)}, indent=2) + "\n")
         return error.exit_code
     config = target.config
-    warnings = _warnings(config)
+    warnings = _warnings(target)
     if as_json:
         told = {"valid": True, "repository": target.repo, "problems": [], "warnings": warnings.data()["warnings"]}
         show(json.dumps(told, indent=2) + "\n")
@@ -68,15 +68,17 @@ def validate(path: str | None, root: str | None, repo: str | None, cache_dir: st
     return 0
 
 
-def _warnings(config: RepoConfig) -> Report:
+def _warnings(target: Target) -> Report:
     """What is valid and probably not meant so; nothing if the file is not there to be read."""
     from tako.config import reading
     from tako.lint.linter import misgivings
     from tako.lint.report import Report
 
-    if not os.path.isfile(config.path):
+    config, text = target.config, target.text
+    if text is None and not os.path.isfile(config.path):
         return Report(config.path)
-    return Report(config.path, warnings=tuple(misgivings(reading.read(config.path), config)))
+    data = reading.read(config.path) if text is None else text
+    return Report(config.path, warnings=tuple(misgivings(data, config)))
 
 
 def _count(things: Sized, noun: str) -> str:
