@@ -14,6 +14,7 @@ import msgspec
 from tako.config import refusals, schema
 from tako.config.descriptions import DESCRIPTIONS
 from tako.config.dialects import OLDER_RESOURCES
+from tako.config.extensions import PREFIX
 from tako.config.shapes import Shape, shape_of
 from tako.config.source import parse
 from tako.config.values import FLAGS
@@ -77,6 +78,8 @@ class _Maker:
         fields = {name: self._field(kind, name, field) for name, field in shape.fields.items()}
         fields |= {row.field: _REFUSED for row in refusals.REFUSED if row.where == _OWNERS.get(kind)}
         node: Node = {"type": "object", "properties": fields, "additionalProperties": False}
+        if kind in (schema.Root, schema.Workflow):
+            node["patternProperties"] = {f"^{PREFIX}": {}}
         if shape.required:
             node["required"] = sorted(shape.required)
         if kind in _SPECIAL:

@@ -9,6 +9,7 @@ from itertools import chain, islice
 from tako.config import build, declared, dialects, reading, refusals, schema, source, validate
 from tako.config.check_texts import text_problems
 from tako.config.checks import check
+from tako.config.extensions import drop_extensions
 from tako.config.model import RepoConfig
 from tako.config.problems import MAX_PROBLEMS, Path, Placed, Problem, refused
 from tako.config.tidy import tidy
@@ -66,6 +67,7 @@ def _more(directory: str | None, kinds: Collection[str] | None) -> Iterator[More
 def _loads(data: bytes, path: str, more: tuple[More, ...]) -> RepoConfig:
     document = source.parse(reading.decode(data, path), path)
     normal = dialects.normalise(document.data)
+    drop_extensions(normal.data)
     tidied = tidy(normal.data, validate.ROOT, lambda place: document.text(normal.origin(place)))
     declared.keep_declared_text(tidied, lambda place: document.text(normal.origin(place)))
     found = refusals.take_out(tidied)

@@ -7,6 +7,7 @@ composer recurses in C), aliases are counted by what they expand to, and every p
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ import yaml
 from tako.config.problems import MAX_PROBLEMS, Path, Placed, quoted, refused
 from tako.config.reading import byte_position
 from tako.config.scalars import meaning
+from tako.config.yaml_reader import joined, reader, without_halves
 
 MAX_DEPTH = 64
 MAX_VALUES = 40_000
@@ -32,7 +34,9 @@ _TYPES: dict[str, tuple[type, ...]] = {
 }
 _TAG_HINT = "; a text that starts with '!' must be in quotes"
 _CONTAINER_TAGS = (None, "!", _TAG + "map", _TAG + "seq")
+_HALF = "half of a surrogate pair is no character; write both halves, or the character itself"
 _HINTS = (
+    ("Unicode character escape", _HALF),
     ("mapping values are not allowed", "a text that holds ': ' must be in quotes"),
     ("scanning an alias", "a text that starts with '*' must be in quotes"),
     ("scanning an anchor", "a text that starts with '&' must be in quotes"),
@@ -41,6 +45,8 @@ _HINTS = (
     ("cannot start any token", "a text that starts with this character must be in quotes"),
     ("control characters", "write it as an escape in a double-quoted text"),
 )
+
+_LEADING = re.compile(r" *(?:- +)*")
 
 _Place = tuple[int, int, int, int, str | None]
 """Line and column of the key, then of the value, from 0; and a scalar's text, if its value is not that text."""
@@ -118,8 +124,7 @@ class _Reader:
 
     def document(self, text: str) -> Document:
         self._text = text
-        # A PyYAML built without libyaml is slower, but says the same.
-        self._next = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text).get_event
+        self._next = reader(text).get_event
         self._next()
         event = self._next()
         if type(event) is yaml.StreamEndEvent:
@@ -216,8 +221,11 @@ class _Reader:
         return []
 
     def _scalar(self, event: Any) -> tuple[Any, str | None]:
-        text: str = event.value
+        text = joined(event.value)
         self._count(event, 1, len(text))
+        if without_halves(text) != text:
+            self._note(event, _HALF)
+            text = without_halves(text)
         if "\0" in text:
             self._note(event, "a NUL character cannot be used")
         tag = event.tag
@@ -290,9 +298,29 @@ def _syntax_problem(error: yaml.YAMLError, text: str) -> Placed:
         told = told or str(getattr(error, "reason", error))
         line, column = byte_position(text.encode(), getattr(error, "position", 0) or 0)
     if _starts_with_tab(text, line) or "\\t" in told:
-        return line, column, "a tab cannot indent; use spaces"
+        context = getattr(error, "context_mark", None)
+        more = "" if context is None or "block scalar" not in told else _in_block(text, context.line + 1, line)
+        return line, column, f"a tab cannot indent; use spaces{more}"
     hint = next((hint for sign, hint in _HINTS if sign in told), "")
     return line, column, f"this is not YAML: {told}" + (f"; {hint}" if hint else "")
+
+
+def _in_block(text: str, opened: int, line: int) -> str:
+    """What to do about a tab in front of a line of a text behind ``|`` or ``>``; the lines are from 1."""
+    lines = text.split("\n")
+    head, found = lines[opened - 1], lines[line - 1]
+    spaces = len(found) - len(found.lstrip(" "))
+    before = _LEADING.match(head)
+    owner = before.end() if before is not None else 0
+    if head[owner : owner + 1] in "|>":
+        owner = head.rfind("-", 0, owner)
+    if line == opened + 1 and 0 < spaces - owner < 10:
+        sign = "|" if "|" in head else ">"
+        return (
+            f" before the first line of this text; or, if the text begins with that tab, write "
+            f"'{sign}{spaces - owner}' for '{sign}': the text then begins behind {spaces} spaces"
+        )
+    return f" before each line of this text, {owner + 2} or more; tabs may follow them"
 
 
 def _starts_with_tab(text: str, line: int) -> bool:

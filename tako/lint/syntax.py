@@ -14,11 +14,11 @@ from typing import Any
 import yaml
 
 from tako.config.problems import Path
+from tako.config.yaml_reader import joined, reader
 from tako.records import record
 
 _LINE_END = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _COMMENT = re.compile(r"(?:^|(?<=\s))#[^\r\n]*")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @record
@@ -136,7 +136,7 @@ class Sheet:
         """Where the comments are."""
         found: list[tuple[int, int]] = []
         last = 0
-        for token in yaml.scan(self.text, _LOADER):
+        for token in _tokens(self.text):
             start = token.start_mark.index
             found += [match.span() for match in _COMMENT.finditer(self.text, last, max(last, start))]
             if isinstance(token, yaml.ScalarToken) and token.style in ("|", ">"):
@@ -149,6 +149,12 @@ class Sheet:
         """The comments that start within a part of the text."""
         first, last = (bisect_left(self.comments, (place,)) for place in (start, end))
         return self.comments[first:last]
+
+
+def _tokens(text: str) -> Iterator[Any]:
+    tokens = reader(text)
+    while tokens.check_token():
+        yield tokens.get_token()
 
 
 def _below(node: Node, step: str | int) -> tuple[Node | None, Node] | None:
@@ -177,7 +183,7 @@ class _Builder:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._next: Callable[[], Any] = _LOADER(text).get_event
+        self._next: Callable[[], Any] = reader(text).get_event
         self._anchors: dict[str, Node] = {}
 
     def root(self) -> Node:
@@ -192,7 +198,7 @@ class _Builder:
         anchored = event.anchor is not None
         if type(event) is yaml.ScalarEvent:
             style = event.style or ""
-            node = Node("scalar", start, self._scalar_end(event), style, event.value, anchored=anchored)
+            node = Node("scalar", start, self._scalar_end(event), style, joined(event.value), anchored=anchored)
         elif type(event) is yaml.MappingStartEvent:
             node = self._map(event, anchored)
         else:

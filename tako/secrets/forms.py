@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 from binascii import b2a_base64, hexlify
 
+from tako.secrets.escapes import unescaped
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -52,6 +54,8 @@ def _of_whole(text: str) -> Iterator[bytes]:
 def _escaped(text: str) -> Iterator[bytes]:
     for form in {text, *_in_json(text), *_in_url(text), *_in_shell(text), *_in_markup(text), repr(text)[1:-1]}:
         yield form.encode()
+    if "\\" in text:
+        yield from unescaped(text)
 
 
 def _in_json(text: str) -> Iterator[str]:

@@ -255,3 +255,16 @@ def test_an_event_that_is_delivered_once_more_brings_its_subscribers_their_secre
     assert without["failure"]["kind"] == "secret_missing"
     assert world.tako(*again, *file).code == 0
     assert_clean(world)
+
+
+def test_secret_with_backslashes_is_masked_as_echo_prints_it(world: World) -> None:
+    secret = r"pa\nss\tword\0101x\\end"
+    script = (
+        r"""echo "$T"; printf "$T\n"; printf '%b\n' "$T"; python3 -c 'import os; print(os.environ["T"])'; echo done"""
+    )
+    lib = world.working("lib", config("a/lib", step("s", script, env={"T": "TOKEN"}), secrets=["TOKEN"]))
+    world.env["TOKEN"] = secret
+    ran = world.tako("exec", WORKFLOW, cwd=lib)
+    assert ran.code == 0, ran.text
+    log = (world.only_workspace() / "logs" / "s.log").read_text()
+    assert log == "***\n" * 4 + "done\n"
