@@ -188,7 +188,9 @@ def _run(
                 lock_path=request.cache_lock,
                 clock=stoppable,
                 waiting=observer.note,
+                check=stoppable.check,
             )
+            workspace.forget_lay_there()
     except (CheckoutError, LockTimeoutError, RunInterruptedError) as error:
         failed = replace(state, status=FAILED, failure=checkout_failure(error, stoppable))
         begin_state(workspace, failed)

@@ -46,11 +46,11 @@ class Frames:
             raise MachineError(f"cannot write frames to stdout: {error.strerror}") from error
 
     def step(self, update: StepUpdate) -> None:
-        """A step's frame; outputs that do not fit are left to the result."""
+        """A step's frame; what does not fit is left to the result, or to ``state.json``."""
         try:
             self.send(update)
         except ProtocolError:
-            self.send(replace(update, outputs={}))
+            self.send(replace(update, outputs={}, artifacts=()))
 
     def result(self, state: ExecutionState) -> None:
         """The last frame; outputs that do not fit are left to ``state.json``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from tako.children.base import StepUpdate
-from tako.children.in_process import retry_update, service_update, step_update
+from tako.children.in_process import note_of_step, retry_update, service_update, step_update
 from tako.execution.state import RUNNING
 
 TYPE_CHECKING = False
@@ -60,6 +60,8 @@ class ChildObserver:
 
     def step_ended(self, step: StepRecord) -> None:
         self._frames.step(step_update(step))
+        for note in step.notes:
+            self.note(note_of_step(step, note))
         if self._reader:
             self._reader.step_ended(step)
 

@@ -14,6 +14,7 @@ import json
 import os
 import sys
 
+from tako.content import content_checksum, no_check
 from tako.errors import MAKE_ROOM, MachineError, StateError
 from tako.shortage import is_shortage
 
@@ -21,6 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
+
+    from tako.content import Check
 
     Migration = Callable[[Any], Any]
     """Makes the data of the next schema version out of those of one."""
@@ -242,34 +245,16 @@ def remove_tree(path: str) -> None:
         raise MachineError(f"cannot remove {unremoved[0].path}: {unremoved[0].why}{more}", where=path)
 
 
-def copy_into(source: str, directory: str) -> str:
-    """Copy a file or a directory into a directory and return the copy's path. Raises ``MachineError``."""
-    import shutil
-
-    target = os.path.join(directory, os.path.basename(source.rstrip("/")))
-    with machine_errors("copy", source):
-        if os.path.isdir(source):
-            shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-        else:
-            shutil.copy2(source, target)
-    return target
-
-
 def leads_out(path: str, directory: str) -> bool:
     """Whether a path, all links followed, is neither a directory itself nor below it; neither need exist."""
     root, real = os.path.realpath(directory), os.path.realpath(path)
     return real != root and not real.startswith(os.path.join(root, ""))
 
 
-def file_checksum(path: str) -> str:
-    """SHA-256 of a file's content, in hexadecimal."""
-    from hashlib import sha256
-
-    digest = sha256()
-    with machine_errors("read", path), open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+def file_checksum(path: str, *, check: Check = no_check) -> str:
+    """SHA-256 of a file's content, in hexadecimal; ``check`` is called often. Raises ``MachineError``."""
+    with machine_errors("read", path):
+        return content_checksum(path, check=check)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

@@ -42,6 +42,11 @@ class Awake:
         self._last = moment
         return moment - self._lost
 
+    @property
+    def stood_still(self) -> float:
+        """Seconds that did not count so far."""
+        return self._lost
+
     def skip(self) -> None:
         """Count all the time since the last look: no deadline was running."""
         self._last = self._clock.monotonic()

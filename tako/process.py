@@ -63,6 +63,8 @@ class Outcome:
     """True if it was ended because its time was up."""
     forced: bool = False
     """True if SIGKILL was needed, or wanted."""
+    stood_still: float = 0.0
+    """Seconds in which this process was stopped itself; they do not count for a timeout."""
 
 
 @record
@@ -343,7 +345,13 @@ class Processes:
                 watch.turn(None)
             self.end_leftovers(process, force=True)
             raise
-        return Outcome(exit=exit_, stopped=patience.stopped, timed_out=patience.timed_out, forced=patience.forced)
+        return Outcome(
+            exit=exit_,
+            stopped=patience.stopped,
+            timed_out=patience.timed_out,
+            forced=patience.forced,
+            stood_still=awake.stood_still,
+        )
 
     def _until(self, seconds: float | None) -> float | None:
         """How long to wait, so that adopted processes that end do not pile up where only one thread waits."""

@@ -296,15 +296,16 @@ class Wiring:
         from tako.repos.checkout import checkout
         from tako.steps.base import StoppableClock
 
-        run = child.run
+        run, clock = child.run, StoppableClock(stops)
         return checkout(
             run.source,
             directory,
             commit=run.commit,
             git=Git(self.processes, stops=stops, hidden=self.secrets.hidden),
             lock_path=run.cache_lock,
-            clock=StoppableClock(stops),
+            clock=clock,
             waiting=waiting,
+            check=clock.check,
         )
 
     def _handed_to(self, executor: FanOutExecutor | AloneExecutor) -> contextlib.AbstractContextManager[None]:

@@ -370,27 +370,6 @@ def test_appending_to_a_full_disk_is_an_error_of_the_machine() -> None:
         os.close(descriptor)
 
 
-def test_a_file_or_a_directory_is_copied_into_a_directory(tmp_path: Path) -> None:
-    (tmp_path / "source" / "inner").mkdir(parents=True)
-    (tmp_path / "source" / "inner" / "file").write_text("content")
-    (tmp_path / "source" / "link").symlink_to("inner/file")
-    (tmp_path / "target").mkdir()
-
-    copied = files.copy_into(str(tmp_path / "source") + "/", str(tmp_path / "target"))
-    again = files.copy_into(str(tmp_path / "source" / "inner" / "file"), str(tmp_path / "target"))
-
-    assert copied == str(tmp_path / "target" / "source")
-    assert (tmp_path / "target" / "source" / "inner" / "file").read_text() == "content"
-    assert (tmp_path / "target" / "source" / "link").is_symlink()
-    assert again == str(tmp_path / "target" / "file")
-    assert Path(again).read_text() == "content"
-
-
-def test_copying_what_is_not_there_is_an_error_of_the_machine(tmp_path: Path) -> None:
-    with pytest.raises(MachineError, match=r"cannot copy .*No such file"):
-        files.copy_into(str(tmp_path / "nothing"), str(tmp_path))
-
-
 def test_the_checksum_of_a_file_is_that_of_its_content(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"abc")
 

@@ -84,6 +84,8 @@ class StepUpdate:
     """Whether the run goes on though it has failed."""
     cached: bool = False
     """Whether it was not run: what it came to was in the step cache."""
+    artifacts: tuple[str, ...] = ()
+    """What it has sent, a line each."""
 
 
 @record

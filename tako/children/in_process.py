@@ -7,6 +7,7 @@ import os
 from tako.children.base import RETRYING, ChildResult, StepUpdate
 from tako.errors import MachineError, SecretError, StateError, TakoError
 from tako.execution.confidential import masked
+from tako.execution.event import sent_line
 from tako.execution.failure import (
     CHECKOUT_FAILED,
     INTERRUPTED,
@@ -132,6 +133,7 @@ class InProcessRunner:
         if run.private and not os.path.isdir(repo_dir):
             try:
                 self._checkout(request, repo_dir, self._stops, lambda text: listener.child_note(run.run_id, text))
+                workspace.forget_lay_there()
             except (TakoError, RunInterruptedError) as error:
                 if is_shortage(error):
                     raise
@@ -219,6 +221,8 @@ class RelayedRun:
     def step_ended(self, step: StepRecord) -> None:
         self.current_step = None
         self._listener.child_step(self._run_id, step_update(step))
+        for note in step.notes:
+            self._listener.child_note(self._run_id, note_of_step(step, note))
 
     def service_ended(self, end: ServiceEnd) -> None:
         self._listener.child_step(self._run_id, service_update(end))
@@ -249,7 +253,13 @@ def step_update(step: StepRecord) -> StepUpdate:
         message=failure.headline if failure else "",
         attempt=len(step.attempts) + 1,
         tolerated=step.tolerated,
+        artifacts=tuple(map(sent_line, step.artifacts)),
     )
+
+
+def note_of_step(step: StepRecord, note: str) -> str:
+    """What a reader is told of a step's note."""
+    return f"warning: step '{step.id}': {note}"
 
 
 def service_update(end: ServiceEnd) -> StepUpdate:

@@ -201,7 +201,10 @@ def _step(body: dict[str, Any]) -> StepUpdate:
     for flag in ("tolerated", "cached"):
         if not isinstance(body.get(flag, False), bool):
             raise ValueError(f"{flag} is neither true nor false")
-    return StepUpdate(**{**body, "outputs": _texts(body["outputs"])})
+    artifacts = body.get("artifacts", [])
+    if not isinstance(artifacts, list) or not all(_is_line(line) for line in artifacts):
+        raise ValueError("artifacts is no list of lines to be shown")
+    return StepUpdate(**{**body, "outputs": _texts(body["outputs"]), "artifacts": tuple(artifacts)})
 
 
 def _event(body: dict[str, Any]) -> Event:
@@ -216,9 +219,13 @@ def _event(body: dict[str, Any]) -> Event:
 
 def _note(body: dict[str, Any]) -> Note:
     note = Note(**body)
-    if len(note.text) > MAX_NOTE or not note.text.isprintable():
+    if not _is_line(note.text):
         raise ValueError("the text is no line to be shown")
     return note
+
+
+def _is_line(text: Any) -> bool:
+    return isinstance(text, str) and len(text) <= MAX_NOTE and text.isprintable()
 
 
 def _is_nested_deeper(value: Any, levels: int) -> bool:

@@ -24,6 +24,7 @@ from tako.cli.target import find_target, make_wiring, repository_options
 from tako.errors import InterruptedCommandError, UsageError
 from tako.execution.artifact_install import STORE, Built, Commands, Installed, StoppedError
 from tako.execution.artifact_install import build as build_artifact
+from tako.execution.artifact_install import built as built_of
 from tako.execution.artifact_install import install as install_artifact
 from tako.records import record, to_data
 from tako.stdio import say, say_line, show, silence
@@ -80,7 +81,16 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
     with stoppable() as stopped:
         commands = Commands(wiring.processes, env=_environment(target), on_output=_pass_on, stops=stopped.stops)
         try:
-            built = [each for artifact in wanted for each in build_artifact(artifact, target.source, commands)]
+            built = [
+                each
+                for artifact in wanted
+                for each in built_of(
+                    artifact,
+                    build_artifact(artifact, target.source, commands, wiring.git),
+                    target.source,
+                    commands,
+                )
+            ]
         except StoppedError as error:
             raise _interrupted(stopped, "interrupted") from error
     if as_json:

@@ -65,6 +65,7 @@ def built_in(wiring: Wiring, target: Target, stops: Stops) -> Iterator[str]:
                 lock_path=target.cache_lock,
                 clock=clock,
                 waiting=say_line,
+                check=clock.check,
             )
         except (TakoError, RunInterruptedError) as error:
             if clock.is_stopped():

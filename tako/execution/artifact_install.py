@@ -8,20 +8,24 @@ import tempfile
 
 from tako.clock import duration
 from tako.errors import TakoError, WorkflowError
-from tako.execution.artifacts import collect_artifact, find
+from tako.execution.artifact_files import notes
+from tako.execution.artifacts import find, select, store_artifact, tracked_files
 from tako.execution.checksums import path_checksum
+from tako.execution.lay_there import look
 from tako.execution.script_file import command_of, write_script
 from tako.expressions.shebang import has_shebang
 from tako.files import remove_tree
 from tako.process import NO_STOPS
 from tako.records import record
 from tako.repos.put_back import changed_since, put_back, remember
+from tako.steps.base import StoppableClock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from tako.config.model import ArtifactSpec
+    from tako.execution.artifact_files import Chosen
     from tako.execution.event import ArtifactRef
     from tako.process import Processes
     from tako.repos.git import Git
@@ -58,7 +62,7 @@ class Installed:
 
 
 class StoppedError(Exception):
-    """A stop was asked for while a command ran."""
+    """A stop was asked for while a command ran, or its files were copied or hashed."""
 
 
 class Commands:
@@ -79,6 +83,16 @@ class Commands:
         self._on_output = on_output
         self._stops = stops
         self._timeout = timeout
+        self._stoppable = StoppableClock(stops)
+
+    def say(self, line: str) -> None:
+        """Tell a line where the commands' output goes."""
+        self._on_output(f"{line}\n".encode("utf-8", "replace"))
+
+    def check(self) -> None:
+        """Is called between pieces of long work. Raises ``StoppedError`` if a stop is asked for."""
+        if self._stoppable.is_stopped():
+            raise StoppedError
 
     def run(self, command: str, directory: str, **variables: str) -> str:
         """Run a command; returns what is wrong with how it ended, or nothing. Raises ``StoppedError``."""
@@ -105,19 +119,36 @@ class Commands:
         return "" if outcome.exit.ok else outcome.exit.describe()
 
 
-def build(artifact: ArtifactSpec, directory: str, commands: Commands) -> list[Built]:
-    """Run the ``command`` of an artifact, if it has one, and tell what there is of it then.
+def build(artifact: ArtifactSpec, directory: str, commands: Commands, git: Git) -> Chosen:
+    """Run the ``command`` of an artifact, if it has one, and choose its files.
 
-    Raises ``WorkflowError`` if that fails or nothing is there, ``StoppedError``.
+    Raises ``WorkflowError`` if that fails, nothing is there, or something cannot be sent; ``StoppedError``.
     """
+    before = look([artifact.path], directory, commands.check) if artifact.command else None
     wrong = commands.run(artifact.command, directory) if artifact.command else ""
     if wrong:
         raise WorkflowError(f"building artifact {artifact.name!r} failed: {wrong}")
-    found = [os.path.join(directory, match) for match in find([artifact.path], directory)]
-    if not found:
+    if not find([artifact.path], directory, check=commands.check):
         did = "building artifact {!r} made nothing that matches {}" if artifact.command else "artifact {!r} has no {}"
         raise WorkflowError(did.format(artifact.name, artifact.path), where=directory)
-    return [Built(artifact.name, path, path_checksum(path)) for path in found]
+    chosen = select(
+        artifact.name,
+        [artifact.path],
+        directory=directory,
+        where=directory,
+        lay_there=before,
+        tracked=lambda paths: tracked_files(git, directory, paths),
+        check=commands.check,
+    )
+    for note in notes(artifact.name, chosen) if artifact.command else ():
+        commands.say(f"warning: {note}")
+    return chosen
+
+
+def built(artifact: ArtifactSpec, chosen: Chosen, directory: str, commands: Commands) -> list[Built]:
+    """What there is of an artifact that was built, each file or directory that its path matches."""
+    paths = [os.path.join(directory, match) for match in chosen.matches]
+    return [Built(artifact.name, path, path_checksum(path, check=commands.check)) for path in paths]
 
 
 def install(
@@ -130,8 +161,10 @@ def install(
     back. Raises ``WorkflowError`` if it cannot be built, ``StoppedError``, and ``CheckoutError`` or ``MachineError`` if
     something could not be put back: what was remembered is then kept, and the error says where.
     """
-    build(artifact, source, commands)
-    made = collect_artifact(artifact.name, [artifact.path], repo=repo, repo_dir=source, store=store, where=source)
+    chosen = build(artifact, source, commands, git)
+    made = store_artifact(
+        artifact.name, chosen, repo=repo, directory=source, store=store, where=source, check=commands.check
+    )
     memory = tempfile.mkdtemp(prefix="tako-install-")
     tree = None
     try:

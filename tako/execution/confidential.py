@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 
 from tako.errors import StepError
-from tako.execution.artifacts import find
 from tako.records import replace, to_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
+    from tako.execution.artifact_files import Chosen
     from tako.execution.failure import Failure
     from tako.secrets.run import RunSecrets
     from tako.steps.base import StepContext
@@ -34,15 +34,15 @@ def keep_outputs_public(context: StepContext, outputs: Mapping[str, str]) -> Non
         secrets.refuse(value, f"output {name!r}", where=context.where)
 
 
-def refuse_artifact(context: StepContext, name: str, patterns: Sequence[str]) -> None:
-    """Raise ``StepError`` if there is a secret in what the patterns match, as it lies there."""
+def refuse_artifact(context: StepContext, name: str, chosen: Chosen) -> None:
+    """Raise ``StepError`` if there is a secret in an artifact's files as they lie there, or in their names."""
     mask = context.capabilities.secrets.mask
     if mask is None:
         return
     from tako.secrets.scan import secret_in
 
-    for match in find(patterns, context.capabilities.repo_dir):
-        found = secret_in(mask, os.path.join(context.capabilities.repo_dir, match))
+    for match in chosen.matches:
+        found = secret_in(mask, os.path.join(context.capabilities.repo_dir, match), check=context.check)
         if found is not None:
             secret, path = found
             shown = mask.hide(os.path.relpath(path, context.capabilities.repo_dir))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tako.files import canonical, checksum
 from tako.records import record, replace
 from tako.repos.hosts import is_caseless
@@ -10,6 +12,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
+
+MAX_SHOWN = 200
+"""Characters of a file's name that are shown."""
 
 MAX_KEY = 256
 """Characters of an idempotency key."""
@@ -27,6 +32,10 @@ class ArtifactRef:
     """Of a file's content, or of a directory's files (see ``tako.execution.checksums``); None from an older Tako."""
     host: str = ""
     """The host of the repository's remote; empty without one, and from an older Tako."""
+    size: int | None = None
+    """Bytes of all its files; None from an older Tako."""
+    files: int | None = None
+    """How many files it has, links included; None from an older Tako."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,7 +135,20 @@ def artifact_from_data(data: Mapping[str, Any]) -> ArtifactRef:
         raise ValueError("a field of the artifact is not text")
     if not isinstance(data["sha256"], str | None) or not isinstance(data.get("host", ""), str):
         raise ValueError("the artifact's checksum is not text")
+    if not all(type(data.get(name)) in (int, type(None)) for name in ("size", "files")):
+        raise ValueError("the artifact's size, or its number of files, is no number")
     return ArtifactRef(**data)
+
+
+def sent_line(artifact: ArtifactRef) -> str:
+    """What there is to say of an artifact that was sent, in printable characters; its end if it is long."""
+    many = f" in {artifact.files} files" if artifact.files not in (None, 1) else ""
+    size = f", {artifact.size} bytes{many}" if artifact.size is not None else ""
+    name = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in os.path.basename(artifact.path)
+    )
+    sha256 = f", sha256:{artifact.sha256}" if artifact.sha256 is not None else ""
+    return f"artifact {artifact.name}: {name[-MAX_SHOWN:]}{size}{sha256}"
 
 
 def artifact_scope(artifacts: Iterable[ArtifactRef]) -> dict[str, dict[str, str | None]]:

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 
+from tako.content import no_check
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from tako.content import Check
 
 _MAGIC = frozenset("*?[")
 _ANY_DEPTH = "**"
@@ -21,29 +25,31 @@ def has_wildcard(pattern: str) -> bool:
     return not _MAGIC.isdisjoint(pattern)
 
 
-def match(pattern: str, directory: str) -> Iterator[str]:
+def match(pattern: str, directory: str, *, check: Check = no_check) -> Iterator[str]:
     """The paths in a directory that a pattern matches, relative to it, in no order; some more than once.
 
     ``*``, ``?`` and ``[…]`` match within a name, ``**`` any number of directories; none of them a leading dot. A
-    pattern that ends with a slash matches directories. What cannot be listed holds nothing.
+    pattern that ends with a slash matches directories. What cannot be listed holds nothing. ``check`` is called for
+    each directory.
     """
     parts = [part for part in pattern.split("/") if part not in ("", os.curdir)]
     if pattern and not parts:
         yield os.curdir
     must_be_directory = pattern.endswith(("/", "/."))
-    for path in _below("", parts, directory):
+    for path in _below("", parts, directory, check):
         if path and (not must_be_directory or os.path.isdir(os.path.join(directory, path))):
             yield path
 
 
-def _below(base: str, parts: Sequence[str], directory: str) -> Iterator[str]:
+def _below(base: str, parts: Sequence[str], directory: str, check: Check) -> Iterator[str]:
+    check()
     if not parts:
         yield base
         return
     part, rest = parts[0], parts[1:]
     if part == _ANY_DEPTH:
         for place in _directories(base, directory):
-            yield from _below(place, rest, directory)
+            yield from _below(place, rest, directory, check)
             if not rest:
                 yield from _others(place, directory)
         return
@@ -51,7 +57,7 @@ def _below(base: str, parts: Sequence[str], directory: str) -> Iterator[str]:
         path = os.path.join(base, name)
         full = os.path.join(directory, path)
         if os.path.isdir(full) if rest else os.path.lexists(full):
-            yield from _below(path, rest, directory)
+            yield from _below(path, rest, directory, check)
 
 
 def _directories(base: str, directory: str) -> Iterator[str]:

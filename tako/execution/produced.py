@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tako.execution.artifacts import collect_artifact, declared_paths, produced_name
+from tako.execution.artifact_files import notes
+from tako.execution.artifacts import declared_paths, produced_name, select_in_run, store_of_run
 from tako.execution.confidential import keep_out, keep_outputs_public, refuse_artifact
 from tako.execution.outputs import collect, read_output_file, require_values
 from tako.execution.payloads import render_payload
@@ -34,6 +35,8 @@ class Produced:
     """Whether it comes from the step cache, and the step was not run."""
     result: str | None = None
     """What it printed on stdout, if something may read that."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of it, a line each."""
 
 
 def take(context: StepContext, result: StepResult) -> Produced:
@@ -57,7 +60,7 @@ def _take(context: StepContext, result: StepResult) -> Produced:
     keep_outputs_public(context, written)
     if produces is None:
         require_values(written, where)
-        return Produced(outputs=written, artifacts=result.artifacts)
+        return Produced(outputs=written, artifacts=result.artifacts, notes=result.notes)
     outputs = collect(
         produces.outputs,
         written=written,
@@ -71,19 +74,14 @@ def _take(context: StepContext, result: StepResult) -> Produced:
     )
     keep_outputs_public(context, outputs)
     artifacts: tuple[ArtifactRef, ...] = ()
+    said_of_it = result.notes
     patterns = declared_paths(produces, request.artifacts)
     if patterns:
-        refuse_artifact(context, produced_name(produces), patterns)
-        made = collect_artifact(
-            produced_name(produces),
-            patterns,
-            repo=request.repo,
-            repo_dir=context.capabilities.repo_dir,
-            store=context.capabilities.workspace.artifacts,
-            where=where,
-        )
-        artifacts = (made,)
-    return with_outputs(context, outputs, (*artifacts, *result.artifacts))
+        name = produced_name(produces)
+        chosen = select_in_run(name, patterns, context)
+        refuse_artifact(context, name, chosen)
+        artifacts, said_of_it = (store_of_run(name, chosen, context),), (*notes(name, chosen), *said_of_it)
+    return replace(with_outputs(context, outputs, (*artifacts, *result.artifacts)), notes=said_of_it)
 
 
 def with_outputs(

@@ -96,6 +96,8 @@ class StepRecord:
     """What it has left running."""
     result: str | None = None
     """What it printed on stdout, trimmed; None unless an expression of the workflow may read it."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of it though it has succeeded, a line each."""
 
     @property
     def is_done(self) -> bool:
@@ -286,6 +288,7 @@ def _step_from_data(data: Mapping[str, Any]) -> StepRecord:
             "announced": tuple(Announced(**item) for item in data["announced"]),
             "emitted": tuple(event_from_data(item) for item in data["emitted"]),
             "tainted": tuple(data.get("tainted", ())),
+            "notes": tuple(data.get("notes", ())),
             "attempts": tuple(attempt_from_data(item) for item in data.get("attempts", ())),
             "handlers": tuple(_step_from_data(item) for item in data.get("handlers", ())),
             "service": service_from_data(data.get("service")),

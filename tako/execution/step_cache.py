@@ -18,6 +18,7 @@ import contextlib
 import errno
 import os
 
+from tako.content import copy_file, copy_link, no_check
 from tako.errors import MachineError, StateError, TakoError
 from tako.execution.checksums import path_checksum
 from tako.files import foreign_content, machine_errors, make_dirs, read_document, remove_tree, write_document
@@ -25,7 +26,9 @@ from tako.records import record, to_data
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from tako.content import Check
 
 KIND = "step-cache"
 SCHEMA = 1
@@ -72,27 +75,31 @@ class StepCache:
         """Where the entry of a key is, or would be."""
         return os.path.join(self.root, key[:2], key)
 
-    def put(self, entry: CachedStep, files: Mapping[str, str]) -> bool:
+    def put(self, entry: CachedStep, files: Mapping[str, str], *, check: Check = no_check) -> bool:
         """Add an entry with the files and directories of its artifact: paths in the repository to where they are.
 
-        The entry's checksum is made here. Returns False if there is one already, which stays. Raises ``MachineError``.
+        The entry's checksum is made here. Returns False if there is one already, which stays. ``check`` is called
+        often. Raises ``MachineError``.
         """
         final = self.path(entry.key)
         if os.path.exists(final):
             return False
         temporary = self._aside(final, WRITING)
         try:
-            data = {**to_data(entry), "sha256": _copy_all(files, os.path.join(temporary, FILES)) if files else None}
+            data = {
+                **to_data(entry),
+                "sha256": _copy_all(files, os.path.join(temporary, FILES), check) if files else None,
+            }
             make_dirs(temporary)
             write_document(os.path.join(temporary, ENTRY), KIND, SCHEMA, data, durable=False)
             return _rename(temporary, final)
         finally:
             _discard(temporary)
 
-    def get(self, key: str, copy_to: str) -> CachedStep | None:
+    def get(self, key: str, copy_to: str, *, check: Check = no_check) -> CachedStep | None:
         """The entry of a key, with its files copied to a directory that is made, or replaced; None if there is none.
 
-        Raises ``DamagedEntryError``, or ``MachineError`` if the copy cannot be made.
+        ``check`` is called often. Raises ``DamagedEntryError``, or ``MachineError`` if the copy cannot be made.
         """
         place = self.path(key)
         before = _identity(place)
@@ -101,7 +108,7 @@ class StepCache:
         try:
             entry = self._read(key)
             if entry.sha256 is not None:
-                _copy_checked(os.path.join(place, FILES), copy_to, entry.sha256)
+                _copy_checked(os.path.join(place, FILES), copy_to, entry.sha256, check)
         except (StateError, DamagedEntryError, MachineError) as error:
             if _identity(place) != before:
                 # Somebody removed it while it was read; another one may be there by now.
@@ -182,37 +189,48 @@ class StepCache:
         return os.path.join(directory, f"{what}-{os.getpid()}-{os.urandom(4).hex()}-{key[:12]}")
 
 
-def _copy_all(files: Mapping[str, str], target: str) -> str:
+def _copy_all(files: Mapping[str, str], target: str, check: Check) -> str:
     """Copy files and directories to their names in a directory; returns the checksum of all."""
     for name, source in files.items():
         copy = os.path.join(target, name)
         make_dirs(os.path.dirname(copy))
-        copy_thing(source, copy)
-    return path_checksum(target)
+        if os.path.islink(source) and _leads_to_another(os.readlink(source), name, files):
+            with machine_errors("copy", source):
+                copy_link(source, copy)
+        else:
+            copy_thing(source, copy, check=check)
+    return path_checksum(target, check=check)
 
 
-def _copy_checked(source: str, target: str, expected: str) -> None:
+def _leads_to_another(text: str, name: str, files: Collection[str]) -> bool:
+    """Whether a link leads to something else that is copied, so that it can stay a link."""
+    led_to = os.path.normpath(os.path.join(os.path.dirname(name), text))
+    return any(f"{led_to}/".startswith(f"{each}/") or each.startswith(f"{led_to}/") for each in files)
+
+
+def _copy_checked(source: str, target: str, expected: str, check: Check) -> None:
     if not os.path.isdir(source):
         raise DamagedEntryError("its files are gone")
     remove_tree(target)
-    copy_thing(source, target)
-    if path_checksum(target) != expected:
+    copy_thing(source, target, check=check)
+    if path_checksum(target, check=check) != expected:
         remove_tree(target)
         raise DamagedEntryError("its files do not match their checksum")
 
 
-def copy_thing(source: str, target: str) -> None:
-    """Copy a file or a directory, links in it as links, to a path of its own. Raises ``MachineError``."""
-    import shutil
+def copy_thing(source: str, target: str, *, check: Check = no_check) -> None:
+    """Copy a file or a directory, links in it as links, to a path of its own; ``check`` is called often.
+
+    Raises ``MachineError``.
+    """
+    from tako.tree_copy import copy_tree
 
     with machine_errors("copy", source):
-        try:
-            if os.path.isdir(source):
-                shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
-            else:
-                shutil.copy2(source, target)
-        except shutil.Error as error:
-            raise OSError(None, f"{len(error.args[0])} files could not be copied", source) from error
+        skipped = copy_tree(source, target, check=check) if os.path.isdir(source) else ()
+        if skipped:
+            raise OSError(None, "it is no file", os.path.join(source, skipped[0]))
+        if not os.path.isdir(source):
+            copy_file(source, target, check=check)
 
 
 def _rename(temporary: str, final: str) -> bool:

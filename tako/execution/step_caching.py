@@ -11,7 +11,14 @@ import os
 
 from tako import stdio
 from tako.errors import MachineError, TakoError
-from tako.execution.artifacts import collect_artifact, declared_paths, find, produced_name
+from tako.execution.artifacts import (
+    declared_paths,
+    produced_name,
+    select,
+    select_in_run,
+    store_artifact,
+    tracked_files,
+)
 from tako.execution.checksums import describe, walk
 from tako.execution.confidential import keep_out, keep_outputs_public
 from tako.execution.produced import Produced, render_output, with_outputs
@@ -27,6 +34,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tako.content import Check
     from tako.execution.step_key import StepKey
     from tako.steps.base import StepContext
 
@@ -109,14 +117,14 @@ class StepCaching:
         try:
             if self._asked_again or self._lacks_result:
                 self._cache.remove(self._key.value)
-            self._cache.put(entry, self._made())
+            self._cache.put(entry, self._made(), check=context.check)
         except TakoError as error:
             self._note(f"what the step came to is not cached: {error.what}")
         self._write_notes()
 
     def _found(self, staged: str) -> CachedStep | None:
         try:
-            return self._cache.get(self._key.value, staged)
+            return self._cache.get(self._key.value, staged, check=self._context.check)
         except DamagedEntryError as error:
             place = self._cache.path(self._key.value)
             self._say(f"warning: a damaged entry of the step cache is removed, and the step is run: {place}: {error}\n")
@@ -135,13 +143,15 @@ class StepCaching:
             return replace(with_outputs(context, outputs, (), cached=True), result=self._result(entry))
         if entry.sha256 is None or not self._place(staged):
             return None
-        artifact = collect_artifact(
-            produced_name(produces),
-            patterns,
+        name = produced_name(produces)
+        artifact = store_artifact(
+            name,
+            select(name, patterns, directory=staged, where=context.where, check=context.check),
             repo=context.request.repo,
-            repo_dir=staged,
+            directory=staged,
             store=context.capabilities.workspace.artifacts,
             where=context.where,
+            check=context.check,
         )
         return replace(with_outputs(context, outputs, (artifact,), cached=True), result=self._result(entry))
 
@@ -166,14 +176,15 @@ class StepCaching:
         False, and nothing is changed, if that would overwrite a file that git tracks and somebody has in another form.
         """
         repo = self._context.capabilities.repo_dir
-        names = sorted(walk(staged))
-        different = [name for name in names if not _is_same(staged, repo, name)]
+        check = self._context.check
+        names = sorted(walk(staged, check=check))
+        different = [name for name in names if not _is_same(staged, repo, name, check)]
         mine = self._tracked([name for name in different if os.path.lexists(os.path.join(repo, name))])
         if mine:
             self._note(f"what is cached is not used, since it would overwrite {mine[0]}, which git tracks")
             return False
         for name in different:
-            _put(os.path.join(staged, name), os.path.join(repo, name), os.path.realpath(repo))
+            _put(os.path.join(staged, name), os.path.join(repo, name), os.path.realpath(repo), check)
         return True
 
     def _tracked(self, names: list[str]) -> list[str]:
@@ -184,17 +195,19 @@ class StepCaching:
         from tako.repos.git import Git
 
         git = Git(context.capabilities.processes, stops=context.capabilities.stops)
-        listed = git.run("--literal-pathspecs", "-C", context.capabilities.repo_dir, "ls-files", "-z", "--", *names)
-        return [os.fsdecode(name) for name in listed.stdout.split(b"\0") if name]
+        return tracked_files(git, context.capabilities.repo_dir, names)
 
     def _made(self) -> dict[str, str]:
         """What the step produced, by its paths in the repository; nothing twice, though globs may match it so."""
         context = self._context
         produces = context.spec.produces
         patterns = declared_paths(produces, context.request.artifacts) if produces else ()
+        if produces is None or not patterns:
+            return {}
         repo = context.capabilities.repo_dir
+        chosen = select_in_run(produced_name(produces), patterns, context)
         made: dict[str, str] = {}
-        for name in sorted(os.path.normpath(match) for match in find(patterns, repo)):
+        for name in sorted(map(os.path.normpath, chosen.matches)):
             if name == os.curdir:
                 raise MachineError("the artifact is the whole repository", where=repo)
             if not any(name.startswith(f"{above}/") for above in made):
@@ -214,14 +227,14 @@ def _is_rendered(source: str | None) -> bool:
     return source is not None and templates.is_template(source)
 
 
-def _is_same(staged: str, repo: str, name: str) -> bool:
+def _is_same(staged: str, repo: str, name: str, check: Check) -> bool:
     there = os.path.join(repo, name)
     if not os.path.lexists(there):
         return False
-    return describe(os.path.join(staged, name), name) == describe(there, name)
+    return describe(os.path.join(staged, name), name, check=check) == describe(there, name, check=check)
 
 
-def _put(source: str, target: str, root: str) -> None:
+def _put(source: str, target: str, root: str, check: Check) -> None:
     """Put a file, a link, or an empty directory to a place in the repository. Raises ``MachineError``."""
     parent = os.path.realpath(os.path.dirname(target))
     if parent != root and not parent.startswith(root + os.sep):
@@ -236,7 +249,7 @@ def _put(source: str, target: str, root: str) -> None:
             if os.path.islink(source):
                 os.symlink(os.readlink(source), temporary)
             else:
-                copy_thing(source, temporary)
+                copy_thing(source, temporary, check=check)
             os.replace(temporary, target)
         except BaseException:
             with contextlib.suppress(OSError):

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import stat
 
+from tako.content import PIECE, no_check
 from tako.errors import StepError
 from tako.execution.artifacts import declared_paths, find
 from tako.execution.checksums import describe, walk
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any
 
+    from tako.content import Check
     from tako.execution.event import ArtifactRef, Event
     from tako.execution.request import RunRequest
 
@@ -39,8 +41,6 @@ FORMAT = 1
 
 NAMES_INPUTS = b"TAKO_INPUT_"
 NAMES_ARTIFACTS = b"TAKO_ARTIFACT_"
-
-_BLOCK = 1 << 20
 
 
 @record
@@ -57,36 +57,39 @@ def step_key(context: StepContext) -> StepKey:
     """The key of a step that is about to run.
 
     Raises ``StepError`` if a glob leads out of the repository, ``ExpressionError`` for a template, and
-    ``MachineError`` if a file cannot be read.
+    ``MachineError`` if a file cannot be read; what ends the step's time, see ``StepContext.check``.
     """
     spec, request = context.spec, context.request
-    found = {pattern: key_files(pattern, context.capabilities.repo_dir) for pattern in spec.cache_key_files}
+    check = context.check
+    found = {
+        pattern: key_files(pattern, context.capabilities.repo_dir, check=check) for pattern in spec.cache_key_files
+    }
     files = sorted({name for names in found.values() for name in names})
     root = os.path.realpath(context.capabilities.repo_dir)
     directories: dict[str, str] = {}
-    listed = [_listed(name, root, directories, context.where) for name in files]
+    listed = [_listed(name, root, directories, context) for name in files]
     definition = _definition(_placeless(context))
     words = canonical(definition).encode("utf-8", "surrogatepass")
     document: dict[str, Any] = {"format": FORMAT, "step": definition, "files": listed}
-    if request.inputs and _names(NAMES_INPUTS, words, root, files):
+    if request.inputs and _names(NAMES_INPUTS, words, root, files, check):
         document["inputs"] = dict(request.inputs)
     sent = sorted([each.repo, each.name, _identity(each)] for each in request.visible_artifacts)
-    if sent and _names(NAMES_ARTIFACTS, words, root, files):
+    if sent and _names(NAMES_ARTIFACTS, words, root, files, check):
         document["artifacts"] = sent
     unmatched = tuple(pattern for pattern, names in found.items() if not names)
     return StepKey(checksum(canonical(document)), unmatched)
 
 
-def key_files(pattern: str, repo_dir: str) -> tuple[str, ...]:
+def key_files(pattern: str, repo_dir: str, *, check: Check = no_check) -> tuple[str, ...]:
     """The files and links that a glob matches, relative to the repository.
 
     What names a directory plainly, without a wildcard, means everything in it but git's own files.
     """
     place = os.path.join(repo_dir, pattern)
     if not has_wildcard(pattern) and os.path.isdir(place):
-        found = [os.path.join(pattern, name) for name in walk(place) if ".git" not in name.split("/")]
+        found = [os.path.join(pattern, name) for name in walk(place, check=check) if ".git" not in name.split("/")]
     else:
-        found = find([pattern], repo_dir)
+        found = find([pattern], repo_dir, check=check)
     return tuple(name for name in map(os.path.normpath, found) if not _is_directory(os.path.join(repo_dir, name)))
 
 
@@ -133,7 +136,7 @@ def _identity(artifact: ArtifactRef) -> str:
     return f"sha256:{artifact.sha256}" if artifact.sha256 is not None else artifact.path
 
 
-def _listed(name: str, root: str, directories: dict[str, str], where: str) -> list[str]:
+def _listed(name: str, root: str, directories: dict[str, str], context: StepContext) -> list[str]:
     """A key file as the key knows it. Of a link that stays inside, what it leads to counts as well.
 
     ``directories`` are those whose real paths are known by now: telling them costs more than reading a small file.
@@ -146,27 +149,29 @@ def _listed(name: str, root: str, directories: dict[str, str], where: str) -> li
     if not real.startswith(root + os.sep):
         raise StepError(
             f"a key file leads out of the repository: {name}",
-            where=where,
+            where=context.where,
             cure="let `cache_key_files` match only what is in the repository",
         )
-    return [describe(path, name), describe(real, "") if real != path and os.path.isfile(real) else ""]
+    led_to = describe(real, "", check=context.check) if real != path and os.path.isfile(real) else ""
+    return [describe(path, name, check=context.check), led_to]
 
 
-def _names(word: bytes, words: bytes, root: str, files: Sequence[str]) -> bool:
-    return word in words or any(_holds(os.path.join(root, name), word) for name in files)
+def _names(word: bytes, words: bytes, root: str, files: Sequence[str], check: Check) -> bool:
+    return word in words or any(_holds(os.path.join(root, name), word, check) for name in files)
 
 
-def _holds(path: str, word: bytes) -> bool:
-    return any(word in block for block in _blocks(path, len(word) - 1))
+def _holds(path: str, word: bytes, check: Check) -> bool:
+    return any(word in block for block in _blocks(path, len(word) - 1, check))
 
 
-def _blocks(path: str, overlap: int) -> Iterator[bytes]:
+def _blocks(path: str, overlap: int, check: Check) -> Iterator[bytes]:
     """A file piece by piece, each with the end of the one before."""
     with machine_errors("read", path):
         if not stat.S_ISREG(os.stat(path).st_mode if os.path.exists(path) else 0):
             return
         kept = b""
         with open(path, "rb") as file:
-            while block := file.read(_BLOCK):
+            while block := file.read(PIECE):
+                check()
                 yield kept + block
                 kept = block[-overlap:]

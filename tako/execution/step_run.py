@@ -11,13 +11,14 @@ import os
 from tako.errors import MachineError, TakoError
 from tako.execution.confidential import masked
 from tako.execution.failure import STEP_ERROR, Failure, concise
+from tako.execution.lay_there import remember
 from tako.execution.produced import Produced, take
 from tako.execution.retry import StepAttempt, wait_before_next
 from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED, StepRecord
 from tako.execution.step_results import read_results, result_of_failed
 from tako.files import machine_errors
 from tako.records import record, replace
-from tako.steps.base import StepContext, workflow_overtime
+from tako.steps.base import StepContext, TimeUpError, workflow_overtime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class _Tried:
             tainted=self.produced.tainted,
             cached=self.produced.cached,
             result=self.result if self.result is not None else self.produced.result,
+            notes=self.produced.notes,
         )
 
 
@@ -160,7 +162,10 @@ class StepRunner:
                 return _Tried(skipped=True)
             if context.time_left is not None and context.time_left <= 0:
                 return _Tried(workflow_overtime(context.request))
+            # Whoever was asked may have taken his time.
+            context.time.begin()
             self._observer.step_started(spec)
+            remember(context)
             caching = self._caching(context, asked_again=asked_again)
             restored = caching.restore() if caching is not None else None
             if restored is not None:
@@ -174,6 +179,8 @@ class StepRunner:
             if caching is not None:
                 caching.keep(produced)
             return _Tried(None, produced, result.events, result.service)
+        except TimeUpError as error:
+            return _Tried(error.failure)
         except MachineError:
             raise
         except TakoError as error:

@@ -9,6 +9,7 @@
     logs/<step>.log       what a step printed; logs/child.stderr what the child process itself said
     logs/<step>.attempt-<n>.log   what a try at it printed that was followed by another
     attempt-<n>/          the logs of tries that crashed, when the run was tried again
+    lay_there.json        what lay in the repository before the first step, of what its artifacts are made of
     services/<step>.json  how a step ended that was left running
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to
@@ -45,6 +46,10 @@ class Workspace:
     @property
     def journal(self) -> str:
         return os.path.join(self.path, "journal.jsonl")
+
+    @property
+    def lay_there(self) -> str:
+        return os.path.join(self.path, "lay_there.json")
 
     @property
     def repo(self) -> str:
@@ -111,6 +116,11 @@ class Workspace:
                 # What is a directory is no output.
                 with contextlib.suppress(OSError):
                     os.unlink(os.path.join(self.temporary, name))
+
+    def forget_lay_there(self) -> None:
+        """Forget what lay in a checkout that there was before."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.lay_there)
 
     @property
     def has_begun(self) -> bool:

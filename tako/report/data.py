@@ -84,6 +84,7 @@ def step_data(step: StepRecord, names: Mapping[str, str] = NO_NAMES) -> dict[str
         "duration_seconds": round(step.seconds, 3),
         "outputs": dict(step.outputs),
         "artifacts": to_data(step.artifacts),
+        "notes": list(step.notes),
         "failure": _failure_data(step.failure, names),
         "continued": step.tolerated,
         "attempts": _attempts_data(step.attempts, names),

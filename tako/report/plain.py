@@ -49,6 +49,8 @@ class PlainReporter:
         told = f"step {quoted_step(step.id, request.workflow.step_names)}"
         label = told if root else f"{request.label} {told}"
         self._line(update_line(label, step))
+        for line in step.artifacts if self._verbose else ():
+            self._line(f"  {line}")
 
     def run_waiting(self, request: RunRequest) -> None:
         if self._verbose:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import contextlib
 import os
 
+from tako.content import no_check
 from tako.errors import CheckoutError, TakoError
 from tako.locks import shared
 from tako.records import record
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tako.clock import Clock
+    from tako.content import Check
     from tako.repos.git import Git
 
 LOCK_TIMEOUT_SECONDS = 600.0
@@ -58,13 +60,15 @@ def checkout(
     clock: Clock,
     lock_timeout: float = LOCK_TIMEOUT_SECONDS,
     waiting: Callable[[str], None] | None = None,
+    check: Check = no_check,
 ) -> Checkout:
     """Make a private checkout of ``source`` at ``destination``, complete or not at all.
 
     ``source`` is a repository's top directory, or a plain one; it stays as it is, and uncommitted changes in it do
     not count. ``destination`` must not exist yet. ``commit`` is an id in hexadecimal, or None for where the source
     is; without any commit, what lies there is copied. ``lock_path`` is the lock that who changes the source holds, None
-    if there is none; ``waiting`` is told when that takes long.
+    if there is none; ``waiting`` is told when that takes long. ``check`` is called often, and ends the work by what it
+    raises.
 
     Raises ``CheckoutError`` if it cannot be made, ``LockTimeoutError`` if the source stays locked, and
     ``MachineError`` if there is no git.
@@ -78,7 +82,7 @@ def checkout(
             stack.enter_context(shared(lock_path, clock=clock, timeout=lock_timeout, waiting=waiting))
         try:
             _check_places(source, destination, temporary)
-            made = _make(source, temporary, commit, git)
+            made = _make(source, temporary, commit, git, check)
             os.rename(temporary, destination)
         except BaseException as error:
             _discard(temporary)
@@ -100,20 +104,20 @@ def _check_places(source: str, destination: str, temporary: str) -> None:
     os.makedirs(os.path.dirname(destination), exist_ok=True)
 
 
-def _make(source: str, temporary: str, commit: str | None, git: Git) -> Checkout:
+def _make(source: str, temporary: str, commit: str | None, git: Git, check: Check) -> Checkout:
     git_dir = find_git_dir(source)
     if git_dir is None:
         if commit is not None:
             raise CheckoutError(f"commit {commit} was asked for, but this is not a git repository", where=source)
-        return _copied(source, temporary)
+        return _copied(source, temporary, check)
     head = git.head_commit(source)
     if head is None and commit is None:
-        return _without_commit(source, git_dir, temporary)
+        return _without_commit(source, git_dir, temporary, check)
     wanted = commit or head or "HEAD"
     method = "links"
     try:
         os.makedirs(temporary)
-        replicate(git_dir, os.path.join(temporary, ".git"))
+        replicate(git_dir, os.path.join(temporary, ".git"), check=check)
     except NotPlainError:
         _discard(temporary)
         from tako.repos.clone import clone
@@ -128,17 +132,17 @@ def _make(source: str, temporary: str, commit: str | None, git: Git) -> Checkout
     if git_dir != source:
         from tako.repos.submodules import populate
 
-        populate(source, temporary, git, lambda there, here, at: _make(there, here, at, git))
+        populate(source, temporary, git, lambda there, here, at: _make(there, here, at, git, check))
     return Checkout(temporary, git.head_commit(temporary), method)
 
 
-def _copied(source: str, temporary: str) -> Checkout:
-    from tako.repos.tree_copy import copy_tree
+def _copied(source: str, temporary: str, check: Check) -> Checkout:
+    from tako.tree_copy import copy_tree
 
-    return Checkout(temporary, None, "copy", copy_tree(source, temporary))
+    return Checkout(temporary, None, "copy", copy_tree(source, temporary, check=check))
 
 
-def _without_commit(source: str, git_dir: str, temporary: str) -> Checkout:
+def _without_commit(source: str, git_dir: str, temporary: str, check: Check) -> Checkout:
     """A repository that nothing was committed to: its files as they lie, and a history as empty as its own.
 
     What git was told about it is left out unless it is plain: it could lead back to the source.
@@ -147,14 +151,14 @@ def _without_commit(source: str, git_dir: str, temporary: str) -> Checkout:
         raise CheckoutError(
             "the repository has no commit yet, and no working tree", where=source, cure="push something, or fetch"
         )
-    made = _copied(source, temporary)
+    made = _copied(source, temporary, check)
     own = os.path.join(temporary, ".git")
     if os.path.isdir(own) and not os.path.islink(own):
         _discard(own)
     else:
         os.unlink(own)
     try:
-        replicate(git_dir, own)
+        replicate(git_dir, own, check=check)
     except NotPlainError:
         _discard(own)
     return made

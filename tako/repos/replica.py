@@ -10,11 +10,14 @@ from __future__ import annotations
 import errno
 import os
 
+from tako.content import copy_file, no_check
 from tako.repos import gitconfig
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tako.content import Check
 
 _NEEDS_GIT = ("commondir", "config.worktree", "objects/info/alternates", "objects/info/http-alternates")
 _FILES = ("HEAD", "packed-refs", "shallow")
@@ -33,14 +36,15 @@ class NotPlainError(Exception):
     """The repository is not an ordinary one; its ``git clone`` needs git."""
 
 
-def replicate(source: str, target: str) -> None:
+def replicate(source: str, target: str, *, check: Check = no_check) -> None:
     """Make ``target`` the history of the repository whose ``.git`` is ``source``, with no index yet.
 
-    Raises ``NotPlainError``, also half-way, for a repository that only git should copy, and ``OSError``.
+    ``check`` is called for each file, and often within large ones. Raises ``NotPlainError``, also half-way, for a
+    repository that only git should copy, and ``OSError``.
     """
     config = _plain_config(source)
     os.mkdir(target)
-    _each_file(os.path.join(source, "objects"), os.path.join(target, "objects"), _Linker())
+    _each_file(os.path.join(source, "objects"), os.path.join(target, "objects"), _Linker(check))
     _each_file(os.path.join(source, "refs"), os.path.join(target, "refs"), _copy)
     for name in _FILES:
         path = os.path.join(source, name)
@@ -106,10 +110,12 @@ def _is_passing(name: str) -> bool:
 class _Linker:
     """Hard-links files; copies from the first on that cannot be linked."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Check) -> None:
+        self._check = check
         self._can_link = True
 
     def __call__(self, source: str, target: str) -> None:
+        self._check()
         if self._can_link:
             try:
                 os.link(source, target, follow_symlinks=False)
@@ -118,9 +124,7 @@ class _Linker:
                 if error.errno not in _CANNOT_LINK:
                     raise
                 self._can_link = error.errno == errno.EMLINK
-        from tako.repos.tree_copy import copy_file
-
-        copy_file(source, target)
+        copy_file(source, target, check=self._check)
 
 
 def _copy(source: str, target: str) -> None:

@@ -12,11 +12,12 @@ from tako.errors import StepError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.execution.inside import is_inside
+from tako.execution.step_time import StepTime
 from tako.execution.tainted import tainted_paths
 from tako.expressions import templates
 from tako.expressions.names import variable_name
 from tako.process import NO_STOPS
-from tako.records import record
+from tako.records import record, replace
 from tako.secrets.run import NO_SECRETS, EnvScope
 
 TYPE_CHECKING = False
@@ -85,6 +86,8 @@ class StepResult:
     """What the step itself put into the run's artifacts, beside what ``produces`` takes from it."""
     service: Service | None = None
     """What the step has left running."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know of it though it has succeeded, a line each."""
 
 
 class RunInterruptedError(Exception):
@@ -95,6 +98,15 @@ class RunInterruptedError(Exception):
         super().__init__(how)
         self.how = how
         self.signal = signal
+
+
+class TimeUpError(Exception):
+    """The time of a step was up during Tako's own work for it: copying, hashing, looking for secrets."""
+
+    def __init__(self, failure: Failure) -> None:
+        """``failure`` is the step's."""
+        super().__init__(failure.message)
+        self.failure = failure
 
 
 class StoppableClock:
@@ -112,6 +124,11 @@ class StoppableClock:
     def sleep(self, seconds: float) -> None:
         """Return after that many seconds; raises ``RunInterruptedError`` as soon as a stop is asked for."""
         if self.is_stopped(seconds):
+            raise RunInterruptedError
+
+    def check(self) -> None:
+        """Is called between pieces of long work. Raises ``RunInterruptedError`` when a stop is asked for."""
+        if self.is_stopped():
             raise RunInterruptedError
 
     def is_stopped(self, seconds: float = 0.0) -> bool:
@@ -174,6 +191,8 @@ class StepContext:
         self.error = error
         self.keeps_result = keeps_result
         self._environment: dict[str, str] | None = None
+        self._stops = StoppableClock(capabilities.stops)
+        self.time = StepTime(capabilities.clock)
 
     @property
     def request(self) -> RunRequest:
@@ -181,9 +200,20 @@ class StepContext:
 
     @property
     def seconds(self) -> float | None:
-        """How long the step may take: its own timeout, or what its workflow's leaves; None for ever."""
+        """How much time the step has left, of its own timeout or of its workflow's; None for ever."""
         limits = [limit for limit in (self.spec.timeout, self.time_left) if limit is not None]
-        return min(limits, default=None)
+        return max(0.0, min(limits) - self.time.used) if limits else None
+
+    def check(self) -> None:
+        """Is called often during Tako's own work for the step, so that it ends as a process of the step would.
+
+        Raises ``RunInterruptedError`` when a stop is asked for, ``TimeUpError`` when the step's time is up.
+        """
+        self._stops.check()
+        if self.seconds == 0.0:
+            failure = self.overtime()
+            message = f"{failure.message}; Tako was still copying, hashing or searching its files"
+            raise TimeUpError(replace(failure, message=message))
 
     def overtime(self) -> Failure:
         """The failure of the step if it took longer than it may: whose timeout it was, its own or its workflow's."""

@@ -6,6 +6,7 @@ and the root plans from there (see the design: a run that waits is not a process
 
 from __future__ import annotations
 
+from tako.execution.artifact_files import notes
 from tako.execution.artifacts import found_artifact
 from tako.fanout.event import events_of_step
 from tako.records import replace
@@ -21,10 +22,12 @@ class FanOutStep:
 
     def run(self, context: StepContext) -> StepResult:
         events = events_of_step(context)
-        found = [found_artifact(name, context) for name in dict.fromkeys(event.artifact for event in events)]
-        made = tuple(artifact for artifact in found if artifact is not None)
+        names = dict.fromkeys(event.artifact for event in events)
+        found = {name: each for name in names if (each := found_artifact(name, context)) is not None}
+        made = tuple(artifact for artifact, _ in found.values())
         return StepResult(
             outputs={"event_id": events[0].id},
             events=tuple(replace(event, artifacts=(*made, *event.artifacts)) for event in events),
             artifacts=made,
+            notes=tuple(note for name, (_, chosen) in found.items() for note in notes(name, chosen)),
         )

@@ -71,7 +71,8 @@ def _wait(
     clock = context.capabilities.clock
     began = clock.monotonic()
     limit = float(context.spec.params["timeout"])
-    ends_at = began + (limit if context.seconds is None else min(limit, context.seconds))
+    left = context.seconds
+    ends_at = began + (limit if left is None else min(limit, left))
     said, said_at = "", began
     while True:
         seen = look()
@@ -84,15 +85,15 @@ def _wait(
             return StepResult(failure=seen.failure)
         if now >= ends_at:
             say(f"{seen.reason}; the time is up")
-            return StepResult(failure=_overtime(context, limit, seen.reason))
+            return StepResult(failure=_overtime(context, limit, left, seen.reason))
         if seen.reason != said or now - said_at >= SAID_AGAIN_SECONDS:
             say(f"waiting, {duration(now - began)} so far: {seen.reason}")
             said, said_at = seen.reason, now
         clock.sleep(min(interval, ends_at - now))
 
 
-def _overtime(context: StepContext, limit: float, reason: str) -> Failure:
-    if context.seconds is not None and context.seconds < limit:
+def _overtime(context: StepContext, limit: float, left: float | None, reason: str) -> Failure:
+    if left is not None and left < limit:
         failure = context.overtime()
         return Failure(kind=failure.kind, message=f"{failure.message}; {reason}")
     return Failure(kind=STEP_TIMEOUT, message=f"waited longer than its timeout of {duration(limit)}; {reason}")

@@ -79,6 +79,7 @@ class ShellStep:
                 )
             finally:
                 output.end()
+        context.time.process_ended(outcome.stood_still)
         exported = _read_environment(dump) if dump else None
         if outcome.stopped:
             number = outcome.exit.signal

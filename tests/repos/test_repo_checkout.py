@@ -692,7 +692,7 @@ def test_a_plain_directory_that_cannot_be_read_is_an_error(public_path: Path, un
 
     completed = unprivileged(
         public_path,
-        "from tako.repos.checkout import checkout; import tako.repos.tree_copy, tako.files, shutil",
+        "from tako.repos.checkout import checkout; import tako.tree_copy, tako.files, shutil",
         "checkout('source', 'copy', commit=None, git=None, lock_path=None, clock=None)",
     )
 
@@ -711,7 +711,7 @@ def test_a_source_without_write_bits_can_be_checked_out(
 
     completed = unprivileged(
         public_path,
-        "from tako.repos.checkout import checkout; from tako.repos.git import Git; import tako.repos.tree_copy\n"
+        "from tako.repos.checkout import checkout; from tako.repos.git import Git; import tako.tree_copy\n"
         "from tako.process import Processes; from tako.clock import SystemClock; import tako.files, shutil",
         "print(checkout('source', 'copy', commit=None, git=Git(Processes()), lock_path='lock', clock=SystemClock()))",
     )

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tako.repos.tree_copy import copy_file, copy_tree
+from tako.content import copy_file
+from tako.tree_copy import copy_tree
 
 
 @pytest.fixture
