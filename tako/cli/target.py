@@ -107,7 +107,7 @@ def find_target(
 
 
 def load_committed(wiring: Wiring, directory: str, load: Load) -> tuple[RepoConfig, Committed | None]:
-    """Read the ``tako.yml`` of the commit that a cached repository is at; also return what was read instead of the file.
+    """Read the ``tako.yml`` of the commit that a cached repository is at, and return what was read instead of the file.
 
     Without a commit it is the file in the directory. Raises ``ConfigError``, ``CheckoutError`` or ``MachineError``.
     """
