@@ -127,8 +127,8 @@ def clash_of_places(repository: Indexed) -> str:
         return ""
     places = ", ".join(sorted((repository.entry.path, *repository.same_as)))
     return (
-        f"{repository.identity} is in the cache more than once: {places}; remove all but one of them, or let each have"
-        " the origin, or without an origin the metadata.name, that is its own"
+        f"{repository.identity} is in the cache more than once: {places}; remove all but one of them, or give each its"
+        " own origin, or its own metadata.name if it has no origin"
     )
 
 

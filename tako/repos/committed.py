@@ -33,9 +33,17 @@ class Committed:
 def committed_config(directory: str, head: str | None, git: Git) -> Committed | None:
     """Return what the commit that a directory is at, ``head``, has as its ``tako.yml``.
 
-    None if the file in the directory counts: it is what is committed, or there is no commit. Asks git only if it is not
-    the committed one byte by byte. Raises ``MachineError`` if git is needed and missing, ``CheckoutError`` if it fails.
+    None if the file in the directory counts: it is what is committed, there is no commit, or git cannot read it, which
+    the checkout reports. Asks git only if the file is not the committed one byte by byte. Raises ``MachineError`` if
+    git is needed and missing.
     """
+    try:
+        return _committed(directory, head, git)
+    except CheckoutError:
+        return None
+
+
+def _committed(directory: str, head: str | None, git: Git) -> Committed | None:
     git_dir = find_git_dir(directory)
     if git_dir is None or head is None:
         return None
@@ -61,7 +69,9 @@ def committed_config(directory: str, head: str | None, git: Git) -> Committed | 
     # Line ends and filters may make of a file what is committed, and a link's content is elsewhere.
     if all(_is_committed(directory, name, each, git) for name, each in found.items()):
         return None
-    return Committed(content, f"{path} has uncommitted changes, which do not count: that of commit {head[:12]} is used")
+    return Committed(
+        content, f"{path} has uncommitted changes, which do not count: the file of commit {head[:12]} is used"
+    )
 
 
 def _entry(git_dir: str, commit: str, git: Git) -> TreeEntry | None:

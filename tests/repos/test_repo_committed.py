@@ -204,3 +204,12 @@ def test_directory_and_repository_without_commit(read: Read, run_git: RunGit, tm
     assert read(tmp_path) is None
     run_git(tmp_path, "init", "--quiet")
     assert read(tmp_path) is None
+
+
+def test_damaged_history_is_left_to_the_checkout(read: Read, make_repo: MakeRepo, tmp_path: Path) -> None:
+    repo = make_repo(tmp_path / "repo", {"tako.yml": TEXT})
+    for path in (repo / ".git" / "objects").rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+    assert read(repo) is None
