@@ -54,7 +54,13 @@ class Frames:
 
     def result(self, state: ExecutionState) -> None:
         """The last frame; outputs that do not fit are left to ``state.json``."""
-        result = Result(status=state.status, failure=state.failure, outputs=state.outputs, cached=state.cached)
+        result = Result(
+            status=state.status,
+            failure=state.failure,
+            outputs=state.outputs,
+            cached=state.cached,
+            warnings=state.warnings,
+        )
         try:
             self.send(result)
         except ProtocolError:

@@ -105,3 +105,5 @@ class ChildResult:
     """The run that did the work, if it was another one, with the same idempotency key."""
     cached: tuple[str, ...] = ()
     """The ids of the steps that came from the step cache."""
+    warnings: tuple[str, ...] = ()
+    """What a reader should know of it though it has succeeded."""

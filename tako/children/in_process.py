@@ -300,4 +300,5 @@ def result_of(state: ExecutionState, seconds: float) -> ChildResult:
         events=waiting,
         outputs=state.outputs,
         cached=state.cached,
+        warnings=state.warnings,
     )

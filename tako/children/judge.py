@@ -65,6 +65,7 @@ def judge(conversation: Conversation, evidence: Evidence, *, seconds: float) -> 
             events=tuple(conversation.waiting),
             outputs=result.outputs or {},
             cached=result.cached,
+            warnings=result.warnings,
         )
     failure = _overdue(evidence.overdue, evidence.exit) if evidence.overdue else _crash(evidence)
     if not evidence.directory_is_there:

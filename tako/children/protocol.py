@@ -11,7 +11,7 @@ event  a fan-out step emitted, a    ``event``, which says whether the emitter wa
 note   a reader should know it      ``text``, a line: what the child waits for, and who holds that
 result last, exactly once           ``status`` (success, failed, suspended), ``failure``, ``outputs``: by step, or
                                     null if they are too many for a frame and are in ``state.json`` only; ``cached``,
-                                    the ids of the steps that came from the step cache
+                                    the ids of the steps that came from the step cache; ``warnings``, lines
 ====== ============================ ===========================================================================
 
 A frame has at most 1 MiB, an event's payload at most 100 levels. Whatever breaks these rules is a ``ProtocolError``:
@@ -42,6 +42,7 @@ MAX_NESTING = 100
 """Levels of an event's payload: what is read here is walked later by code that recurses."""
 
 MAX_NOTE = 1000
+MAX_WARNINGS = 100
 
 MAX_SECONDS = 1e12
 """Duration of a step: no clock goes further, and infinity is not a duration."""
@@ -63,6 +64,8 @@ class Result:
     failure: Failure | None = None
     outputs: Mapping[str, Mapping[str, str]] | None = None
     cached: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """Lines of at most ``MAX_NOTE`` printable characters, at most ``MAX_WARNINGS``."""
 
 
 @record
@@ -248,8 +251,13 @@ def _result(body: dict[str, Any]) -> Result:
     cached = body.get("cached", [])
     if not isinstance(cached, list) or not all(isinstance(step, str) for step in cached):
         raise ValueError("cached is no list of steps")
+    warnings = body.get("warnings", [])
+    if not isinstance(warnings, list) or len(warnings) > MAX_WARNINGS or not all(map(_is_line, warnings)):
+        raise ValueError("warnings are no list of lines to be shown")
     failure = failure_from_data(body["failure"])
-    return Result(**{**body, "failure": failure, "outputs": outputs, "cached": tuple(cached)})
+    return Result(
+        **{**body, "failure": failure, "outputs": outputs, "cached": tuple(cached), "warnings": tuple(warnings)}
+    )
 
 
 def _texts(values: Any) -> dict[str, str]:

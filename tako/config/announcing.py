@@ -7,11 +7,12 @@ without ``artifact`` a fan-out emits all that are pending, with it those about t
 
 from __future__ import annotations
 
+from tako.config import names
 from tako.config.model import DEFAULT_ARTIFACT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Any, Protocol, TypeVar
 
     class Announcement(Protocol):
@@ -41,6 +42,25 @@ def to_emit(pending: Iterable[A], type_: str, artifact: str | None, *, own_paylo
 def still_pending(pending: Sequence[A], type_: str, artifacts: Collection[str]) -> list[A]:
     """Return what is pending after a fan-out emitted events of a type about these artifacts."""
     return [each for each in pending if each.type != type_ or not _is_about(each, artifacts)]
+
+
+def left_by(
+    params: Mapping[str, Any], pending: Sequence[A], latest: Callable[[Sequence[A]], Sequence[A]] = lambda each: each
+) -> list[A]:
+    """Return what is surely still pending after a fan-out, going by its ``with`` as it is written.
+
+    ``latest`` returns those of some events that a fan-out with a payload of its own may emit.
+    """
+    type_, artifact = params.get("event_type"), params.get("artifact")
+    if not isinstance(type_, str) or names.is_template(type_):
+        return []
+    if isinstance(artifact, str) and names.is_template(artifact):
+        return [each for each in pending if each.type != type_]
+    named = artifact if isinstance(artifact, str) and artifact else None
+    emitted: Sequence[A] = to_emit(pending, type_, named, own_payload=False)
+    if has_own_payload(params):
+        emitted = latest(emitted)
+    return still_pending(pending, type_, {artifact_of(each, named) for each in emitted})
 
 
 def artifact_of(announced: Announcement | None, named: str | None) -> str:

@@ -26,6 +26,8 @@ class Normal:
     """Places of the new data to places of the old, where these differ."""
     problems: tuple[Problem, ...]
     """What could not be brought to the present spelling, at places of the old data."""
+    is_older: bool = False
+    """Whether the file has parts that only files of the older dialect have."""
 
     def origin(self, path: Path) -> Path:
         """The place in the old data of a place in the new."""
@@ -47,7 +49,7 @@ def normalise(data: dict[str, Any]) -> Normal:
         new["workflows"] = {name: work.workflow(workflow, ("workflows", name)) for name, workflow in workflows.items()}
         for index, subscription in enumerate(older):
             work.declared_inputs(subscription, ("events", "subscriptions", index), new["workflows"])
-    return Normal(new, work.moves, tuple(work.problems))
+    return Normal(new, work.moves, tuple(work.problems), is_older=_is_of_older_dialect(data))
 
 
 class _Normaliser:
@@ -248,6 +250,26 @@ def _older_events(new: dict[str, Any], work: _Normaliser) -> list[Any]:
     new["events"] = {key: value for key, value in events.items() if key not in older}
     work.produced(older.get("produces") or [], new["events"])
     return older.get("subscriptions") or []
+
+
+def _is_of_older_dialect(data: dict[str, Any]) -> bool:
+    events = data.get("events")
+    if "repos" in data or (isinstance(events, dict) and any(_is_older(key, value) for key, value in events.items())):
+        return True
+    workflows = data.get("workflows")
+    given = [workflow for workflow in _values(workflows) if isinstance(workflow, dict)]
+    steps = [step for workflow in given for step in _items(workflow, "steps")]
+    produced = [step.get("produces") for step in steps if isinstance(step, dict)]
+    return any(isinstance(each, dict) and "artifacts" in each for each in produced)
+
+
+def _values(data: Any) -> list[Any]:
+    return list(data.values()) if isinstance(data, dict) else []
+
+
+def _items(data: dict[str, Any], field: str) -> list[Any]:
+    found = data.get(field)
+    return found if isinstance(found, list) else []
 
 
 def _is_older(key: str, value: Any) -> bool:

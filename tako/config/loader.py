@@ -33,24 +33,26 @@ def load_thoroughly(path: str, *, kinds: Collection[str] | None = None) -> RepoC
 
     That is: every expression compiles and reads what can be there, and no link in the repository leads a path out of
     it. ``kinds`` are the kinds of step that there are, if the file is looked at as ``tako validate`` does: those from
-    elsewhere are to be known, too, and no workflow may fail for an input that need not be given.
+    elsewhere are to be known, too, no workflow may fail for an input that need not be given, and what a step announces
+    must be emitted.
     """
     return loads_thoroughly(reading.read(path), path, directory=os.path.dirname(path) or ".", kinds=kinds)
 
 
 def loads(data: bytes, path: str) -> RepoConfig:
     """The meaning of a ``tako.yml`` with this content; raises as ``load`` does."""
-    return _loads(data, path, ())
+    return _loads(data, path, lambda _: ())
 
 
 def loads_thoroughly(
     data: bytes, path: str, *, directory: str | None = None, kinds: Collection[str] | None = None
 ) -> RepoConfig:
     """The same with all that ``load_thoroughly`` looks at; ``directory`` is the repository's, if it is known."""
-    return _loads(data, path, tuple(_more(directory, kinds)))
+    return _loads(data, path, lambda normal: _more(normal, directory, kinds))
 
 
-def _more(directory: str | None, kinds: Collection[str] | None) -> Iterator[More]:
+def _more(normal: dialects.Normal, directory: str | None, kinds: Collection[str] | None) -> Iterator[More]:
+    from tako.config.check_announced import announced_problems
     from tako.config.check_kinds import kind_problems
     from tako.config.check_optional import optional_problems
     from tako.config.check_paths import link_problems
@@ -62,9 +64,11 @@ def _more(directory: str | None, kinds: Collection[str] | None) -> Iterator[More
     if kinds is not None:
         yield lambda root: kind_problems(root, kinds)
         yield optional_problems
+        if not normal.is_older:
+            yield announced_problems
 
 
-def _loads(data: bytes, path: str, more: tuple[More, ...]) -> RepoConfig:
+def _loads(data: bytes, path: str, more: Callable[[dialects.Normal], Iterable[More]]) -> RepoConfig:
     document = source.parse(reading.decode(data, path), path)
     normal = dialects.normalise(document.data)
     drop_extensions(normal.data)
@@ -77,7 +81,7 @@ def _loads(data: bytes, path: str, more: tuple[More, ...]) -> RepoConfig:
         # What else is said of a text in another tool's spelling only follows from that.
         misread = list(islice(_beside(text_problems(root), faults), MAX_PROBLEMS + 1))
         told = {problem.path for problem in misread}
-        beside = _beside(chain.from_iterable(look(root) for look in (check, *more)), faults)
+        beside = _beside(chain.from_iterable(look(root) for look in (check, *more(normal))), faults)
         found += misread
         found += islice((problem for problem in beside if problem.path not in told), MAX_PROBLEMS + 1)
     problems = [

@@ -128,12 +128,20 @@ class Runner:
         except RunInterruptedError as error:
             state = replace(state, failure=_interrupted(spec, error))
         state = self._end_services(state)
-        state = replace(state, status=FAILED if state.failure else SUCCESS)
+        state = replace(state, status=FAILED if state.failure else SUCCESS, warnings=self._warnings(state))
         self._checkpoint(state)
         for end in state.services:
             if end.is_news:
                 self._observer.service_ended(end)
         return replace(state, seconds=self._seconds())
+
+    def _warnings(self, state: ExecutionState) -> tuple[str, ...]:
+        """Return what a reader should know of a run that has ended; nothing beside a failure."""
+        if state.failure or all(not step.announced for step in state.steps):
+            return ()
+        from tako.execution.announced import unemitted
+
+        return unemitted(state, self._specs)
 
     def _revive(self, state: ExecutionState) -> ExecutionState:
         """Have at work again what earlier steps left running, if it is gone; the others need it."""

@@ -131,6 +131,8 @@ class ExecutionState:
     """How often somebody asked for steps to be run again that had succeeded, and one."""
     services: tuple[ServiceEnd, ...] = ()
     """How what its steps left running has ended, once the run has."""
+    warnings: tuple[str, ...] = ()
+    """What a reader should know of a run that has succeeded."""
 
     @property
     def outputs(self) -> dict[str, Mapping[str, str]]:
@@ -271,7 +273,15 @@ def _read(path: str) -> ExecutionState:
         steps = tuple(_step_from_data(item) for item in data["steps"])
         services = tuple(service_end_from_data(item) for item in data.get("services", ()))
         failure = failure_from_data(data["failure"])
-        state = ExecutionState(**{**data, "steps": steps, "failure": failure, "services": services})
+        state = ExecutionState(
+            **{
+                **data,
+                "steps": steps,
+                "failure": failure,
+                "services": services,
+                "warnings": tuple(data.get("warnings", ())),
+            }
+        )
         if state.status not in STATUSES:
             raise ValueError(f"unknown status {state.status!r}")
         return state

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from tako.clock import iso
-from tako.config.announcing import artifact_of, has_own_payload, still_pending, to_emit
+from tako.config.announcing import artifact_of, has_own_payload, to_emit
 from tako.errors import StepError
+from tako.execution.announced import pending
 from tako.execution.event import Event, event_from_data, key_fault
 from tako.execution.payloads import render_payload
 from tako.expressions import templates
@@ -105,16 +106,6 @@ def _once_more(recorded: Event, context: StepContext) -> Event:
         waiting=True,
         key=None,
     )
-
-
-def pending(state: ExecutionState) -> list[Announced]:
-    """Return the events that steps of a run announced and none emitted, in the order of their announcement."""
-    left: list[Announced] = []
-    for step in state.steps:
-        for event in step.emitted:
-            left = still_pending(left, event.type, {event.artifact})
-        left += step.announced
-    return left
 
 
 def _latest_announced(state: ExecutionState, type_: str) -> Announced | None:

@@ -411,6 +411,7 @@ class FanOutExecutor:
             result.outputs,
             delivered_by=result.delivered_by,
             cached=result.cached,
+            warnings=result.warnings,
         )
         if node.event_id is not None:
             self._deliveries.ended(node.request, result)

@@ -13,7 +13,8 @@ plan      the event, the runs it starts, their workflows                    yes
 started   run id, pid, when that process started (see ``tako.identity``)    no
 waiting   run id, event id                                                  no
 retrying  run id, number of the try that failed, failure, seconds, delay    no
-ended     run id, status, failure, seconds, outputs, delivered by, cached   no
+ended     run id, status, failure, seconds, outputs, delivered by, cached,  no
+          warnings
 resumed   pid                                                               yes
 finished  whether the whole tree succeeded                                  yes
 ========= ================================================================= =======
@@ -142,10 +143,12 @@ class Journal:
         *,
         delivered_by: str | None = None,
         cached: tuple[str, ...] = (),
+        warnings: tuple[str, ...] = (),
     ) -> None:
         """A run has ended: ``success``, ``failed`` or ``cancelled``.
 
-        ``delivered_by`` is the run that did its work; ``cached`` are its steps that came from the step cache.
+        ``delivered_by`` is the run that did its work; ``cached`` are its steps that came from the step cache,
+        ``warnings`` what a reader should know of it.
         """
         body: dict[str, Any] = {
             "run_id": run_id,
@@ -158,6 +161,8 @@ class Journal:
             body["delivered_by"] = delivered_by
         if cached:
             body["cached"] = list(cached)
+        if warnings:
+            body["warnings"] = list(warnings)
         self._append("ended", body)
 
     def resumed(self) -> None:

@@ -260,12 +260,13 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
         by = facts.ended.get("delivered_by")
         cached = tuple(facts.ended.get("cached", ()))
         outputs = facts.ended["outputs"]
-        done = ChildResult(SUCCESS, facts.seconds, outputs=outputs, delivered_by=by, cached=cached)
+        warnings = tuple(facts.ended.get("warnings", ()))
+        done = ChildResult(SUCCESS, facts.seconds, outputs=outputs, delivered_by=by, cached=cached, warnings=warnings)
         return replace(run, result=done, attempts=tuple(facts.attempts))
     if facts.planned_failure is not None and not facts.held:
         return replace(run, result=ChildResult("failed", 0.0, failure=facts.planned_failure), unrecorded=True)
     if state is not None and state.status == SUCCESS and _all_planned(state, plans):
-        done = ChildResult(SUCCESS, state.seconds, outputs=state.outputs, cached=state.cached)
+        done = ChildResult(SUCCESS, state.seconds, outputs=state.outputs, cached=state.cached, warnings=state.warnings)
         return replace(run, result=done, seconds=state.seconds, attempts=tuple(facts.attempts), unrecorded=True)
     failure = facts.failure
     if waits_for:

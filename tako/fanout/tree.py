@@ -159,8 +159,11 @@ class Tree:
         return tuple(self._events.get(run_id, ()))
 
     def warnings(self) -> tuple[str, ...]:
-        """The warnings of all plans, each once."""
-        return tuple(dict.fromkeys(warning for plan in self._plans.values() for warning in plan.warnings))
+        """The warnings of all plans and runs, each once."""
+        told = [warning for plan in self._plans.values() for warning in plan.warnings]
+        for node in self._nodes.values():
+            told += [f"{node.request.label}: {warning}" for warning in (node.result.warnings if node.result else ())]
+        return tuple(dict.fromkeys(told))
 
     def outcome(self, run_id: str) -> ChildOutcome:
         """How a run ended, or that it did not."""

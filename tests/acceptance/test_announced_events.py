@@ -32,14 +32,17 @@ def make_root(world: World, *steps: dict[str, Any]) -> Path:
     return world.working("root", json.dumps(data))
 
 
-def hearer(world: World, name: str, *artifacts: str, script: str = "", **more: Any) -> None:
+def hearer(world: World, name: str, *artifacts: str, script: str = "", announces: str = "", **more: Any) -> None:
     """A repository that notes what it hears of some artifacts of the root."""
+    produces = {"produces": {"events": [{"type": announces}]}} if announces else {}
     noted = "{% for each in events %}{{ each.payload.of | shell_quote }} {% endfor %}"
     data = {
         "version": 1,
         "metadata": {"name": name},
         "workflows": {
-            WORKFLOW: {"steps": [step("note", f'echo "$TAKO_REPO" {noted} >> {world.root}/diary; {script}')]}
+            WORKFLOW: {
+                "steps": [step("note", f'echo "$TAKO_REPO" {noted} >> {world.root}/diary; {script}', **produces)]
+            }
         },
         "subscriptions": [
             {"artifact": f"{ROOT}:{artifact}", "events": ["made"], "workflow": WORKFLOW, **more}
@@ -202,3 +205,47 @@ def test_dry_run_shows_each_event(world: World) -> None:
     for name, repo in (("lib", APP), ("docs", WEB)):
         assert f"emits made about the artifact {name}\n[dry-run]     would run {repo}:{WORKFLOW}" in text
     assert [each["runs"][0]["repo"] for each in (told["fan_out"], *told["more_fan_outs"])] == [APP, WEB]
+
+
+def test_validate_refuses_an_announced_event_that_is_never_emitted(world: World) -> None:
+    root = make_root(world, maker("lib"), maker("docs"), fan_out(artifact="lib"))
+
+    ran = world.tako("validate", "--json", cwd=root)
+
+    assert ran.code == 2
+    (problem,) = ran.json()["error"]["problems"]
+    assert "step 2 of workflow 'work' announces 'made', which is never emitted: 'announce' emits a different" in str(
+        problem
+    )
+    assert problem["line"] > 0
+
+
+@pytest.mark.parametrize("place", ["root", "child"])
+def test_run_warns_of_announced_events_that_it_did_not_emit(world: World, place: str) -> None:
+    templated = fan_out(event_type="{{ steps.lib.status }}")
+    if place == "root":
+        root, label = make_root(world, maker("lib"), maker("docs"), templated), ROOT
+    else:
+        hearer(world, APP, "lib", announces="built")
+        root, label = make_root(world, maker("lib"), fan_out()), APP
+
+    ran = run(root, world, "--json")
+
+    assert ran.code == 0
+    found = [warning for warning in ran.json()["warnings"] if "announced" in warning]
+    types = (
+        [("lib", "'made' about 'lib'"), ("docs", "'made' about 'docs'")] if place == "root" else [("note", "'built'")]
+    )
+    assert found == [
+        f"{label}:{WORKFLOW}: step '{name}' announced the event {what}, and no later fan-out step emitted it"
+        for name, what in types
+    ]
+    assert f"warning: {found[0]}" in run(root, world).text
+
+
+def test_skipped_fan_out_is_no_reason_for_a_warning(world: World) -> None:
+    root = make_root(world, maker("lib"), fan_out() | {"if": "false"})
+
+    ran = run(root, world, "--json")
+
+    assert (ran.code, ran.json()["warnings"]) == (0, [])
