@@ -53,17 +53,18 @@ def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json:
     from tako.execution.state import read_state
     from tako.report.data import result_data
     from tako.report.recorded import recorded_steps
+    from tako.report.style import screen_of
     from tako.report.summary import failures, summary
 
     state_path = root_workspace(wiring.settings.home, request.run_id).state
     # A run whose checkout could not be made has none.
     state = read_state(state_path) if os.path.exists(state_path) else None
     own = (state.steps, state.services) if state is not None else ((), ())
-    say(failures(result))
+    say(failures(result, screen_of(sys.stderr, os.environ)))
     if as_json:
         show(json.dumps(result_data(result, request, *own, steps_of=recorded_steps), indent=2) + "\n")
     else:
-        show(summary(result, *own))
+        show(summary(result, *own, screen=screen_of(sys.stdout, os.environ)))
     return _exit_code(result)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import sys
 
 import click
 
@@ -18,10 +19,11 @@ from tako.fanout.history import RETRYING, WAITING, History, read_history
 from tako.records import replace
 from tako.report.data import service_data, step_data
 from tako.report.recorded import run_data
-from tako.report.steps import noteworthy_lines, service_lines, step_lines
+from tako.report.steps import noteworthy_lines, service_lines, step_report
+from tako.report.style import Line, indented, painted, plain, screen_of
 from tako.report.summary import MAX_DETAILED
-from tako.report.tree import count_by_status, render_tree
-from tako.report.words import failure_title, shown
+from tako.report.tree import counted_by_status, render_tree
+from tako.report.words import failure_title
 from tako.stdio import say, show
 
 TYPE_CHECKING = False
@@ -67,7 +69,8 @@ def status(run_id: str | None, as_json: bool) -> int:
         }
         show(json.dumps(data, indent=2) + "\n")
         return 0
-    show(shown("\n".join(_tree_text(run_id, history, state, own)) + "\n"))
+    screen = screen_of(sys.stdout, os.environ)
+    show(painted(_tree_report(run_id, history, state, own, screen.width), screen))
     return 0
 
 
@@ -130,32 +133,35 @@ def _state_of(workspace: Workspace) -> ExecutionState | None:
     return None
 
 
-def _steps(history: History, own: ExecutionState | None) -> list[str]:
+def _steps(history: History, own: ExecutionState | None) -> list[Line]:
     """The root's steps, and of the runs that it triggered those steps of which there is more to tell."""
-    names = history.outcomes[0].step_names
-    lines = []
+    lines, names = [], history.outcomes[0].step_names
     if own is not None:
-        lines += [line for step in own.steps for line in step_lines(step, names)]
-        lines += service_lines(own.services, names)
+        lines += [line for step in own.steps for line in step_report(step, names, history.resumed_at)]
+        lines += plain(service_lines(own.services, names))
     for outcome in history.outcomes[1 : MAX_DETAILED + 1]:
         state = _state_of(Workspace(outcome.workspace))
         told = noteworthy_lines(state, outcome.step_names) if state is not None else []
         if told:
-            lines += [f"{outcome.repo}:{outcome.workflow}:", *told]
+            lines += plain([f"{outcome.repo}:{outcome.workflow}:", *told])
     return lines
 
 
-def _tree_text(run_id: str, history: History, state: str, own: ExecutionState | None) -> list[str]:
+def _tree_report(
+    run_id: str, history: History, state: str, own: ExecutionState | None, width: int | None
+) -> list[Line]:
     took = f", {duration(history.seconds)}" if history.seconds is not None else ""
-    totals = ", ".join(f"{count} {word}" for word, count in sorted(count_by_status(history.outcomes[1:]).items()))
-    lines = [f"{run_id}: {state}{took}" + (f"; triggered: {totals}" if totals else "")]
-    lines += [f"  {line}" for line in render_tree(history.outcomes, history.causes)]
+    took += " in its last attempt" if took and history.resumed_at is not None else ""
+    totals = counted_by_status(history.outcomes[1:])
+    lines = plain([f"{run_id}: {state}{took}" + (f"; triggered: {totals}" if totals else "")])
+    room = width - 2 if width is not None else None
+    lines += indented(render_tree(history.outcomes, history.causes, since=history.resumed_at, width=room), "  ")
     lines += _steps(history, own)
     for outcome in history.outcomes:
-        label = f"{outcome.repo}:{outcome.workflow}"
-        names = outcome.step_names
-        lines += [f"{label}: try {each.number}: {failure_title(each.failure, names)}" for each in outcome.attempts]
+        label, names = f"{outcome.repo}:{outcome.workflow}", outcome.step_names
+        tries = (f"{label}: try {each.number}: {failure_title(each.failure, names)}" for each in outcome.attempts)
+        lines += plain(tries)
         if outcome.failure is not None:
-            lines.append(f"{label}: {failure_title(outcome.failure, names)}")
-            lines.append(f"  logs: {outcome.workspace}/logs")
+            title = f"{label}: {failure_title(outcome.failure, names)}"
+            lines += [Line(title, status=outcome.status, head=len(label)), Line(f"  logs: {outcome.workspace}/logs")]
     return lines

@@ -81,6 +81,7 @@ class FanOutExecutor:
         self._journal = journal
         self._clock = clock
         self._observer = observer
+        self._resumed_at: float | None = None
         self._interruption = Interruption(self._workforce, observer)
         self._breaker = breaker or Breaker()
         self._deliveries = deliveries or Deliveries()
@@ -121,6 +122,7 @@ class FanOutExecutor:
         # What was asked of those who were at work before is not asked of these.
         take_cancellations(restored.root.workspace)
         self._journal.resumed()
+        self._resumed_at = self._clock.now()
         for run in restored.runs:
             self._tree.restore(run)
             if run.asks_again:
@@ -169,6 +171,7 @@ class FanOutExecutor:
             ok=ok,
             seconds=seconds,
             interrupted_by=by,
+            resumed_at=self._resumed_at,
         )
 
     def _loop(self, workspace: Workspace) -> None:

@@ -43,6 +43,9 @@ class History:
     interrupted: bool
     """Whether a signal ended it."""
     seconds: float | None
+    """Of its last attempt."""
+    resumed_at: float | None = None
+    """When that began, in seconds since the epoch, if it was not the first."""
 
 
 def read_history(workspace: Workspace) -> History:
@@ -68,6 +71,7 @@ def read_history(workspace: Workspace) -> History:
         ok=bool(tree.finished and tree.finished["ok"]),
         interrupted=bool(tree.finished and tree.finished["interrupted_by"] is not None),
         seconds=tree.finished["seconds"] if tree.finished else None,
+        resumed_at=tree.resumed_at,
     )
 
 
@@ -125,6 +129,7 @@ class _Retold:
         self.causes: dict[str, str] = {}
         self.processes: dict[str, Identity] = {}
         self.finished: Mapping[str, Any] | None = None
+        self.resumed_at: float | None = None
         self._workspaces = {request.run_id: workspace}
 
     def take(self, entry: Entry) -> None:
@@ -153,6 +158,7 @@ class _Retold:
                     cached=tuple(data.get("cached", ())),
                 )
             case "resumed":
+                self.resumed_at = entry.at
                 self._resume()
             case "finished":
                 self.finished = data

@@ -116,6 +116,8 @@ class TreeResult:
     seconds: float
     interrupted_by: int | None = None
     """The signal that stopped the tree, if one did."""
+    resumed_at: float | None = None
+    """When this attempt began, in seconds since the epoch, if it was not the first."""
 
     @property
     def failures(self) -> tuple[ChildOutcome, ...]:

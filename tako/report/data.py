@@ -37,6 +37,7 @@ def result_data(
         "inputs": dict(request.inputs),
         "success": result.ok,
         "duration_seconds": round(result.seconds, 3),
+        "resumed_at": iso(result.resumed_at) if result.resumed_at is not None else None,
         "interrupted_by": result.interrupted_by,
         "commit": result.root.commit,
         "failure": _failure_data(result.root.failure, result.root.step_names),

@@ -19,8 +19,9 @@ from rich.text import Text
 from tako.clock import duration
 from tako.records import record, replace
 from tako.report.echo import LineEcho
-from tako.report.plain import interruption_line, plan_lines, restored_line, retry_line, warning_lines
+from tako.report.plain import interruption_line, is_interrupted, plan_lines, restored_line, retry_line, warning_lines
 from tako.report.steps import update_line
+from tako.report.style import COLOURS
 from tako.report.words import MARKS, failure_title, listed_step, quoted_step, shown
 from tako.stdio import silence
 
@@ -58,8 +59,6 @@ WORDS = {
     "cancelled": "cancelled",
 }
 """The statuses that a run can have here, and what is said of those that are not shown."""
-
-_STYLES = {"success": "green", FAILED: "bold red", WORKING: "cyan", WAITING: "dim", PENDING: "dim", RETRYING: "yellow"}
 
 
 @record
@@ -150,6 +149,7 @@ class LiveReporter:
         self.echo = LineEcho(self._root_printed)
         """Shows what the root's steps print, below the tree while they are at work."""
         self._warned: set[str] = set()
+        self._is_interrupted = False
         self._live = Live(
             console=self._console,
             get_renderable=self.render,
@@ -212,7 +212,8 @@ class LiveReporter:
         """A run has ended."""
         with self._lock:
             row = self._change(outcome.run_id, status=outcome.status, step="", seconds=outcome.seconds)
-        if outcome.failure is not None and outcome.parent_id is not None:
+        stopped = self._is_interrupted and is_interrupted(outcome)
+        if outcome.failure is not None and outcome.parent_id is not None and not stopped:
             title = failure_title(outcome.failure, outcome.step_names)
             self._print(f"{MARKS[row.status]} {row.label} ({outcome.run_id}): {title}")
 
@@ -253,6 +254,7 @@ class LiveReporter:
 
     def interrupted(self, signal_number: int, *, working: int, again: bool) -> None:
         """A signal asked the tree to stop."""
+        self._is_interrupted = True
         self._print(interruption_line(signal_number, working=working, again=again))
 
     def paused(self) -> None:
@@ -295,6 +297,6 @@ def _line(row: Row, now: float) -> Text:
     step = f"  {row.step}" if row.step else ""
     return Text.assemble(
         "  " * len(row.place),
-        (f"{MARKS.get(row.status, '?')} {row.label}", _STYLES.get(row.status, "")),
+        (f"{MARKS.get(row.status, '?')} {row.label}", COLOURS.get(row.status, "")),
         (f"{took}{step}", "dim"),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 
 from tako.clock import duration
+from tako.execution.failure import INTERRUPTED
 from tako.report.passed_over import how_to_add, looked, passed_over_lines
 from tako.report.steps import update_line
 from tako.report.words import MARKS, failure_title, quoted_step, shown
@@ -37,6 +38,7 @@ class PlainReporter:
         self._write = write
         self._verbose = verbose
         self._warned: set[str] = set()
+        self._is_interrupted = False
 
     def run_started(self, request: RunRequest, *, resumed: bool) -> None:
         if request.parent_id and (self._verbose or not resumed):
@@ -57,7 +59,7 @@ class PlainReporter:
             self._line(f"waits for its fan-out: {request.label} ({request.run_id})")
 
     def run_ended(self, outcome: ChildOutcome) -> None:
-        if outcome.parent_id is None:
+        if outcome.parent_id is None or (is_interrupted(outcome) and self._is_interrupted and not self._verbose):
             return
         how = f": {failure_title(outcome.failure, outcome.step_names)}" if outcome.failure else ""
         mark = MARKS.get(outcome.status, "?")
@@ -79,6 +81,7 @@ class PlainReporter:
         self._line(text)
 
     def interrupted(self, signal_number: int, *, working: int, again: bool) -> None:
+        self._is_interrupted = True
         self._line(interruption_line(signal_number, working=working, again=again))
 
     def paused(self) -> None:
@@ -89,6 +92,11 @@ class PlainReporter:
 
     def _line(self, text: str) -> None:
         self._write(shown(text) + "\n")
+
+
+def is_interrupted(outcome: ChildOutcome) -> bool:
+    """Whether a run ended because it was stopped; the report says so of all of them in one line."""
+    return outcome.failure is not None and outcome.failure.kind == INTERRUPTED
 
 
 def retry_line(request: RunRequest, attempt: Attempt, delay: float) -> str:

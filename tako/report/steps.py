@@ -6,6 +6,7 @@ from tako.children.base import RETRYING
 from tako.clock import duration
 from tako.execution.service import EXITED, LOST, STOPPED
 from tako.execution.state import RUNNING
+from tako.report.style import Line
 from tako.report.words import MARKS, NO_NAMES, listed_step
 
 TYPE_CHECKING = False
@@ -31,16 +32,29 @@ def update_line(label: str, step: StepUpdate) -> str:
     return f"{MARKS.get(step.status, '?')} {label} {step.status} ({duration(step.seconds)}{tries}){goes_on}"
 
 
-def step_lines(step: StepRecord, names: Mapping[str, str] = NO_NAMES) -> list[str]:
-    """A step that has ended, and what ran since it failed; ``names`` are those of all steps by their ids."""
-    lines = [f"  {step_line(step, names)}"]
-    lines += [f"      on failure: {step_line(handler, names)}" for handler in step.handlers]
+def step_lines(step: StepRecord, names: Mapping[str, str] = NO_NAMES, since: float | None = None) -> list[str]:
+    """A step that has ended, and what ran since it failed.
+
+    ``names`` are those of all steps by their ids; ``since`` is when the tree was resumed, in seconds since the epoch.
+    """
+    lines = [f"  {step_line(step, names, since)}"]
+    lines += [f"      on failure: {step_line(handler, names, since)}" for handler in step.handlers]
     return lines
 
 
-def step_line(step: StepRecord, names: Mapping[str, str] = NO_NAMES) -> str:
+def step_report(step: StepRecord, names: Mapping[str, str], since: float | None = None) -> list[Line]:
+    """The same for a screen."""
+    head = len(f"  {MARKS.get(step.status, '?')} {listed_step(step.id, names)}")
+    first, *more = step_lines(step, names, since)
+    return [
+        Line(first, status=step.status, head=head, may_be_cut=True),
+        *(Line(line, may_be_cut=True) for line in more),
+    ]
+
+
+def step_line(step: StepRecord, names: Mapping[str, str] = NO_NAMES, since: float | None = None) -> str:
     """``✓ build: Build it (1.2s)``; of one that failed and let the run go on also why it failed."""
-    line = f"{MARKS.get(step.status, '?')} {listed_step(step.id, names)} ({took(step)})"
+    line = f"{MARKS.get(step.status, '?')} {listed_step(step.id, names)} ({took(step, since)})"
     if step.tolerated and step.failure is not None:
         return f"{line} failed, and the run went on: {step.failure.headline}"
     return line
@@ -57,9 +71,12 @@ def service_lines(ends: Sequence[ServiceEnd], names: Mapping[str, str] = NO_NAME
     return [f"  ■ {listed_step(end.step, names)} {end.describe()}" for end in ends if end.is_news]
 
 
-def took(step: StepRecord) -> str:
+def took(step: StepRecord, since: float | None = None) -> str:
     """How long a step took, how often it was tried, whether it was cached; of one that never ran: ``skipped``."""
     if step.status == "skipped":
         return "skipped"
     tries = f", {len(step.attempts) + 1} tries" if step.attempts else ""
-    return f"{duration(step.seconds)}{tries}{', cached' if step.cached else ''}"
+    when = ""
+    if since is not None and step.started_at < since:
+        when = ", in an earlier attempt" if step.started_at + step.seconds < since else ", over all attempts"
+    return f"{duration(step.seconds)}{tries}{', cached' if step.cached else ''}{when}"

@@ -22,6 +22,7 @@ MARKS = {
     "waiting": "…",
     "retrying": "…",
     "cancelled": "⊘",
+    "not started": "·",
 }
 
 

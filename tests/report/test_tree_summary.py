@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -24,8 +25,9 @@ from tako.execution.state import StepRecord
 from tako.fanout.result import Attempt, ChildOutcome, FanOutResult, TreeResult
 from tako.report.again import tako_command
 from tako.report.data import outcome_data, result_data
+from tako.report.style import Screen, cells, painted
 from tako.report.summary import MAX_DETAILED, failures, summary
-from tako.report.tree import count_by_status, counts, render_tree, tree_lines
+from tako.report.tree import count_by_status, counted_by_status, counts, render_tree, tree_lines
 from tako.report.words import failure_lines, failure_title, printable
 from tests.builders import LIBRARY, ROOT_ID, make_event, make_root
 
@@ -71,6 +73,10 @@ def tree(*runs: ChildOutcome, root: ChildOutcome = ROOT, **changes: Any) -> Tree
 # The tree.
 
 
+def drawn(runs: Sequence[ChildOutcome], causes: Mapping[str, str], width: int | None = None) -> list[str]:
+    return [line.text for line in render_tree(runs, causes, width=width)]
+
+
 def test_each_run_stands_below_the_one_that_triggered_it() -> None:
     runs = (ROOT, run("a"), run("b"), run("a1", "a"), run("a2", "a"), run("b1", "b"), run("a11", "a1"))
 
@@ -98,11 +104,11 @@ def test_the_lines_are_aligned_and_say_what_is_known() -> None:
         run("never", status="pending", seconds=0.0, started_at=None),
     )
 
-    assert render_tree(runs, {EVENT.id: "library_built"}) == [
+    assert drawn(runs, {EVENT.id: "library_built"}) == [
         "✓ o/root:verify          1.5s",
-        "✓ ├─ o/tested:verify     1.5s  909 passed  after library_built",
         "✗ ├─ o/broken:verify    250ms  after library_built  step_failed",
-        "· └─ o/never:verify       0ms  after library_built  pending",
+        "✓ ├─ o/tested:verify     1.5s  909 passed  after library_built",
+        "· └─ o/never:verify       0ms  after library_built  not started",
     ]
 
 
@@ -118,15 +124,37 @@ def test_tries_are_told_while_a_run_is_at_work_and_when_it_has_ended() -> None:
         run("f", status="cancelled"),
     )
 
-    assert render_tree(runs, {}) == [
+    assert drawn(runs, {}) == [
         "✓ o/root:verify     1.5s",
-        "✓ ├─ o/a:verify     1.5s  2 tries",
         "✗ ├─ o/b:verify     1.5s  step_failed  3 tries",
-        "… ├─ o/c:verify     1.5s  running  try 2",
-        "… ├─ o/d:verify     1.5s  retrying  try 3",
         "⊘ ├─ o/e:verify     1.5s  cancelled",
-        "⊘ └─ o/f:verify     1.5s  cancelled",
+        "⊘ ├─ o/f:verify     1.5s  cancelled",
+        "✓ ├─ o/a:verify     1.5s  2 tries",
+        "… ├─ o/c:verify     1.5s  running  try 2",
+        "… └─ o/d:verify     1.5s  retrying  try 3",
     ]
+
+
+def test_runs_that_have_not_started_share_a_line() -> None:
+    waiting = [run(f"w{number}", status="pending", seconds=0.0, started_at=None) for number in range(52)]
+    stopped = run("s", failure=Failure(INTERRUPTED, "stopped"))
+    runs = (ROOT, *waiting, stopped, run("b", failure=BROKEN))
+    assert drawn(runs, {}) == [
+        "✓ o/root:verify     1.5s",
+        "✗ ├─ o/b:verify     1.5s  step_failed",
+        "✗ ├─ o/s:verify     1.5s  interrupted",
+        "· └─ 52 not started: o/w0:verify, o/w1:verify, o/w2:verify and 49 more",
+    ]
+    assert counted_by_status(runs[1:]) == "1 failed, 1 interrupted, 52 not started"
+
+
+def test_tree_fits_the_width() -> None:
+    runs = (ROOT, run("long-" * 30), run("漢字" * 30, failure=BROKEN))
+    for width in (40, 60, 80, 200):
+        screen = Screen(width=width)
+        lines = painted(render_tree(runs, {EVENT.id: "library_built"}, width=width), screen).splitlines()
+        assert max(cells(line) for line in lines) <= width
+        assert all("1.5s" in line for line in lines)
 
 
 def test_no_runs_are_no_lines() -> None:
