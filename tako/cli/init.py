@@ -8,7 +8,8 @@ import click
 
 from tako.cli.paths import CONFIG_FILE, HomePath
 from tako.cli.target import make_wiring
-from tako.config.starter import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_name, starter
+from tako.config.recipes import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_name, recipe
+from tako.config.starter import starter
 from tako.errors import CheckoutError, UsageError
 from tako.files import atomic_write, machine_errors
 from tako.repos.hosts import parse_address
@@ -45,8 +46,10 @@ def init(ecosystem: str | None, root: str, force: bool, dry_run: bool) -> int:
     chosen = ecosystem or found[0]
     origin = _origin(root)
     directory = f"local/{os.path.basename(os.path.realpath(root)) or 'root'}"
-    package = _package(root, names, chosen)
-    text = starter(chosen, origin or directory, named=origin is not None, package=package)
+    manifest = _manifest(root, names, chosen)
+    package = package_name(chosen, manifest)
+    named = origin is not None
+    text = starter(chosen, origin or directory, named=named, package=package, names=names, manifest=manifest)
     if dry_run:
         show(text)
         return 0
@@ -64,24 +67,25 @@ def _origin(root: str) -> str | None:
         return None
 
 
-def _package(root: str, names: list[str], ecosystem: str) -> str | None:
+def _manifest(root: str, names: list[str], ecosystem: str) -> str:
     manifests = [manifest for manifest, kind in MANIFESTS.items() if kind == ecosystem and manifest in names]
     path = os.path.join(root, manifests[0]) if manifests else ""
     if not os.path.isfile(path):
-        return None
+        return ""
     with machine_errors("read", path), open(path, encoding="utf-8", errors="replace") as file:
-        return package_name(ecosystem, file.read(_MAX_MANIFEST))
+        return file.read(_MAX_MANIFEST)
 
 
 def _next_steps(path: str, chosen: str, others: list[str]) -> str:
     also = f"; there is {' and '.join(others)} here as well: --ecosystem chooses" if others else ""
     at = os.path.dirname(path)
     root = f" --root {at}" if at else ""
+    tag = ", and tag the commit that you release, like: git tag v1.2.3" if recipe(chosen).tagged else ""
     return (
         f"wrote {path} ({chosen}{also})\n"
         "next:\n"
         "  1. read it, and put your own commands where they differ\n"
         f"  2. tako lint {path}\n"
-        f"  3. tako exec release -i version=0.1.0 --dry-run{root}\n"
-        "  4. commit it\n"
+        f"  3. commit it{tag}\n"
+        f"  4. tako exec release --dry-run{root}\n"
     )

@@ -1,4 +1,4 @@
-"""The first ``tako.yml`` of a repository: which kind of package it is, and what to write. Both are pure."""
+"""The text of the first ``tako.yml`` of a repository. Pure."""
 
 from __future__ import annotations
 
@@ -6,84 +6,12 @@ import json
 import re
 from collections.abc import Collection
 
-from tako.records import record
-
-ECOSYSTEMS = ("python", "npm", "go", "maven", "cargo", "generic")
-
-MANIFESTS = {
-    "pyproject.toml": "python",
-    "setup.py": "python",
-    "setup.cfg": "python",
-    "package.json": "npm",
-    "go.mod": "go",
-    "pom.xml": "maven",
-    "Cargo.toml": "cargo",
-}
-"""What tells of an ecosystem, the first that is there before the others."""
+from tako.config.recipes import recipe
 
 _PLAIN = re.compile(r"[A-Za-z](?:[ -~]*[!-~])?")
 _WORDS = ("true", "false", "null", "yes", "no", "on", "off")
 _UNFIT = re.compile(r"[^A-Za-z0-9_.-]+|\.{2,}")
 
-
-@record
-class Recipe:
-    """How packages of one ecosystem are made and used. ``NAME`` in it stands for the package's own name."""
-
-    test: str
-    build: str
-    path: str
-    install: str
-    verify: str
-
-
-_RECIPES = {
-    "python": Recipe(
-        test="python -m pytest",
-        build="rm -rf dist && python -m pip wheel --no-deps --wheel-dir dist .",
-        path="dist/*.whl",
-        install='python -m pip install "$TAKO_ARTIFACT_PATH"',
-        verify="python -m pip check",
-    ),
-    "npm": Recipe(
-        test="npm test",
-        build="rm -rf dist && mkdir -p dist && npm pack --pack-destination dist",
-        path="dist/*.tgz",
-        install='npm install "$TAKO_ARTIFACT_PATH"',
-        verify="npm ls",
-    ),
-    "go": Recipe(
-        test="go test ./...",
-        build="rm -rf dist && mkdir -p dist/module && git archive HEAD | tar -x -C dist/module",
-        path="dist/module",
-        install='go mod edit -replace NAME="$TAKO_ARTIFACT_PATH" && go mod tidy',
-        verify="go build ./...",
-    ),
-    "maven": Recipe(
-        test="mvn --batch-mode test",
-        build="mvn --batch-mode clean package -DskipTests",
-        path="target/*.jar",
-        install='mvn --batch-mode install:install-file -Dfile="$TAKO_ARTIFACT_PATH"',
-        verify="mvn --batch-mode compile",
-    ),
-    "cargo": Recipe(
-        test="cargo test",
-        build="rm -rf target/package && cargo package",
-        path="target/package/*.crate",
-        install=(
-            'mkdir -p vendor/NAME && tar -xzf "$TAKO_ARTIFACT_PATH" -C vendor/NAME --strip-components 1'
-            " && cargo add --path vendor/NAME"
-        ),
-        verify="cargo check",
-    ),
-    "generic": Recipe(
-        test="echo 'put the command that tests this repository here'",
-        build="mkdir -p dist && git archive --format=tar.gz --output dist/NAME.tar.gz HEAD",
-        path="dist/NAME.tar.gz",
-        install='mkdir -p vendor/NAME && tar -xzf "$TAKO_ARTIFACT_PATH" -C vendor/NAME',
-        verify='test -n "$(ls vendor/NAME)"',
-    ),
-}
 
 _STARTER = """\
 # What Tako knows of this repository: what it makes, what can be done with it, and what it waits for.
@@ -105,7 +33,7 @@ events:
   released:
     schema_version: "1.0.0"
     payload:
-      version: {{type: string, required: true}}
+      version: {{type: string, required: true, min_length: 1}}
 
 workflows:
   # tako exec test
@@ -114,33 +42,28 @@ workflows:
     steps:
       - {test}
 
-  # tako exec release -i version=1.2.3
+  # tako exec release
   release:
     description: Test, build, and tell the repositories that depend on this one
-    inputs:
-      version:
-        description: The version to release
-        required: true
-        validation: {{pattern: '^[0-9]+\\.[0-9]+\\.[0-9]+$'}}
     steps:
-      - id: test
+{first}      - id: test
         run: {test}
       - id: build
         run: {build}
         produces:
           artifact: {artifact}
-      # Runs the workflow of every repository in the cache that subscribed to this event, and waits for them.
+{then}      # Runs the workflow of every repository in the cache that subscribed to this event, and waits for them.
       - id: announce
         uses: tako/fan-out@v1
         with:
           event_type: released
           artifact: {artifact}
           schema_version: "1.0.0"
-          payload: {{version: "{{{{ inputs.version }}}}"}}
+          payload: {{version: "{{{{ steps.version.outputs.version }}}}"}}
 
-# What this repository waits for: take the marks away to run `test` when another one has released.
+# What this repository waits for: name another one, and take the marks away, to run `test` when that has released.
 # subscriptions:
-#   - artifact: my-org/other-repo:{artifact}    # owner/repo:artifact
+#   - artifact: {other}    # owner/repo:artifact, of that repository
 #     events: [released]
 #     schema_version: ^1.0.0
 #     filters:
@@ -148,28 +71,32 @@ workflows:
 #     workflow: test
 """
 
-
-def ecosystems_of(names: Collection[str]) -> list[str]:
-    """The ecosystems that the files at the top of a repository tell of, the likeliest first; ``generic`` if none."""
-    found = [ecosystem for manifest, ecosystem in MANIFESTS.items() if manifest in names]
-    return list(dict.fromkeys(found)) or ["generic"]
-
-
-def package_name(ecosystem: str, manifest: str) -> str | None:
-    """What a package calls itself in its manifest, where others need that name to install it."""
-    pattern = {"go": r"^module\s+\"?([^\s\"]+)", "cargo": r"^\[package\][^\[]*?^name\s*=\s*\"([^\"]+)\""}.get(ecosystem)
-    match = re.search(pattern, manifest, re.MULTILINE) if pattern else None
-    # It becomes a part of a command.
-    return match[1] if match and re.fullmatch(r"[A-Za-z0-9_./~-]+", match[1]) else None
+_VERSION = """\
+      # {about}
+      - id: version
+        run: {version}
+        produces:
+          outputs: {{version: from_stdout}}
+"""
+_OTHERS = ("my-org/other-repo", "other-org/other-repo")
 
 
-def starter(ecosystem: str, repository: str, *, named: bool, package: str | None = None) -> str:
+def starter(
+    ecosystem: str,
+    repository: str,
+    *,
+    named: bool,
+    package: str | None = None,
+    names: Collection[str] = (),
+    manifest: str = "",
+) -> str:
     """The text of a ``tako.yml``.
 
     ``repository`` is ``owner/name``; if it is not ``named``, it is only a guess and does not go into the file.
-    ``package`` is the package's own name, if it has another.
+    ``package`` is the package's own name, if it has another. ``names`` are those of the files at the top of the
+    repository, ``manifest`` the content of the one that tells the ecosystem.
     """
-    recipe = _RECIPES[ecosystem]
+    used = recipe(ecosystem, names, manifest)
     artifact = _UNFIT.sub("-", repository.rpartition("/")[2]).strip("-.") or "default"
     name = package or artifact
 
@@ -182,19 +109,24 @@ def starter(ecosystem: str, repository: str, *, named: bool, package: str | None
         else "# The name by which others subscribe to this repository. Without it: that of the remote `origin`.\n"
         "# metadata:\n#   name: my-org/my-repo\n"
     )
+    about = "The version is the tag of this commit." if used.tagged else "The version of what was built."
+    version = _VERSION.format(about=about, version=filled(used.version))
     return _STARTER.format(
+        first=version if used.tagged else "",
+        then="" if used.tagged else version,
+        other=f"{next(other for other in _OTHERS if other != repository.lower())}:default",
         metadata=metadata,
         artifact=_scalar(artifact),
-        path=filled(recipe.path),
+        path=filled(used.path),
         ecosystem=ecosystem,
-        build=filled(recipe.build),
-        install=filled(recipe.install),
-        verify=filled(recipe.verify),
-        test=filled(recipe.test),
+        build=filled(used.build),
+        install=filled(used.install),
+        verify=filled(used.verify),
+        test=filled(used.test),
     )
 
 
 def _scalar(text: str) -> str:
     """Text as YAML that means that text, outside of brackets."""
-    plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS
+    plain = _PLAIN.fullmatch(text) and text.lower() not in _WORDS and ": " not in text and " #" not in text
     return text if plain else json.dumps(text)

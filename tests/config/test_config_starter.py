@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tako.config.loader import loads, loads_thoroughly
-from tako.config.starter import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_name, starter
+from tako.config.recipes import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_name, recipe
+from tako.config.starter import starter
 from tako.lint.linter import lint
 from tako.process import Processes
 
@@ -25,6 +26,36 @@ def test_what_is_written_loads_and_has_no_fault_of_style(ecosystem: str, named: 
     assert [(one.name, one.ecosystem, bool(one.command)) for one in config.artifacts] == [("go-lib", ecosystem, True)]
     assert [workflow.name for workflow in config.workflows] == ["test", "release"]
     assert "NAME" not in data.decode()
+
+
+@pytest.mark.parametrize("ecosystem", ECOSYSTEMS)
+def test_release_announces_the_version_of_what_it_built(ecosystem: str) -> None:
+    release = loads(starter(ecosystem, "my-org/lib", named=True).encode(), "tako.yml").workflow("release")
+    assert release is not None
+    assert release.inputs == ()
+    assert release.steps[-1].params["payload"] == {"version": "{{ steps.version.outputs.version }}"}
+    ids = [step.id for step in release.steps]
+    tagged = ecosystem in ("go", "generic")
+    assert ids == (["version", "test", "build", "announce"] if tagged else ["test", "build", "version", "announce"])
+
+
+@pytest.mark.parametrize("name", ["my-org/other-repo", "My-Org/Other-Repo"])
+def test_example_of_a_subscription_is_never_to_itself(name: str) -> None:
+    assert f"artifact: {name.lower()}:" not in starter("go", name, named=True)
+
+
+def test_recipes_go_by_the_files_that_are_there() -> None:
+    real = '{"scripts": {"test": "node --test"}}'
+    assert recipe("npm", ["package-lock.json"], real).test == "npm ci --no-audit --no-fund && npm test"
+    assert recipe("npm", ["pnpm-lock.yaml"], real).build.startswith("pnpm install --frozen-lockfile && npm run build")
+    assert (
+        "put the command" in recipe("npm", [], '{"scripts": {"test": "echo Error: no test specified && exit 1"}}').test
+    )
+    assert "put the command" in recipe("npm", [], "no json").test
+    assert recipe("python", ["tests"]).test == recipe("python", [], "[tool.pytest]").test == "python3 -m pytest"
+    assert "put the command" in recipe("python", ["pyproject.toml"]).test
+    assert recipe("maven", ["mvnw"]).build.startswith("./mvnw --batch-mode")
+    assert recipe("maven", []).build.startswith("mvn --batch-mode")
 
 
 @pytest.mark.parametrize("ecosystem", ECOSYSTEMS)
