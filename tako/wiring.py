@@ -122,7 +122,13 @@ class Wiring:
         echo: Echo | None = None,
     ) -> TreeResult:
         """Go on with a tree, whose workspace the caller owns; else as ``execute``."""
-        with self._executor(restored.root.workspace, observer, echo, rerun_from=rerun_from) as executor:
+        root = restored.root
+        if root.renewed:
+            from tako.execution.renewal import renew
+
+            renew(root.workspace, root.request, fresh=root.fresh, rerun_from=rerun_from)
+            rerun_from = None if root.fresh else rerun_from
+        with self._executor(root.workspace, observer, echo, rerun_from=rerun_from) as executor:
             return executor.resume(restored)
 
     @contextlib.contextmanager

@@ -107,7 +107,7 @@ Examples:
     help="Go on with a run that failed or was cut off; @latest for the last one. What succeeded is not run again.",
 )  # fmt: skip
 @click.option("--failed-only", is_flag=True, help="With --resume: leave a run that failed after it triggered others.")
-@click.option("--accept-drift", is_flag=True, help="With --resume: go on though workflows or commits have changed.")
+@click.option("--accept-drift", is_flag=True, help="With --resume: continue with the current workflows and commits.")
 @click.option("--rerun-from", metavar="STEP", help="With --resume: run your own workflow again from this step on.")
 @click.option(
     "--debug", is_flag=True,

@@ -20,6 +20,7 @@ from tako.wiring import load_config_thoroughly
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tako.config.model import RepoConfig
+    from tako.execution.request import RunRequest
     from tako.execution.workspace import Workspace
     from tako.fanout.drift import Difference
     from tako.repos.cache import RepoCache
@@ -49,7 +50,7 @@ def find_restored(wiring: Wiring, workspace: Workspace, wanted: Wanted) -> Resto
     restored = _relocated(wiring, restore(request, workspace, entries, failed_only=wanted.failed_only))
     if wanted.rerun_from is not None:
         restored = _rerun(restored, wanted.rerun_from)
-    return _checked(wiring, restored, accept=wanted.accept_drift)
+    return _checked(wiring, restored, wanted)
 
 
 def still_alive(workspace: Workspace) -> RunAliveError:
@@ -82,32 +83,49 @@ def _found_in(cache: RepoCache, run: RestoredRun) -> RestoredRun:
 def _rerun(restored: Restored, step_id: str) -> Restored:
     """The tree with its root to be run again from a step on."""
     root = restored.root
-    ids = [step.id for step in root.request.workflow.steps]
-    if step_id not in ids:
-        raise UsageError(f"{root.request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
+    _require_step(root.request, step_id)
+    ids = _step_ids(root.request)
     again = replace(root, result=None, waits_for=())
     return supersede(replace(restored, runs=(again, *restored.runs[1:])), ids[ids.index(step_id) :])
 
 
-def _checked(wiring: Wiring, restored: Restored, *, accept: bool) -> Restored:
+def _step_ids(request: RunRequest) -> list[str]:
+    return [step.id for step in request.workflow.steps]
+
+
+def _require_step(request: RunRequest, step_id: str) -> None:
+    """Raise ``UsageError`` if a workflow has no such step."""
+    ids = _step_ids(request)
+    if step_id not in ids:
+        raise UsageError(f"{request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
+
+
+def _checked(wiring: Wiring, restored: Restored, wanted: Wanted) -> Restored:
     """The tree, with what has changed taken in if that is accepted."""
     looked_at: dict[str, tuple[RepoConfig | None, str | None]] = {}
     found: list[Difference] = []
-    runs = []
-    for run in restored.runs:
-        if run.result is None:
-            changed = _changes(wiring, run, looked_at)
-            found += changed
-            if changed and accept:
-                run = _renewed(run, looked_at[run.request.source])
-        runs.append(run)
-    if found and not accept:
+
+    def checked(run: RestoredRun) -> RestoredRun:
+        changed = _changes(wiring, run, looked_at) if run.result is None else ()
+        found.extend(changed)
+        return _renewed(run, looked_at[run.request.source]) if changed and wanted.accept_drift else run
+
+    step_ids = _step_ids(restored.root.request)
+    root = checked(restored.root)
+    restored = replace(restored, runs=(root, *restored.runs[1:]))
+    if root.renewed and wanted.rerun_from is not None:
+        _require_step(root.request, wanted.rerun_from)
+    elif root.fresh:
+        # All its steps run again, and trigger others.
+        restored = supersede(restored, [*step_ids, *_step_ids(root.request)])
+    restored = replace(restored, runs=(restored.root, *map(checked, restored.runs[1:])))
+    if found and not wanted.accept_drift:
         raise DriftError(
             f"what {restored.root.request.run_id} depends on has changed since it was planned",
             why="\n       ".join(str(difference) for difference in found),
             cure="go on with what is there now by --accept-drift, or bring back what was there",
         )
-    return replace(restored, runs=tuple(runs))
+    return restored
 
 
 def _changes(
@@ -156,4 +174,5 @@ def _renewed(run: RestoredRun, now: tuple[RepoConfig | None, str | None]) -> Res
         events=config.events,
         dependents=config.dependents,
     )
-    return replace(run, request=renewed, fresh=request.private, waits_for=() if request.private else run.waits_for)
+    waits_for = () if request.private else run.waits_for
+    return replace(run, request=renewed, renewed=True, fresh=request.private, waits_for=waits_for)

@@ -50,8 +50,10 @@ class RestoredRun:
     seconds: float = 0.0
     attempts: tuple[Attempt, ...] = ()
     """Its tries so far, if it is to be run again."""
+    renewed: bool = False
+    """Whether its request is not the one it was planned with, because its workflow or its commit has changed."""
     fresh: bool = False
-    """Whether it begins anew, since what it was planned with has changed."""
+    """Whether it begins again from its first step, in a new checkout, because it was renewed."""
     held: bool = False
     """Whether it has not begun since something could still trigger it."""
     unrecorded: bool = False

@@ -242,3 +242,91 @@ def test_rerun_from_a_step_that_is_none_names_those_there_are(world: World) -> N
     assert ran.code == 2
     assert f"{ROOT}:{WORKFLOW} has no step 'nope'" in ran.err
     assert "its steps are a, b, c" in ran.err
+
+
+def cached_with_fix(world: World, git: Git) -> Path:
+    """A root in the cache whose step `check` fails at its commit, and the fix committed since."""
+    steps = (
+        step("build", write(world, "build", "echo built > built.txt")),
+        step("check", write(world, "check", "test -e fix.txt && git log -1 --format=%s > subject.txt")),
+        step("end", write(world, "end", f"cp subject.txt built.txt {world.root}/ || true")),
+    )
+    root = world.cached(ROOT, config(ROOT, *steps))
+    assert world.tako("exec", WORKFLOW, "--repo", ROOT).code == 1
+    commit(git, root, "fix.txt")
+    return root
+
+
+def test_accepted_drift_checks_out_new_commit_of_root(world: World, run_git: Git) -> None:
+    root = cached_with_fix(world, run_git)
+    assert resume(world).code == 2
+
+    ran = resume(world, "--accept-drift", "--json")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"build": 2, "check": 2, "end": 1}
+    assert (world.root / "built.txt").exists()
+    now = run_git(root, "rev-parse", "HEAD").strip()
+    assert ran.json()["commit"] == now
+    assert now in (world.only_workspace() / "request.json").read_text()
+    assert "nothing to resume" in resume(world).text
+
+
+def test_accepted_drift_is_not_asked_about_twice(world: World, run_git: Git) -> None:
+    root = cached_with_fix(world, run_git)
+    run_git(root, "rm", "-q", "fix.txt")
+    run_git(root, "commit", "-qm", "worse")
+    assert resume(world, "--accept-drift").code == 1
+
+    ran = resume(world)
+
+    assert ran.code == 1, ran.text
+    assert diary(world) == {"build": 2, "check": 3}
+
+
+def test_rerun_from_with_accepted_drift_checks_out_new_commit(world: World, run_git: Git) -> None:
+    cached_with_fix(world, run_git)
+
+    ran = resume(world, "--accept-drift", "--rerun-from", "check")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"build": 1, "check": 2, "end": 1}
+    assert not (world.root / "built.txt").exists(), "what the step left in the old checkout"
+
+
+def test_rerun_from_needs_step_in_accepted_workflow(world: World, run_git: Git) -> None:
+    root = cached_with_fix(world, run_git)
+    (root / "tako.yml").write_text(config(ROOT, step("other", "true")))
+    run_git(root, "commit", "-qam", "other")
+
+    ran = resume(world, "--accept-drift", "--rerun-from", "check")
+
+    assert ran.code == 2, ran.text
+    assert "has no step 'check'" in ran.err
+
+
+def test_resumed_replay_with_accepted_drift_checks_out_new_commit(world: World, run_git: Git) -> None:
+    root = world.cached(ROOT, config(ROOT, step("check", "test -e fix.txt")))
+    assert world.tako("exec", WORKFLOW, "--repo", ROOT).code == 1
+    replayed = world.tako("replay", world.only_workspace().name, "--json")
+    assert replayed.code == 1, replayed.text
+    commit(run_git, root, "fix.txt")
+
+    ran = world.tako("exec", "--resume", replayed.json()["run_id"], "--accept-drift", "--json")
+
+    assert ran.code == 0, ran.text
+
+
+def test_accepted_drift_of_root_triggers_runs_anew(world: World, run_git: Git) -> None:
+    root = world.cached(ROOT, config(ROOT, step("build", write(world, "build")), fan_out()))
+    world.cached(CHILD, config(CHILD, step("test", write(world, "test", unless_mended(world))), hears=ROOT))
+    assert world.tako("exec", WORKFLOW, "--repo", ROOT).code == 1
+    commit(run_git, root)
+    mend(world)
+
+    ran = resume(world, "--accept-drift", "--json")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"build": 2, "test": 2}
+    assert [run["status"] for run in ran.json()["runs"]] == ["cancelled", "success"]
+    assert ran.json()["runs"][0]["failure"]["kind"] == "superseded"
