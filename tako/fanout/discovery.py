@@ -169,8 +169,13 @@ class DiscoveryManager:
             elif (each.repository.identity, each.subscription.workflow) not in taken:
                 taken.add((each.repository.identity, each.subscription.workflow))
                 dependents.append(Candidate(each.repository, each.subscription, each.verdict, each.where))
+        warnings = (*found.uncommitted, *(each.repository.warning for each in dependents if each.repository.warning))
         return replace(
-            found, candidates=(*found.candidates, *dependents), missing=tuple(missing), clashes=tuple(clashes)
+            found,
+            candidates=(*found.candidates, *dependents),
+            missing=tuple(missing),
+            clashes=tuple(clashes),
+            uncommitted=tuple(dict.fromkeys(warnings)),
         )
 
     def _at(self, repository: Indexed, ref: str) -> Indexed | None:

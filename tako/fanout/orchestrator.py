@@ -126,7 +126,7 @@ class Orchestrator:
             host=repository.host,
             ref=entry.ref,
             source=entry.path,
-            commit=self._head_commit(entry.path),
+            commit=repository.commit or self._head_commit(entry.path),
             private=True,
             cache_lock=self._lock_path(entry),
             workflow=workflow,

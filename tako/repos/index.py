@@ -46,6 +46,8 @@ class Indexed:
     """Where in the cache the same repository is, too."""
     warning: str = ""
     """How its working tree differs from the committed ``tako.yml``, which counts."""
+    commit: str | None = None
+    """The commit that ``config`` is of."""
 
 
 @record
@@ -96,7 +98,8 @@ class RepoIndex:
         # Only what the file itself says stays true while the file does; a machine's trouble may pass.
         if read.error is None or isinstance(read.error, ConfigError):
             known[entry.path] = read
-        return Indexed(entry, read.config, read.error, read.identity.path, read.identity.host, warning=read.warning)
+        config, who = read.config, read.identity
+        return Indexed(entry, config, read.error, who.path, who.host, warning=read.warning, commit=stamp[1])
 
     def _commit(self, path: str) -> str | None:
         try:

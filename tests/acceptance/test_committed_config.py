@@ -223,3 +223,17 @@ def test_bare_repository_at_a_wrong_place_is_named(world: World, root: Path) -> 
 
     assert report["runs"] == []
     assert str(place) in report["warnings"][0]
+
+
+def test_other_ref_of_a_dependent_runs_what_is_committed(world: World) -> None:
+    cached = world.cached(CHILD, said(OLD, hears=()))
+    other = cached.parent / "v1"
+    subprocess.run(["cp", "-r", str(cached), str(other)], check=True)
+    (other / "tako.yml").write_text(said(NEW, hears=()))
+    text = json.loads(config(ROOT, fan_out()))
+    text["dependents"] = [{"repo": f"{CHILD}:v1", "workflows": [WORKFLOW]}]
+
+    report = ran(world, world.working("root", json.dumps(text)))
+
+    assert outputs(report) == ["the committed one"]
+    assert [f"{other}/tako.yml" in warning for warning in report["warnings"]] == [True]
