@@ -96,7 +96,8 @@ def run(
     reader = reader or _reader_for_terminal()
     workspace = Workspace(os.path.abspath(options.directory))
     # Before the hello: whoever has heard it may ask to stop.
-    stops = Stops(ask=(_stop_on_signals().fd,), lost=take_lifeline())
+    stop = _stop_on_signals()
+    stops = Stops(ask=(stop.fd,), lost=take_lifeline(), wishes=(stop,))
     processes = Processes(adopts=True)
     try:
         request = read_request(workspace.request)

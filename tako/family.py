@@ -113,6 +113,16 @@ def is_stopped(pid: int) -> bool:
     return _state_and_parent(pid)[0] in (b"T", b"t", b"D", *_DEAD)
 
 
+def ignores(pid: int, number: int) -> bool:
+    """Whether a process ignores a signal; False where that cannot be known (proc_pid_status(5))."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:
+            ignored = next((line.split()[1] for line in file if line.startswith(b"SigIgn:")), b"0")
+    except OSError:
+        return False
+    return bool(int(ignored, 16) >> (number - 1) & 1)
+
+
 def group_of(pid: int) -> int:
     """The process group of a process; -1 if it is no more."""
     try:

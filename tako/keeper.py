@@ -2,8 +2,8 @@
 
 Children are processes of their own that notice when the root is gone. The root's own steps have nobody like that:
 nothing runs any code in a process that is killed by SIGKILL. So each of them runs below a keeper, which adopts whatever
-the step leaves behind and ends it, when the step has ended, when it is asked to (SIGTERM), or when its stdin, a pipe
-that only the root holds open, says that the root is gone.
+the step leaves behind and ends it, when the step has ended, when it is asked to (SIGINT, SIGTERM), or when its stdin, a
+pipe that only the root holds open, says that the root is gone.
 
 The command gets an empty stdin and the keeper's stdout and stderr; the keeper ends the way the command did. MEMORY is
 the most bytes that each process may allocate, 0 for no limit. That the machine has no process for the command is
@@ -21,7 +21,7 @@ from runner_child import KEEPER
 from tako.errors import SpawnError
 from tako.limits import limit_memory
 from tako.process import GRACE_SECONDS, NO_STOPS, Processes
-from tako.signals import Stops, StopSignal
+from tako.signals import Stops, StopSignal, is_ignored
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +85,7 @@ class KeptProcesses(Processes):
                     stdin=lifeline,
                     more={_REPORT: report_end},
                     session=True,
+                    listens=True,
                     whole_tree=False,
                 )
             finally:
@@ -102,7 +103,7 @@ def main(arguments: Sequence[str]) -> None:
     limit_memory(int(arguments[0]))
     lost = os.dup(0)
     stop = StopSignal()
-    stop.set_by((signal.SIGTERM,))
+    stop.set_by((signal.SIGTERM, *([] if is_ignored(signal.SIGINT) else [signal.SIGINT])))
     processes = Processes(adopts=True)
     try:
         process = processes.spawn(arguments[1:], env=os.environ, stdout=1, stderr=2)
@@ -113,7 +114,7 @@ def main(arguments: Sequence[str]) -> None:
             sys.stderr.write(f"{error}\n")
             sys.stderr.flush()
         os._exit(_code_of(error))
-    outcome = processes.supervise(process, {}, stops=Stops(ask=(stop.fd,), lost=(lost,)))
+    outcome = processes.supervise(process, {}, stops=Stops(ask=(stop.fd,), lost=(lost,), wishes=(stop,)))
     _end_like(outcome.exit)
 
 

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from tako.clock import Clock
 
+INTERRUPT = "interrupt"
 ASK = "ask"
 FORCE = "force"
 
@@ -58,6 +59,8 @@ class Seen:
 
     stop: bool = False
     """Somebody wants it to end."""
+    interrupt: bool = False
+    """With ``stop``: somebody pressed Ctrl-C for that."""
     lost: bool = False
     """Whoever it works for is gone."""
     force: bool = False
@@ -69,12 +72,15 @@ class Seen:
 class Patience:
     """The way of one process from running over asked to forced, never back.
 
-    ``timeout`` and ``grace`` are in seconds; moments are those of one clock that never goes back.
+    After Ctrl-C it is interrupted first, and asked when half of the grace is over: many programs clean up at SIGINT
+    only. ``timeout`` and ``grace`` are in seconds; moments are those of one clock that never goes back.
     """
 
     def __init__(self, began: float, *, timeout: float | None, grace: float) -> None:
         self._timeout_at = None if timeout is None else began + timeout
         self._grace = grace
+        self._asked_at: float | None = None
+        """When it is asked, if it has only been interrupted."""
         self._forced_at: float | None = None
         self._lost = False
         self.stopped = False
@@ -84,7 +90,7 @@ class Patience:
         self.forced = False
 
     def decide(self, now: float, seen: Seen) -> str | None:
-        """``ASK`` or ``FORCE`` if that is to be done now, each at most once."""
+        """``INTERRUPT``, ``ASK`` or ``FORCE`` if that is to be done now, each at most once."""
         if self.forced:
             return None
         action = None
@@ -94,6 +100,12 @@ class Patience:
             if self.stopped or self.timed_out:
                 self._forced_at = now + self._grace
                 action = ASK
+                if seen.interrupt and not seen.lost:
+                    self._asked_at = now + self._grace / 2
+                    action = INTERRUPT
+        elif self._asked_at is not None and (seen.lost or now >= self._asked_at):
+            self._asked_at = None
+            action = ASK
         if self._forced_at is not None and seen.lost:
             self._forced_at = min(self._forced_at, now + LOST_GRACE_SECONDS) if not self._lost else self._forced_at
             self._lost = True
@@ -102,12 +114,17 @@ class Patience:
             action = FORCE
         return action
 
+    def hurry(self, now: float) -> None:
+        """Let it be asked at once if it has only been interrupted."""
+        if self._asked_at is not None:
+            self._asked_at = now
+
     def wait(self, now: float, due: float | None) -> float | None:
         """For how many seconds nothing needs to be decided if nothing happens; None for ever."""
         if self.forced:
             return None
         if self._forced_at is not None:
-            moments = [self._forced_at]
+            moments = [self._forced_at, *([self._asked_at] if self._asked_at is not None else [])]
         else:
             moments = [moment for moment in (self._timeout_at, due) if moment is not None]
         if not moments:

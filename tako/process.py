@@ -16,10 +16,11 @@ import os
 import signal
 
 from tako import cgroup, family
+from tako.asking import Asked
 from tako.clock import SystemClock
 from tako.errors import SpawnError
 from tako.household import adopted, end_all, freeze, household, is_alone, kill_all, thaw
-from tako.patience import ASK, FORCE, Awake, Patience
+from tako.patience import FORCE, Awake, Patience
 from tako.records import record
 from tako.shortage import TRIED, is_shortage, lasting_pipe, patiently
 from tako.signals import Exit, Stops, exit_from_status, signal_group
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
     Sink = Callable[[bytes], object]
 
 GRACE_SECONDS = 5.0
-"""Between asking a process to end (SIGTERM) and forcing it (SIGKILL)."""
+"""Between asking a process to end and forcing it (SIGKILL)."""
 
 NO_STOPS = Stops()
 
@@ -114,6 +115,10 @@ class Process:
         """A descriptor that becomes readable when the process ends, or -1 where the system has none."""
         return self._pidfd
 
+    def members(self) -> list[Relative]:
+        """What is left of its group or session; psutil is asked only if there may be something."""
+        return family.members(self.pid) if self.session or signal_group(self.pid, 0) else []
+
     def close(self) -> None:
         """Give back the descriptor."""
         if self._pidfd >= 0:
@@ -152,12 +157,14 @@ class Processes:
         session: bool = False,
         group: str | None = None,
         apart: bool = False,
+        listens: bool = False,
     ) -> Process:
         """Start a command as leader of its own process group, or session.
 
         ``argv[0]`` is looked up in this process's PATH. Descriptors that are None become ``/dev/null``; ``more`` maps
         numbers from 3 on to descriptors of other numbers, which the command then has under these. ``group`` is the
         control group that the command enters by itself. One ``apart`` is none of those at work: there for all of them.
+        One that ``listens`` is of our own making: SIGINT waits until it has said that it can hear it.
         What the machine lacks at the moment is waited for, some seconds. Raises ``SpawnError`` if it cannot be started.
         """
         actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]] = []
@@ -175,7 +182,7 @@ class Processes:
                 list(argv),
                 dict(env),
                 file_actions=actions,
-                setsigmask=[],
+                setsigmask=[signal.SIGINT] if listens else [],
                 setsigdef=_PYTHONS_OWN,
                 **leads,
             )
@@ -259,6 +266,7 @@ class Processes:
         stdin: int | None = None,
         more: Mapping[int, int] = {},
         session: bool = False,
+        listens: bool = False,
         whole_tree: bool = True,
     ) -> Outcome:
         sinks = (on_stdout,) if on_stderr is None else (on_stdout, on_stderr)
@@ -266,7 +274,16 @@ class Processes:
             # Of one pipe both ends are the first's and the last's.
             out, err = pipes[0][1], pipes[-1][1]
             try:
-                process = self.spawn(argv, env=env, stdin=stdin, stdout=out, stderr=err, more=more, session=session)
+                process = self.spawn(
+                    argv,
+                    env=env,
+                    stdin=stdin,
+                    stdout=out,
+                    stderr=err,
+                    more=more,
+                    session=session,
+                    listens=listens,
+                )
             finally:
                 for _, write_end in pipes:
                     os.close(write_end)
@@ -309,7 +326,8 @@ class Processes:
 
         ``outputs`` maps descriptors to read to the functions that get the bytes; one that returns False wants the
         process to end. So do ``stops``, ``timeout`` seconds, or the moment that ``due`` tells, on the clock's
-        ``monotonic``: the process is asked to (SIGTERM) and after ``grace`` seconds forced (SIGKILL). Time in which
+        ``monotonic``: the process is asked to (SIGTERM; after Ctrl-C first SIGINT, and SIGTERM at half the time) and
+        after ``grace`` seconds forced (SIGKILL). Time in which
         this process was stopped itself does not count. ``closed`` is called with a descriptor that ends early. ``tick``
         is called at each turn; it returns the seconds until it is to be called again at the latest, or None.
 
@@ -319,6 +337,7 @@ class Processes:
         awake = Awake(self._clock)
         patience = Patience(awake.now(), timeout=timeout, grace=grace)
         watch = Watch(process, outputs, stops, closed)
+        asked = Asked(process, adopts=self._adopts, whole_tree=whole_tree)
         try:
             while (exit_ := process.poll()) is None:
                 wait = patience.wait(awake.now(), due())
@@ -327,18 +346,20 @@ class Processes:
                     awake.skip()
                 action = patience.decide(awake.now(), watch.seen(due()))
                 if action is not None and process.poll() is None:
-                    self._urge(process, action, whole_tree=whole_tree)
+                    asked.urge(action)
             if exit_.signal is not None and not patience.stopped:
                 # A signal to our own group, by which we are asked to stop, meets one that has not left it yet.
                 watch.turn(0.0)
                 seen = watch.seen(None)
                 if seen.stop or seen.lost or seen.force:
                     patience.decide(awake.now(), seen)
+            if patience.stopped or patience.timed_out:
+                asked.see_out(patience, awake, watch)
             self.end_leftovers(process, force=patience.forced, in_order=exit_.code in (0, 1))
             watch.drain()
         except BaseException:
             if process.poll() is None:
-                self._urge(process, FORCE, whole_tree=whole_tree)
+                asked.urge(FORCE)
             # Whoever raised this may raise it again if given more to read.
             watch.ignore_all()
             while process.poll() is None:
@@ -363,19 +384,6 @@ class Processes:
             household.orphans()
         return REAP_SECONDS if seconds is None else min(seconds, REAP_SECONDS)
 
-    def _urge(self, process: Process, action: str, *, whole_tree: bool) -> None:
-        """Ask or force a process; one that is stopped can only be forced, so it is woken when it is asked."""
-        number = signal.SIGTERM if action == ASK else signal.SIGKILL
-        if action == FORCE and process.group is not None and not household.spares_services:
-            # Services are asked first, each by itself.
-            cgroup.kill(process.group)
-        below = family.descendants([process.pid]) if whole_tree and self._adopts else []
-        signal_group(process.pid, number)
-        signal_group(process.pid, signal.SIGCONT)
-        for relative in below:
-            if family.group_of(relative.pid) != process.pid and family.send(relative, number):
-                family.send(relative, signal.SIGCONT)
-
     def end_leftovers(self, process: Process, *, force: bool = False, in_order: bool = False) -> int:
         """End what an ended process left running, and return how many processes that were; see ``end_all``.
 
@@ -387,7 +395,7 @@ class Processes:
             looks = 1 if in_order and household.at_work() else _LOOKS
             ended = end_all(adopted, self._clock, force=force, none_left=is_alone, looks=looks)
         else:
-            ended = end_all(lambda: _members(process), self._clock, force=force)
+            ended = end_all(process.members, self._clock, force=force)
         if process.group is not None:
             cgroup.remove(process.group, clock=self._clock, force=not household.spares_services)
         return ended
@@ -456,11 +464,6 @@ def _pidfd(pid: int) -> int:
         return os.pidfd_open(pid)
     except (AttributeError, OSError):
         return -1
-
-
-def _members(process: Process) -> list[Relative]:
-    """What is left of a process's group or session; psutil is asked only if there may be something."""
-    return family.members(process.pid) if process.session or signal_group(process.pid, 0) else []
 
 
 def _keep_inherited_descriptors() -> None:

@@ -42,6 +42,13 @@ class Stops:
     """When whoever it is done for is gone: it is asked to end, and has less time for that."""
     force: tuple[int, ...] = ()
     """When it must end at once."""
+    wishes: tuple[StopSignal, ...] = ()
+    """Those behind ``ask`` that know by which signal somebody wants that."""
+
+    @property
+    def by_interrupt(self) -> bool:
+        """Whether the end is wanted by Ctrl-C, and not by SIGTERM, a timeout or another program."""
+        return any(wish.by == signal.SIGINT for wish in self.wishes)
 
     @property
     def all(self) -> tuple[int, ...]:
@@ -54,9 +61,13 @@ class StopSignal:
     def __init__(self, pipe: Callable[[], tuple[int, int]] = os.pipe) -> None:
         self.fd, self._write_end = pipe()
         os.set_blocking(self._write_end, False)
+        self.by: int | None = None
+        """The signal by which somebody first asked, if it was one."""
 
-    def set(self) -> None:
-        """Ask to stop; safe in a signal handler, and more than once."""
+    def set(self, by: int | None = None) -> None:
+        """Ask to stop, ``by`` a signal; safe in a signal handler, and more than once."""
+        # Before anybody can see that it is set.
+        self.by = self.by or by
         with contextlib.suppress(OSError):
             os.write(self._write_end, b"!")
 
@@ -65,10 +76,13 @@ class StopSignal:
 
         The descriptor is written to as the signal comes in, not by a Python handler: that one runs only when the
         main thread runs Python again, so a signal just before a system call would wait for that call to end.
+        It does before Python calls the next function: who waits in the main thread finds ``by`` set.
         """
         for number in signals:
-            signal.signal(number, lambda *_: self.set())
+            signal.signal(number, lambda got, _frame: self.set(got))
         signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
+        # Whoever started us may have let it wait until now (``Processes.spawn``).
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
 
     def close(self) -> None:
         """Give the descriptors back, when nobody waits any more."""

@@ -44,12 +44,17 @@ class Watch:
             os.set_blocking(descriptor, False)
         for descriptor in (*self._sinks, *self._open_stops):
             self._poll.register(descriptor, select.POLLIN)
-        if process.wait_handle() >= 0:
-            self._poll.register(process.wait_handle(), select.POLLIN)
+        self._handle = process.wait_handle()
+        if self._handle >= 0:
+            self._poll.register(self._handle, select.POLLIN)
 
     def turn(self, seconds: float | None) -> None:
         """Wait for something to happen, and deal with it."""
         if self._process.wait_handle() < 0:
+            if self._handle >= 0:
+                # The process has ended, and its descriptor is given back.
+                self._poll.unregister(self._handle)
+                self._handle = -1
             seconds = min(seconds, 0.02) if seconds is not None else 0.02
         milliseconds = None if seconds is None else min(seconds, _LONGEST_POLL) * 1000 + 1
         for descriptor, _event in self._poll.poll(milliseconds):
@@ -67,6 +72,7 @@ class Watch:
         """What is to be said of the process now; ``due`` is passed on."""
         return Seen(
             stop=self._refused or not self._seen.isdisjoint(self._stops.ask),
+            interrupt=not self._refused and self._stops.by_interrupt,
             lost=not self._seen.isdisjoint(self._stops.lost),
             force=not self._seen.isdisjoint(self._stops.force),
             due=due,

@@ -24,6 +24,7 @@ FLOORS = {
     "tako.paths": 0,
     "tako.quantities": 0,
     "tako.stdio": 0,
+    "tako.asking": 1,
     "tako.cgroup": 1,
     "tako.directories": 1,
     "tako.content": 1,

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tako.patience import ASK, FORCE, LONGEST_LOOK, LOST_GRACE_SECONDS, Awake, Patience, Seen
+from tako.patience import ASK, FORCE, INTERRUPT, LONGEST_LOOK, LOST_GRACE_SECONDS, Awake, Patience, Seen
 
 if TYPE_CHECKING:
     from tests.conftest import FakeClock
@@ -17,7 +17,14 @@ GRACE = 5.0
 LOOKS = st.lists(
     st.tuples(
         st.floats(0, 10),
-        st.builds(Seen, stop=st.booleans(), lost=st.booleans(), force=st.booleans(), due=st.none() | st.floats(0, 100)),
+        st.builds(
+            Seen,
+            stop=st.booleans(),
+            interrupt=st.booleans(),
+            lost=st.booleans(),
+            force=st.booleans(),
+            due=st.none() | st.floats(0, 100),
+        ),
     ),
     max_size=20,
 )
@@ -68,6 +75,34 @@ def test_losing_the_parent_shortens_a_grace_that_runs() -> None:
     assert lost.decide(1.0 + LOST_GRACE_SECONDS, Seen(stop=True, lost=True)) == FORCE
 
 
+def test_interrupt_asks_when_half_of_the_grace_is_over() -> None:
+    interrupted = patience()
+
+    assert interrupted.decide(0.0, Seen(stop=True, interrupt=True)) == INTERRUPT
+    assert interrupted.wait(GRACE / 2 - 0.5, None) == pytest.approx(0.5)
+    assert interrupted.decide(GRACE / 2 - 0.001, Seen(stop=True, interrupt=True)) is None
+    assert interrupted.decide(GRACE / 2, Seen(stop=True, interrupt=True)) == ASK
+    assert interrupted.decide(GRACE, Seen(stop=True, interrupt=True)) == FORCE
+    assert interrupted.stopped
+
+
+def test_hurried_interrupt_asks_at_the_next_look() -> None:
+    interrupted = patience()
+    interrupted.decide(0.0, Seen(stop=True, interrupt=True))
+    interrupted.hurry(0.1)
+
+    assert interrupted.decide(0.1, Seen(stop=True)) == ASK
+    interrupted.hurry(0.2)
+    assert interrupted.decide(0.2, Seen(stop=True)) is None
+
+
+def test_interrupted_process_that_lost_its_parent_is_asked_at_once() -> None:
+    interrupted = patience()
+    interrupted.decide(0.0, Seen(stop=True, interrupt=True))
+
+    assert interrupted.decide(0.1, Seen(stop=True, lost=True)) == ASK
+
+
 def test_a_force_needs_no_asking() -> None:
     forced = patience()
 
@@ -86,7 +121,7 @@ def test_it_asks_at_most_once_forces_at_most_once_and_never_goes_back(looks: lis
         if action is not None:
             actions.append(action)
         assert way.forced == (FORCE in actions)
-    assert actions in ([], [ASK], [FORCE], [ASK, FORCE])
+    assert actions == sorted(set(actions), key=[INTERRUPT, ASK, FORCE].index)
     assert bool(actions) == (way.stopped or way.timed_out)
     assert not (way.stopped and way.timed_out)
 

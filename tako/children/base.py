@@ -35,8 +35,8 @@ if TYPE_CHECKING:
         def run_workflow(self, request: ChildRequest, listener: ChildListener) -> ChildResult:
             """Blocks; never raises for what a child does. Raises ``MachineError`` if Tako itself cannot go on."""
 
-        def stop(self) -> None:
-            """Ask all children to end, now and in the future."""
+        def stop(self, by: int | None = None) -> None:
+            """Ask all children to end, now and in the future, ``by`` the signal that somebody wanted it by."""
 
         def force(self) -> None:
             """End all children at once, now and in the future."""

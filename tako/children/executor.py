@@ -66,9 +66,9 @@ class ChildWorkflowExecutor:
         self._lock = threading.Lock()
         self._kills = kills_for_memory()
 
-    def stop(self) -> None:
-        """Ask all children to end, now and in the future."""
-        self._stop.set()
+    def stop(self, by: int | None = None) -> None:
+        """Ask all children to end, now and in the future; see ``WorkflowRunner``."""
+        self._stop.set(by)
 
     def force(self) -> None:
         """End all children at once, now and in the future."""
@@ -183,7 +183,7 @@ class ChildWorkflowExecutor:
             if run_id in self._cancelled:
                 stop.set()
         try:
-            yield Stops(ask=(self._stop.fd, stop.fd), force=(self._force.fd,))
+            yield Stops(ask=(self._stop.fd, stop.fd), force=(self._force.fd,), wishes=(self._stop,))
         finally:
             with self._lock:
                 del self._cancels[run_id]

@@ -90,11 +90,11 @@ class InProcessRunner:
         self._secrets = secrets
         self._stop = StopSignal()
         self._force = StopSignal()
-        self._stops = Stops(ask=(self._stop.fd,), force=(self._force.fd,))
+        self._stops = Stops(ask=(self._stop.fd,), force=(self._force.fd,), wishes=(self._stop,))
 
-    def stop(self) -> None:
-        """Ask the run to end."""
-        self._stop.set()
+    def stop(self, by: int | None = None) -> None:
+        """Ask the run to end; see ``WorkflowRunner``."""
+        self._stop.set(by)
 
     def force(self) -> None:
         """End the run at once."""

@@ -83,7 +83,7 @@ class Stopped:
     def __init__(self) -> None:
         self._ask, self._force = StopSignal(), StopSignal()
         self._insistence = Insistence()
-        self.stops = Stops(ask=(self._ask.fd,), force=(self._force.fd,))
+        self.stops = Stops(ask=(self._ask.fd,), force=(self._force.fd,), wishes=(self._ask,))
 
     @property
     def signal(self) -> int | None:
@@ -99,7 +99,7 @@ class Stopped:
         # What the handler has come into may be a write to Python's own stream, which bears no second one within it.
         with contextlib.suppress(OSError):
             os.write(2, f"{signal_name(number)}{what}\n".encode())
-        (self._force if wanted == FORCE else self._ask).set()
+        (self._force if wanted == FORCE else self._ask).set(number)
 
 
 @contextlib.contextmanager

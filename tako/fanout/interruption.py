@@ -53,4 +53,4 @@ class Interruption:
         if again:
             self._workforce.force()
         else:
-            self._workforce.stop()
+            self._workforce.stop(signal_number)

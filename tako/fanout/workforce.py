@@ -151,10 +151,10 @@ class Workforce:
         """Ask one child to end."""
         self._child_runner.cancel(run_id)
 
-    def stop(self) -> None:
-        """Ask all that is at work to end."""
-        self._child_runner.stop()
-        self._root_runner.stop()
+    def stop(self, by: int | None = None) -> None:
+        """Ask all that is at work to end, ``by`` the signal that somebody wanted it by."""
+        self._child_runner.stop(by)
+        self._root_runner.stop(by)
 
     def force(self) -> None:
         """End all that is at work at once."""

@@ -228,7 +228,7 @@ def client(world: World) -> Path:
 @pytest.mark.parametrize(("name", "code"), SIGNALS)
 def test_an_interrupted_build_ends_its_command(world: World, name: str, code: int) -> None:
     there = world.root / "there"
-    lib = library(world, build=f"trap 'echo tidied up' TERM; touch {there}; sleep 1000 & wait")
+    lib = library(world, build=f"trap 'echo tidied up' INT TERM; touch {there}; sleep 1000 & wait")
     running = Running(world, "artifacts", "build", cwd=lib)
     wait_for(there.exists, "it was building")
 

@@ -223,7 +223,7 @@ class Cast:
         self.works_until_asked(request, listener)
         return SUCCESS
 
-    def stop(self) -> None:
+    def stop(self, by: int | None = None) -> None:
         self.stopped.set()
         with self._lock:
             flags = list(self._asked.values())

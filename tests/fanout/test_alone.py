@@ -34,7 +34,7 @@ class Runner:
     def run_workflow(self, _request: ChildRequest, listener: ChildListener) -> ChildResult:
         return self.work(listener)
 
-    def stop(self) -> None:
+    def stop(self, by: int | None = None) -> None:
         self.asked.put("stop")
 
     def force(self) -> None:

@@ -156,7 +156,7 @@ class Stage:
             listener.child_event(run.run_id, event)
         raise AssertionError("the last event waits")
 
-    def stop(self) -> None:
+    def stop(self, by: int | None = None) -> None:
         pass
 
     def force(self) -> None:

@@ -74,6 +74,7 @@ class LocalLauncher:
                 more=more,
                 session=True,
                 group=group,
+                listens=True,
             )
             for descriptor in (out_write, words_write, *more.values()):
                 os.close(descriptor)
