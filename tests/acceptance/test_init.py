@@ -148,7 +148,7 @@ def _wheel(directory):
     with zipfile.ZipFile(f"{directory}/{name}", "w") as file:
         file.writestr("my_lib.py", "")
         file.writestr(info + "METADATA", "Metadata-Version: 2.1\\nName: my-lib\\nVersion: 1.0.0\\n")
-        file.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nGenerator: x\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        file.writestr(info + "WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
         file.writestr(info + "RECORD", "")
     return name
 
@@ -172,7 +172,7 @@ def test_maven_release_has_the_version_of_its_archive(world: World) -> None:
     tools.mkdir()
     stand_in = tools / "mvn"
     stand_in.write_text(
-        '#!/bin/sh -e\ncase "$*" in *package*) rm -rf target; mkdir -p target/maven-archiver; touch target/lib-2.1.0.jar\n'
+        '#!/bin/sh -e\ncase "$*" in *package*) mkdir -p target/maven-archiver; touch target/lib-2.1.0.jar\n'
         "printf 'artifactId=lib\\ngroupId=g\\nversion=2.1.0\\n' > target/maven-archiver/pom.properties;; esac\n"
     )
     stand_in.chmod(0o755)
