@@ -12,6 +12,8 @@ from tako.config.problems import Path, Problem
 from tako.config.reads import COMMAND, LITERAL, PATTERN, SCRIPT, TEMPLATE, Text, texts
 from tako.expressions.names import ROOTS
 
+_SIGN = re.compile(r"\{[{%]|\$[{(\[]|<<")
+"""Without one of these a text holds nothing of the kind."""
 _ANY = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
 _SPELLED = "|".join((*ROOTS, *(root.capitalize() for root in ROOTS)))
 _OWN = re.compile(rf"\{{\{{-?\s*\.?(?:{_SPELLED})\b.*?\}}\}}", re.DOTALL)
@@ -30,7 +32,7 @@ _PLAIN = "write it out"
 
 def text_problems(root: schema.Root) -> Iterator[Problem]:
     """Every text of a file in which something that looks like a template would stay as it is written."""
-    for text in texts(root):
+    for text in texts(root, like=_SIGN):
         what = _fault(text)
         if what:
             yield Problem(text.path, f"{label(text.path)}: {what}", on_key=text.on_key)

@@ -6,7 +6,7 @@ Tako reads in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
 from functools import cache
 from typing import Any, get_args
 
@@ -72,36 +72,45 @@ def reads(kind: type[Any], field: str) -> str:
     return READS.get(kind, {}).get(field, LITERAL)
 
 
-def texts(value: Any, path: Path = ()) -> Iterator[Text]:
-    """Every text within a struct, in the order of the schema."""
+def texts(value: Any, path: Path = (), *, like: re.Pattern[str] | None = None) -> list[Text]:
+    """Every text within a struct, in the order of the schema; only those in which ``like`` is found, if it is given."""
+    found: list[Text] = []
+    _collect_fields(value, path, like, found)
+    return found
+
+
+def _collect_fields(value: Any, path: Path, like: re.Pattern[str] | None, found: list[Text]) -> None:
     kind: Any = type(value)
     for attribute, name in _fields(kind):
-        inner, place = getattr(value, attribute), (*path, name)
+        inner = getattr(value, attribute)
+        if not inner or inner is msgspec.UNSET:
+            continue
         params = schema.WITH.get(str(value.uses)) if name == "with" else None
-        if params is not None:
-            for key in (key for _, key in _fields(params) if key in inner):
-                how = reads(params, key)
-                # A literal mapping in it is all numbers and durations.
-                yield from (
-                    () if how == LITERAL and isinstance(inner[key], dict) else _within(inner[key], (*place, key), how)
-                )
-        else:
-            yield from _within(inner, place, reads(kind, name))
+        if params is None:
+            _collect(inner, (*path, name), reads(kind, name), like, found)
+            continue
+        for key in (key for _, key in _fields(params) if key in inner):
+            how = reads(params, key)
+            # A literal mapping in it is all numbers and durations.
+            if how != LITERAL or not isinstance(inner[key], dict):
+                _collect(inner[key], (*path, name, key), how, like, found)
 
 
-def _within(value: Any, path: Path, how: str) -> Iterator[Text]:
+def _collect(value: Any, path: Path, how: str, like: re.Pattern[str] | None, found: list[Text]) -> None:
     if isinstance(value, str):
-        yield Text(path, value, how)
-    elif isinstance(value, msgspec.Struct):
-        yield from texts(value, path)
+        if like is None or like.search(value):
+            found.append(Text(path, value, how))
     elif isinstance(value, dict):
         for key, item in value.items():
             place = (*path, key)
-            yield Text(place, str(key), LITERAL, on_key=True)
-            yield from _within(item, place, how)
+            if like is None or like.search(key):
+                found.append(Text(place, key, LITERAL, on_key=True))
+            _collect(item, place, how, like, found)
     elif isinstance(value, list):
         for index, item in enumerate(value):
-            yield from _within(item, (*path, index), how)
+            _collect(item, (*path, index), how, like, found)
+    elif isinstance(value, msgspec.Struct):
+        _collect_fields(value, path, like, found)
 
 
 @cache

@@ -114,9 +114,9 @@ def _name_cure(name: Any, known: list[Any], prefix: str, text: str, *, literal: 
         cures.append("a hyphen between two names belongs to the name; to subtract, put spaces around it")
     elif f"-{name}" in text or f".{name}-" in text:
         cures.append("a key with a hyphen in it is written in brackets, like ['a-b']")
-    if literal and not near:
+    if literal:
         cures.append(_LITERAL)
-    elif not literal:
+    else:
         cures.append("if it may be missing, add `| default('…')`")
     question = f"did you mean `{prefix}{near}`? " if near else ""
     return (question + "; ".join(cures)).rstrip()
