@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from tako.cli.completers import complete_built_artifacts, complete_installed_artifacts
 from tako.cli.installing import (
     built_in,
     installed_data,
@@ -65,7 +66,7 @@ def artifacts() -> None:
 
 
 @artifacts.command(epilog=BUILD_EPILOG, short_help="Build one artifact, or all that have a command.")
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_built_artifacts)
 @repository_options
 @click.option("--json", "as_json", is_flag=True, help="Print what was built as JSON.")
 def build(name: str | None, root: str | None, repo: str | None, cache_dir: str | None, as_json: bool) -> int:
@@ -101,7 +102,7 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
 
 
 @artifacts.command(epilog=INSTALL_EPILOG, short_help="Build an artifact and install it in another repository.")
-@click.argument("source", metavar="SOURCE[:NAME]")
+@click.argument("source", metavar="SOURCE[:NAME]", shell_complete=complete_installed_artifacts)
 @click.option(
     "--into",
     type=HomePath(file_okay=False, exists=True),

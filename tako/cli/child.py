@@ -6,6 +6,7 @@ import os
 
 import click
 
+from tako.cli.completers import complete_any_workflow, complete_childs_steps, complete_directories
 from tako.cli.inputs import InputCommand
 from tako.cli.secrets import secrets_option
 
@@ -19,12 +20,16 @@ Examples:
 
 
 @click.command(cls=InputCommand, epilog=EPILOG)
-@click.argument("directory", metavar="[DIR]", required=False)
+@click.argument("directory", metavar="[DIR]", required=False, shell_complete=complete_directories)
 @click.option("--fresh", is_flag=True, help="Make a new checkout and forget what was done.")
-@click.option("--from", "from_step", metavar="STEP", help="Start at this step.")
+@click.option("--from", "from_step", metavar="STEP", shell_complete=complete_childs_steps, help="Start at this step.")
 @secrets_option
-@click.option("--repo", metavar="DIR", help="Make a request for this repository instead.")
-@click.option("--workflow", metavar="NAME", help="Run this workflow, with --repo.")
+@click.option(
+    "--repo", metavar="DIR", shell_complete=complete_directories, help="Make a request for this repository instead."
+)
+@click.option(
+    "--workflow", metavar="NAME", shell_complete=complete_any_workflow, help="Run this workflow, with --repo."
+)
 @click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="Set an input, with --repo.")
 def child(
     directory: str | None,

@@ -9,6 +9,7 @@ from functools import partial
 
 import click
 
+from tako.cli.completers import complete_repos
 from tako.cli.paths import HomePath
 from tako.cli.secrets import secrets_option
 from tako.cli.target import make_wiring
@@ -108,7 +109,10 @@ def show_(event_id: str, as_json: bool) -> int:
 @events.command("redeliver", epilog=EPILOG)
 @click.argument("event_id", shell_complete=complete_events)
 @click.option(
-    "--subscriber", metavar="OWNER/NAME[:WORKFLOW]", help="Deliver it to this one only; to all that hear it by default."
+    "--subscriber",
+    metavar="OWNER/NAME[:WORKFLOW]",
+    shell_complete=complete_repos,
+    help="Deliver it to this one only; to all that hear it by default.",
 )
 @click.option("--cache-dir", type=HomePath(file_okay=False), help="The cache, if not TAKO_HOME/cache.")
 @click.option(

@@ -10,7 +10,8 @@ from functools import partial
 import click
 
 from tako.cli.carry_out import carry_out
-from tako.cli.inputs import InputCommand, complete_workflows, parse_inputs
+from tako.cli.completers import complete_inputs, complete_resumed_steps, complete_workflows
+from tako.cli.inputs import InputCommand, parse_inputs
 from tako.cli.refusal import document, error_data
 from tako.cli.resume import Wanted, find_restored, still_alive
 from tako.cli.runs import complete_runs, find_begun
@@ -72,7 +73,7 @@ Examples:
 @click.argument("workflow", required=False, shell_complete=complete_workflows)
 @repository_options
 @click.option(
-    "-i", "--input", "given", multiple=True, metavar="NAME=VALUE",
+    "-i", "--input", "given", multiple=True, metavar="NAME=VALUE", shell_complete=complete_inputs,
     help="An input of the workflow; also --inputs.NAME=VALUE or --inputs.NAME VALUE.",
 )  # fmt: skip
 @click.option(
@@ -108,7 +109,12 @@ Examples:
 )  # fmt: skip
 @click.option("--failed-only", is_flag=True, help="With --resume: leave a run that failed after it triggered others.")
 @click.option("--accept-drift", is_flag=True, help="With --resume: continue with the current workflows and commits.")
-@click.option("--rerun-from", metavar="STEP", help="With --resume: run your own workflow again from this step on.")
+@click.option(
+    "--rerun-from",
+    metavar="STEP",
+    shell_complete=complete_resumed_steps,
+    help="With --resume: run your own workflow again from this step on.",
+)
 @click.option(
     "--debug", is_flag=True,
     help="At a terminal: show each step of WORKFLOW before it runs, and ask: run, skip, shell, continue or quit.",

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import click
 
-from tako.errors import ConfigError, InputError, UsageError
+from tako.errors import InputError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 PREFIX = "--inputs."
-_AWAITS_VALUE = "tako.input-awaits-value"
+AWAITS_VALUE = "tako.input-awaits-value"
 
 
 class InputCommand(click.Command):
@@ -26,9 +24,16 @@ class InputCommand(click.Command):
             # While a shell completes the line, its last word may be the value that is still missing.
             if not ctx.resilient_parsing:
                 raise
-            ctx.meta[_AWAITS_VALUE] = True
+            ctx.meta[AWAITS_VALUE] = True
             plain = plain_inputs(args[:-1])
         return super().parse_args(ctx, plain)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        if incomplete.startswith(PREFIX):
+            from tako.cli.completers import complete_input_options
+
+            return complete_input_options(ctx, None, incomplete)
+        return super().shell_complete(ctx, incomplete)
 
 
 def plain_inputs(args: list[str]) -> list[str]:
@@ -80,23 +85,3 @@ def is_text(argument: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def complete_workflows(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The workflows that can be started by hand in the repository that the command line names so far."""
-    from click.shell_completion import CompletionItem
-
-    from tako.wiring import load_config
-
-    if _AWAITS_VALUE in ctx.meta:
-        return []
-    directory = ctx.params.get("root") or "."
-    try:
-        config = load_config(os.path.join(directory, "tako.yml"))
-    except ConfigError:
-        return []
-    return [
-        CompletionItem(workflow.name, help=workflow.description)
-        for workflow in config.workflows
-        if workflow.on != "event" and workflow.name.startswith(incomplete)
-    ]

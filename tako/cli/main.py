@@ -96,6 +96,10 @@ def run(arguments: list[str]) -> int:
     Whatever ends a command without a result is a message on stderr and, with ``--json``, one document on stdout.
     """
     invocation, before = Invocation(), shown()
+    if "_TAKO_COMPLETE" in os.environ:
+        from tako.cli.shells import register
+
+        register()
     try:
         result = cli.main(args=arguments, prog_name="tako", standalone_mode=False, obj=invocation)
         show("")

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from typing import Any
 
+    from click.shell_completion import CompletionItem
+
     from tako.config.model import RepoConfig, WorkflowSpec
     from tako.execution.request import RunRequest
     from tako.repos.committed import Committed
@@ -45,13 +47,27 @@ class Target:
     """The content of its ``tako.yml``, if that is not what lies at the path."""
 
 
+def _complete_repos(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from tako.cli.completers import complete_repos
+
+    return complete_repos(ctx, param, incomplete)
+
+
+def _complete_directories(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from tako.cli.completers import complete_directories
+
+    return complete_directories(ctx, param, incomplete)
+
+
 def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--root``, ``--repo`` and ``--cache-dir``."""
     for option in (
         click.option("--cache-dir", type=HomePath(file_okay=False), help="The cache, if not TAKO_HOME/cache."),
-        click.option("--repo", metavar="OWNER/NAME[:REF]", help="A repository in the cache."),
         click.option(
-            "--root", type=HomePath(), metavar="DIR",
+            "--repo", metavar="OWNER/NAME[:REF]", help="A repository in the cache.", shell_complete=_complete_repos
+        ),
+        click.option(
+            "--root", type=HomePath(), metavar="DIR", shell_complete=_complete_directories,
             help="A repository's directory; by default the nearest one from here up that has a tako.yml.",
         ),
     ):  # fmt: skip

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pytest
@@ -578,51 +577,6 @@ def test_options_of_help_and_usage_agree(world: World) -> None:
         "--dry-run", "--json", "-v, --verbose", "--inputs.NAME=VALUE", "--inputs.NAME VALUE",
     ):  # fmt: skip
         assert option in said
-
-
-# Completion
-
-
-def completions(world: World, cwd: Path, *words: str) -> list[str]:
-    """What a real bash offers for a line whose last word is not finished."""
-    script = textwrap.dedent("""\
-        source <(tako completion bash)
-        COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMPREPLY=()
-        _tako_completion tako
-        printf '%s\\n' "${COMPREPLY[@]}"
-    """)
-    ran = world.run(["bash", "--norc", "-c", script, "bash", *words], cwd=cwd)
-    assert (ran.code, ran.err) == (0, "")
-    return ran.out.split()
-
-
-def test_bash_completes_commands_options_workflows_and_runs(world: World, lib: Path) -> None:
-    assert completions(world, lib, "tako", "va") == ["validate"]
-    assert "--dry-run" in completions(world, lib, "tako", "exec", "--d")
-    assert set(completions(world, lib, "tako", "exec", "")) == {"release", "quick", "test:unit"}
-    assert completions(world, lib.parent, "tako", "exec", "--root", "lib", "--inputs.title", "x", "re") == ["release"]
-    assert completions(world, lib.parent, "tako", "exec", "re") == []
-    world.tako("exec", "quick", cwd=lib)
-    assert completions(world, lib, "tako", "status", "exec-") == run_ids(world)
-
-
-def test_completion_is_silent_where_there_is_nothing_to_say(world: World, lib: Path) -> None:
-    assert completions(world, lib, "tako", "exec", "--inputs.title", "") == []
-    (lib / "tako.yml").write_text("version: [")
-    assert completions(world, lib, "tako", "exec", "") == []
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_completion_scripts_are_complete_scripts(world: World, shell: str) -> None:
-    ran = world.tako("completion", shell)
-    assert (ran.code, ran.err) == (0, "")
-    assert f"_TAKO_COMPLETE={shell}_complete" in ran.out
-    script = world.root / "script"
-    script.write_text(ran.out)
-    for directory in os.environ["PATH"].split(":"):
-        if (Path(directory) / shell).exists():
-            assert world.run([shell, "-n", str(script)]) == Ran(0, "", "")
-            break
 
 
 # Terminals, pipes, encodings
