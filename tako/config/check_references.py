@@ -77,6 +77,8 @@ def _fault(reference: Reference, scope: Scope) -> str:
         return f'{quoted(keys[0])} is a secret, which no expression can read; read "${keys[0]}" in the command'
     if root in FIXED:
         return _not_among(f"`{root}`", keys[0], FIXED[root])
+    if root == "inputs" and keys[0] in ("parameters", "params") and keys[1:2] and keys[1] in scope.inputs:
+        return f"`{'.'.join((root, *keys))}` is another tool's; write `inputs.{keys[1]}`"
     if root == "inputs":
         return _not_among(f"workflow {quoted(scope.workflow)}", keys[0], scope.inputs, noun="input ")
     return _no_such_step(keys[0], scope) if root == "steps" else ""

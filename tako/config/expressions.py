@@ -14,10 +14,11 @@ from msgspec import UnsetType
 from tako.config import schema
 from tako.config.check_references import Scope, unknown_names
 from tako.config.check_secrets import secret_variables
-from tako.config.foreign import RAW
+from tako.config.foreign import RAW, condition_advice, translated
 from tako.config.labels import label
 from tako.config.model import FAN_OUT
 from tako.config.problems import Path, Problem
+from tako.config.reads import TEMPLATE
 from tako.config.step_ids import named_steps
 from tako.errors import ExpressionError
 from tako.expressions import cel, names, templates, versions
@@ -118,6 +119,9 @@ def _condition(text: str, path: Path, scope: Scope) -> Iterator[Problem]:
     try:
         cel.check(text, where="")
     except ExpressionError as error:
+        foreign = condition_advice(text)
+        if foreign:
+            error.cure = f"{foreign}; {error.cure}"
         yield _not_compiled(error, path)
         return
     from tako.expressions.references import in_condition
@@ -149,8 +153,11 @@ def _template(text: str, path: Path, scope: Scope) -> Iterator[Problem]:
         return
     from tako.expressions.references import in_template
 
+    found = in_template(text)
+    foreign = (translated(".".join((one.root, *one.keys)), TEMPLATE) for one in found if one.root not in scope.roots)
+    ours = next((f"write `{{{{ {spelled} }}}}`; " for spelled in foreign if spelled is not None), "")
     hyphen = f"{_HYPHEN}; " if _JOINED.search(text) else ""
-    yield from unknown_names(in_template(text), path, scope, cure=hyphen + RAW)
+    yield from unknown_names(found, path, scope, cure=ours + hyphen + RAW)
     if any(sign in text for sign in _SIGNS):
         from tako.expressions.kinds import mismatches
 

@@ -43,7 +43,7 @@ _SIGNS = ("$", "<<", "%", "@{", "#{")
 _KNOWN = (
     (r"github\.event\.client_payload\.", "event.payload."),
     (r"github\.event\.inputs\.", "inputs."),
-    (r"(?:pipeline\.parameters|inputs\.params|inputs\.parameters|parameters|params)\.", "inputs."),
+    (r"(?:pipeline\.parameters|workflow\.parameters|inputs\.params|inputs\.parameters|parameters|params)\.", "inputs."),
     (r"inputs\.", "inputs."),
     (rf"(?:needs|dependencies|tasks)\.({_NAME})\.(?:outputs|results)\.", r"steps.\1.outputs."),
     (rf"steps\.({_NAME})\.(?:outcome|conclusion)\b", r"steps.\1.status"),
@@ -105,6 +105,18 @@ def advice(expression: str, reads: str) -> str:
     if reads == CONDITION:
         return f"a condition is CEL, without braces: write `{ours}`"
     return f"write `{{{{ {ours} }}}}`"
+
+
+def condition_advice(text: str) -> str:
+    """What to write instead of a condition that does not compile since it is another tool's; empty if it is not."""
+    outcome = re.search(r"\b(?:always|success|succeeded|failure|failed|cancelled|canceled)\(\)", text)
+    if outcome:
+        return (
+            f"`{outcome[0]}` is another tool's: a step runs when those before it have succeeded; what is to run when a "
+            "step has failed is its `on_failure`"
+        )
+    ours = translated(text, CONDITION)
+    return f"write `{ours}`" if ours is not None and ours != text else ""
 
 
 def translated(expression: str, reads: str) -> str | None:

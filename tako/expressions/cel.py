@@ -146,9 +146,20 @@ def _not_compiled(message: str, text: str, where: str) -> ExpressionError:
                 cure=names.NO_SECRETS_CURE,
             )
         what, cure = f"`{name}` is not known in a condition", _unknown_cure(name, text)
+    elif _hyphenated(text):
+        cure = f"a key with a hyphen in it is written in brackets: ['{_hyphenated(text)}']"
     return ExpressionError(
         what, where=where, why=f"column {column} of line {line}: {cause}" if located else cause, cure=cure
     )
+
+
+def _hyphenated(text: str) -> str:
+    """The first key behind a dot that has a hyphen in it, which CEL takes for a minus."""
+    import re
+
+    bare = re.sub(r"'(?:\\.|[^'\\])*'|\"(?:\\.|[^\"\\])*\"", "", text)
+    found = re.search(r"\.([A-Za-z_]\w*(?:-\w+)+)", bare)
+    return found[1] if found else ""
 
 
 def _unknown_cure(name: str, text: str) -> str:

@@ -196,3 +196,26 @@ def test_validate_says_how_to_cure_an_expression(steps: list[Any], cure: str) ->
     with pytest.raises(ConfigError) as caught:
         loader.loads_thoroughly(json.dumps(data).encode(), "tako.yml")
     assert all(cure in problem for problem in caught.value.problems)
+
+
+@pytest.mark.parametrize(
+    ("step", "cure"),
+    [
+        ("echo {{ github.event.inputs.v }}", "write `{{ inputs.v }}`"),
+        ("echo {{ workflow.parameters.v }}", "write `{{ inputs.v }}`"),
+        ("echo {{ inputs.parameters.v }}", "write `inputs.v`"),
+        ("echo {{ needs.a.outputs.b }}", "write `{{ steps.a.outputs.b }}`"),
+        ({"run": "x", "if": "github.event.inputs.v == 'a'"}, "write `inputs.v == 'a'`"),
+        (
+            {"run": "x", "if": "always() && inputs.v == 'a'"},
+            "when a step has failed is its `on_failure`",
+        ),
+        ({"run": "x", "if": "steps.step-1.outputs.x == 'a-b'"}, "written in brackets: ['step-1']"),
+    ],
+)
+def test_other_tools_names_are_told_in_ours(step: Any, cure: str) -> None:
+    data = {"version": 1, **workflow("true", step, inputs={"v": {"default": "a"}})}
+    with pytest.raises(ConfigError) as caught:
+        loader.loads_thoroughly(json.dumps(data).encode(), "tako.yml")
+    (problem,) = caught.value.problems
+    assert cure in problem
