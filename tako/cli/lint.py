@@ -71,7 +71,7 @@ def _lint(path: str, *, mend: bool, diff: bool) -> tuple[Report, str]:
         return failed(path, error), ""
     git = make_wiring().git
     report = report_on(
-        data, path, known(), check=lambda config: identity(config, os.path.dirname(path) or ".", None, git)
+        data, path, known(), who=lambda config: identity(config, os.path.dirname(path) or ".", None, git)
     )
     if report.errors or not (mend or diff):
         return report, ""

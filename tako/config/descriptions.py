@@ -225,7 +225,7 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
             "What it listens to: owner/repo:artifact, or owner/repo; a host may stand in front.",
             "'my-org/go-lib:go-lib'",
         ),
-        "events": ("The types of the events that it hears.", "[library_built]"),
+        "events": ("The types of the events that it hears, or globs such as `release/*`.", "[library_built]"),
         "workflow": ("The workflow of this file that they start.", "test"),
         "schema_version": ("The schema versions that it hears: npm's form, or an interval.", "(1.1.0...2.0.0]"),
         "filters": ("Conditions in CEL; all must hold.", "[has(event.payload.version)]"),

@@ -53,12 +53,14 @@ def loads_thoroughly(
 
 def _more(normal: dialects.Normal, directory: str | None, kinds: Collection[str] | None) -> Iterator[More]:
     from tako.config.check_announced import announced_problems
+    from tako.config.check_empty import empty_problems
     from tako.config.check_kinds import kind_problems
     from tako.config.check_optional import optional_problems
     from tako.config.check_paths import link_problems
     from tako.config.expressions import expression_problems
 
     yield expression_problems
+    yield empty_problems
     if directory is not None:
         yield lambda root: link_problems(root, directory)
     if kinds is not None:

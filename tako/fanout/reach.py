@@ -6,6 +6,7 @@ come.
 
 from __future__ import annotations
 
+from tako.config.event_globs import names_any
 from tako.config.model import FAN_OUT
 
 TYPE_CHECKING = False
@@ -72,4 +73,4 @@ class Reach:
 
 
 def _may_hear(heard: frozenset[str], emitted: frozenset[str]) -> bool:
-    return ANY_TYPE in emitted or ANY_TYPE in heard or not heard.isdisjoint(emitted)
+    return ANY_TYPE in emitted or ANY_TYPE in heard or any(names_any(heard, type_) for type_ in emitted)

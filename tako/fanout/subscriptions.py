@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tako.config.event_globs import names_any
 from tako.config.model import DEFAULT_ARTIFACT
 from tako.errors import ExpressionError
 from tako.expressions import cel, versions
@@ -27,7 +28,7 @@ class Verdict:
 
 def names_type(subscription: Subscription, event_type: str) -> bool:
     """Whether a type is one of those that a subscription listens for."""
-    return event_type in subscription.events
+    return names_any(subscription.events, event_type)
 
 
 def names_artifact(subscription: Subscription, artifact: str) -> bool:

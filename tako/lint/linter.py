@@ -13,15 +13,24 @@ from tako.lint.key_files import unmatched_key_files
 from tako.lint.numbers import number_spellings
 from tako.lint.older import older_spellings
 from tako.lint.secrets import literal_secrets, unreached_secrets
+from tako.lint.self_trigger import self_triggers
 from tako.lint.shell import unquoted_interpolations
+from tako.lint.subscriptions import subscription_findings
 from tako.lint.syntax import Sheet
+from tako.lint.unemitted import unemitted_events
+from tako.lint.unmade import unmade_artifacts
 from tako.lint.unused import unused
 from tako.lint.versions import shortened_versions
 from tako.lint.walk import Spelling
+from tako.repos.hosts import Identity
 
 
-def lint(data: bytes, config: RepoConfig) -> list[Finding]:
-    """What could be better in a file, in the order of the places; ``config`` is what it was loaded to."""
+def lint(data: bytes, config: RepoConfig, own: Identity | None = None) -> list[Finding]:
+    """What could be better in a file, in the order of the places; ``config`` is what it was loaded to.
+
+    ``own`` is who the repository is; by default it goes by ``metadata.name``.
+    """
+    own = own or (Identity(config.name) if config.name else None)
     text = reading.decode(data, config.path)
     sheet = Sheet(text)
     older = [_finding(sheet, one) for one in older_spellings(sheet)]
@@ -34,6 +43,10 @@ def lint(data: bytes, config: RepoConfig) -> list[Finding]:
         *number_spellings(sheet, config),
         *unused(sheet),
         *contradictions(sheet, config),
+        *subscription_findings(sheet, config),
+        *self_triggers(sheet, config, own),
+        *unemitted_events(sheet, config),
+        *unmade_artifacts(sheet, config, os.path.dirname(config.path)),
         *shortened_versions(sheet),
         *literal_secrets(sheet),
         *unreached_secrets(sheet),

@@ -12,6 +12,7 @@ from tako.errors import ConfigError, Fault
 from tako.lint.findings import Finding
 from tako.lint.linter import lint
 from tako.records import record
+from tako.repos.hosts import Identity
 
 
 @record
@@ -48,18 +49,18 @@ class Report:
 
 
 def report_on(
-    data: bytes, path: str, kinds: Collection[str], *, check: Callable[[RepoConfig], object] = lambda _: None
+    data: bytes, path: str, kinds: Collection[str], *, who: Callable[[RepoConfig], Identity | None] = lambda _: None
 ) -> Report:
     """Check a file's content as ``tako validate`` does; if all is right, its style.
 
-    ``kinds`` are the kinds of step that there are. ``check`` looks at what the file says, and raises ``ConfigError``.
+    ``kinds`` are the kinds of step that there are. ``who`` returns who the repository is, and raises ``ConfigError``.
     """
     try:
         config = loads_thoroughly(data, path, directory=os.path.dirname(path) or ".", kinds=kinds)
-        check(config)
+        own = who(config)
     except ConfigError as error:
         return failed(path, error)
-    return Report(path, warnings=tuple(lint(data, config)))
+    return Report(path, warnings=tuple(lint(data, config, own)))
 
 
 def failed(path: str, error: ConfigError) -> Report:

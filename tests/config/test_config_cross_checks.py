@@ -12,6 +12,7 @@ FILE = """\
 version: 1
 workflows:
   test:
+    steps: [make]
     inputs:
       version: {required: true}
       count: {type: number, validation: {max: 5}}
@@ -45,22 +46,22 @@ def test_a_good_subscription_is_no_problem() -> None:
 @pytest.mark.parametrize(
     ("inputs", "expected"),
     [
-        ("{version: '1', moed: fast}", "13:28: workflow 'test' has no input 'moed'; did you mean 'mode'?"),
+        ("{version: '1', moed: fast}", "14:28: workflow 'test' has no input 'moed'; did you mean 'mode'?"),
         (
             "{version: '1', x: '{{ payload.x }}'}",
-            "13:28: workflow 'test' has no input 'x'; its inputs are version, count, mode, tag",
+            "14:28: workflow 'test' has no input 'x'; its inputs are version, count, mode, tag",
         ),
         (
             "{version: '1', count: many}",
-            "13:35: input 'count' of subscription 1: value 'many' is not a number",
+            "14:35: input 'count' of subscription 1: value 'many' is not a number",
         ),
-        ("{version: '1', count: 6}", "13:35: input 'count' of subscription 1: value '6' is more than 5"),
+        ("{version: '1', count: 6}", "14:35: input 'count' of subscription 1: value '6' is more than 5"),
         (
             "{version: '1', mode: slwo}",
-            "13:34: input 'mode' of subscription 1: value 'slwo' is not in allowed values: fast, slow",
+            "14:34: input 'mode' of subscription 1: value 'slwo' is not in allowed values: fast, slow",
         ),
-        ("{version: '1', tag: x}", "13:33: input 'tag' of subscription 1: value 'x' does not match the pattern ^v"),
-        ("{}", "13:5: subscription 1 does not give workflow 'test' its required input 'version'"),
+        ("{version: '1', tag: x}", "14:33: input 'tag' of subscription 1: value 'x' does not match the pattern ^v"),
+        ("{}", "14:5: subscription 1 does not give workflow 'test' its required input 'version'"),
     ],
 )
 def test_the_inputs_of_a_subscription_are_those_of_its_workflow(inputs: str, expected: str) -> None:
@@ -69,14 +70,14 @@ def test_the_inputs_of_a_subscription_are_those_of_its_workflow(inputs: str, exp
 
 def test_a_required_input_that_nothing_is_said_of_is_told_where_the_subscription_is() -> None:
     text = FILE.replace("    inputs: {version: '1'}\n", "")
-    assert problems(text) == ["10:5: subscription 1 does not give workflow 'test' its required input 'version'"]
+    assert problems(text) == ["11:5: subscription 1 does not give workflow 'test' its required input 'version'"]
 
 
 def test_an_older_subscription_is_told_where_it_is() -> None:
     before, given = FILE.split("subscriptions:\n")
     older = f"{before}events:\n  subscriptions:\n{given}"
     (problem,) = problems(older.replace("'1'", "'1', count: many"))
-    assert problem.startswith("14:35: input 'count' of subscription 1: ")
+    assert problem.startswith("15:35: input 'count' of subscription 1: ")
 
 
 def test_a_workflow_that_is_not_there_is_told_with_the_nearest() -> None:

@@ -24,7 +24,7 @@ def in_step(fields: str) -> str:
 
 def in_subscription(fields: str) -> str:
     return (
-        "version: 1\nworkflows: {w: {inputs: {a: }}}\nsubscriptions:\n"
+        "version: 1\nworkflows: {w: {steps: [make], inputs: {a: }}}\nsubscriptions:\n"
         f"  - artifact: a/b\n    events: [e]\n    workflow: w\n    {fields}\n"
     )
 
@@ -43,7 +43,10 @@ def in_subscription(fields: str) -> str:
             in_step(f"run: x, produces: {{events: [{{type: e, payload: {{a: '{BAD}'}}}}]}}"),
             "tako.yml:6:61: field 'a' of event 1 of 'produces' of step 2 of workflow 'w': ",
         ),
-        (f"version: 1\nworkflows:\n  w:\n    env: {{A: '{BAD}'}}\n", "tako.yml:4:14: variable 'A' of workflow 'w': "),
+        (
+            f"version: 1\nworkflows:\n  w:\n    env: {{A: '{BAD}'}}\n    steps: [make]\n",
+            "tako.yml:4:14: variable 'A' of workflow 'w': ",
+        ),
         (in_subscription("filters: ['true', '1 +']"), "tako.yml:7:23: filter 2 of subscription 1: "),
         (in_subscription("filter: '1 +'"), "tako.yml:7:13: filter 1 of subscription 1: "),
         (in_subscription("schema_version: newest"), "tako.yml:7:21: 'schema_version' of subscription 1: "),

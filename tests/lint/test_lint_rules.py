@@ -246,6 +246,7 @@ def test_an_output_that_nothing_reads_is_found() -> None:
               outputs: {b: from_stdout, c: from_stdout, d: from_stdout, unused: from_stdout}
               events: [{type: x, payload: {b: "{{ outputs.b }}"}}]
           - {if: steps.a.c == 'x', run: "echo {{ steps['a'].outputs['d'] | shell_quote }}"}
+          - {uses: tako/fan-out@v1, with: {event_type: x}}
     """
     assert places(text) == [(8, 69, "unused-output")]
 
