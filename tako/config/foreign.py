@@ -24,7 +24,11 @@ _SURE = {
     _ACTIONS: r"(?<!\\)\$\{\{-?(?P<actions>.*?)-?\}\}",
     _GITLAB: r"\$\[\[\s*(?P<gitlab>(?:inputs|component|matrix)\.[^\]\n]*?)\s*\]\]",
     _CIRCLE: r"<<\s*(?P<circle>(?:parameters|pipeline|matrix)\.[\w.-]+)\s*>>",
-    _TEKTON: r"\$\((?P<tekton>(?:inputs\.)?(?:params|tasks|context|workspaces|resources|inputs)\.[\w.\[\]'\"*-]+)\)",
+    # Not `$(params.sh)`, a program.
+    _TEKTON: (
+        r"\$\((?P<tekton>(?:(?:inputs\.)?params|inputs)\.(?!(?:sh|py)\))[\w.\[\]'\"*-]+"
+        r"|(?:tasks|context|workspaces|resources)\.[\w-]+\.[\w.-]+)\)"
+    ),
     "Azure Pipelines": r"\$\[\s*(?P<azure>(?:variables|dependencies|stageDependencies)[.\[][^\n]*?)\s*\](?![\].])",
 }
 _NOT_OF_A_SHELL = {

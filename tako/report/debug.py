@@ -7,6 +7,7 @@ import json
 from tako.config.model import FAN_OUT
 from tako.errors import TakoError
 from tako.expressions import templates
+from tako.expressions.shebang import interpreter
 from tako.expressions.templates import is_template
 
 TYPE_CHECKING = False
@@ -68,7 +69,8 @@ def _environment(context: StepContext) -> Iterator[str]:
 def _script(context: StepContext) -> Iterator[str]:
     if context.spec.run is None:
         return
-    yield f"  run ({context.spec.shell}):"
+    by = " ".join(interpreter(context.spec.run)) or context.spec.shell
+    yield f"  run ({by}):"
     yield _indented(context.spec.run)
     if is_template(context.spec.run):
         run = context.spec.run

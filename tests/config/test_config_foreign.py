@@ -44,6 +44,7 @@ SURE = [
     ("<<pipeline.parameters.version>>", "write `{{ inputs.version }}`"),
     ("$(params.version)", "write `{{ inputs.version }}`"),
     ("$(inputs.params.version)", "write `{{ inputs.version }}`"),
+    ("$(tasks.build.results.tag)", "write `{{ steps.build.outputs.tag }}`"),
     ("$[variables.version]", "write `{{ env.version }}`"),
 ]
 
@@ -71,7 +72,7 @@ def test_condition_is_told_to_leave_out_braces() -> None:
         "{{ '${{ x' }}",
         "costs \\${{ inputs.price }}",
         "sed 's/\\$[[:digit:]]*//'",
-        "cat <<EOF >> file",
+        "cat <<EOF >> file; $(tasks.py) $(params.sh) $(context.x)",
         "echo {a..b} ${a[0]} $[1+2]",
         "git rev-parse @{u} HEAD@{1}; date +%Y%m%d",
     ],
