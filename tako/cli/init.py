@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import click
@@ -30,7 +31,8 @@ _MAX_MANIFEST = 1_000_000
 @click.option("--root", type=HomePath(), default=".", help="The repository's directory; the current one by default.")
 @click.option("--force", is_flag=True, help="Replace a tako.yml that is there.")
 @click.option("--dry-run", is_flag=True, help="Print the file, and write nothing.")
-def init(ecosystem: str | None, root: str, force: bool, dry_run: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print the path, the ecosystem and the content as JSON.")
+def init(ecosystem: str | None, root: str, force: bool, dry_run: bool, as_json: bool) -> int:
     """Write a first tako.yml for a repository, with comments.
 
     It declares one artifact, and a workflow `release` that tests, builds and fans out.
@@ -50,11 +52,16 @@ def init(ecosystem: str | None, root: str, force: bool, dry_run: bool) -> int:
     package = package_name(chosen, manifest)
     named = origin is not None
     text = starter(chosen, origin or directory, named=named, package=package, names=names, manifest=manifest)
-    if dry_run:
+    others = [] if ecosystem else found[1:]
+    if not dry_run:
+        atomic_write(path, text.encode())
+    if as_json:
+        data = {"path": path, "written": not dry_run, "ecosystem": chosen, "others": list(others), "content": text}
+        show(json.dumps(data, indent=2) + "\n")
+    elif dry_run:
         show(text)
-        return 0
-    atomic_write(path, text.encode())
-    say(_next_steps(path, chosen, [] if ecosystem else found[1:]))
+    else:
+        say(_next_steps(path, chosen, others))
     return 0
 
 

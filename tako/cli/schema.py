@@ -15,6 +15,9 @@ Examples:
 
 
 @click.command(epilog=EPILOG)
+@click.option(
+    "--json", is_flag=True, expose_value=False, help="Print JSON, as it does anyway; with this also why it cannot."
+)
 def schema() -> None:
     """Print the JSON Schema of tako.yml, for editors.
 
