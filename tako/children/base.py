@@ -60,7 +60,7 @@ class ChildRequest:
     attempt: int = 1
     """Which try this is: more than 1 after a crash, and when the whole tree is resumed."""
     fresh: bool = False
-    """Whether it begins anew, in a new checkout: what it was planned with has changed."""
+    """Whether it begins again from its first step, in a new checkout: what it was planned with has changed."""
 
 
 @record
@@ -93,7 +93,7 @@ class ChildResult:
     """How a child's process ended."""
 
     status: str
-    """``success``, ``failed`` or ``suspended``."""
+    """``success``, ``failed`` or ``suspended``; of one that was not started also ``cancelled`` or ``skipped``."""
     seconds: float
     """Of this process, from its start to its end."""
     failure: Failure | None = None

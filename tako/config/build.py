@@ -243,7 +243,8 @@ def _subscription(index: int, given: schema.Subscription, line: Line) -> model.S
         filters=tuple(given.filters),
         inputs=given.inputs,
         enabled=given.enabled,
-        coalesce=given.coalesce,
+        coalesce=bool(given.coalesce),
+        needs_all=given.coalesce == "all",
         index=index,
         line=line(("subscriptions", index)),
     )

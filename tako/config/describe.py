@@ -61,6 +61,8 @@ def _below(shape: Shape, path: str, above: tuple[type, ...]) -> Iterator[Describ
 
 def type_name(shape: Shape) -> str:
     """What a value of a shape is, in words."""
+    if shape.kind == "flag" and shape.allowed:
+        return shape.meaning
     if shape.allowed:
         return f"one of {', '.join(shape.allowed)}"
     if shape.item is not None:

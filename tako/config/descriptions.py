@@ -231,7 +231,13 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "filters": ("Conditions in CEL; all must hold.", "[has(event.payload.version)]"),
         "inputs": ("The inputs of the workflow. Templates.", "{version: '{{ event.payload.version }}'}"),
         "enabled": ("Whether it hears anything.", "false"),
-        "coalesce": ("Whether all events of a run start the workflow once.", "true"),
+        "coalesce": (
+            (
+                "Whether all events of a run start the workflow once; with `all`, only if each subscription with `all` "
+                "for that workflow has heard one."
+            ),
+            "all",
+        ),
     },
     schema.Dependent: {
         "repo": (

@@ -107,6 +107,8 @@ class _Maker:
             return {"type": "array", "items": self._item(shape.item)}
         if shape.kind == "map":
             return {"type": "object", "additionalProperties": self._entry(shape.item)}
+        if shape.kind == "flag" and shape.allowed:
+            return _either(dict(_FLAG), {"enum": [*shape.allowed]})
         return {"any": {}, "flag": dict(_FLAG), "number": {"type": "number"}}[shape.kind]
 
     def _item(self, shape: Shape | None) -> Node:

@@ -192,9 +192,21 @@ class Subscription:
     enabled: bool = True
     coalesce: bool = False
     """Whether, in one tree, all events together start the workflow once."""
+    needs_all: bool = False
+    """Whether they start it only if each subscription of the file that needs all, for this workflow, has heard one."""
     index: int = 0
     """Its place in the file, from 0."""
     line: int = 0
+
+    @property
+    def awaited(self) -> str:
+        """What it waits for, in words: ``owner/name:artifact did not emit built``, if that never comes."""
+        return f"{self.source} did not emit {' or '.join(self.events)}"
+
+    @property
+    def source(self) -> str:
+        """What it listens to: ``owner/name:artifact``, or ``owner/name`` for the implicit artifact."""
+        return self.repo if self.artifact == DEFAULT_ARTIFACT else f"{self.repo}:{self.artifact}"
 
 
 @record
@@ -225,6 +237,12 @@ class RepoConfig:
     workflows: tuple[WorkflowSpec, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     dependents: tuple[Dependent, ...] = ()
+
+    def needed_for(self, workflow: str) -> tuple[Subscription, ...]:
+        """The subscriptions each of which must hear an event before a workflow runs (``coalesce: all``)."""
+        return tuple(
+            each for each in self.subscriptions if each.needs_all and each.enabled and each.workflow == workflow
+        )
 
     def workflow(self, name: str) -> WorkflowSpec | None:
         """The workflow of that name, or None."""

@@ -215,7 +215,7 @@ class Subscription(Struct, forbid_unknown_fields=True):
     filters: list[str] = []
     inputs: dict[str, str] = {}
     enabled: bool = True
-    coalesce: bool = False
+    coalesce: bool | Literal["all"] = False
 
 
 class Dependent(Struct, forbid_unknown_fields=True):

@@ -71,7 +71,11 @@ def shape_of(kind: Any) -> Shape:
         return _SIMPLE[kind]
     # A NewType makes a Union with ``|``, where a class makes a UnionType.
     if get_origin(kind) in (UnionType, Union):
-        return shape_of(next(part for part in get_args(kind) if part is not msgspec.UnsetType))
+        first, *others = (part for part in get_args(kind) if part is not msgspec.UnsetType)
+        words = tuple(word for part in others if get_origin(part) is Literal for word in get_args(part))
+        if first is bool and words:
+            return replace(shape_of(bool), allowed=words, meaning=f"true, false or {' or '.join(words)}")
+        return shape_of(first)
     if get_origin(kind) is Literal:
         return Shape("text", allowed=get_args(kind))
     if get_origin(kind) is list:

@@ -21,11 +21,11 @@ from tako.fanout.endings import Endings
 from tako.fanout.held import HeldRuns
 from tako.fanout.interruption import Interruption
 from tako.fanout.restore import known_events, known_runs
-from tako.fanout.result import Attempt, FanOutResult, TreeResult, answer_of
+from tako.fanout.result import GOOD_ENDS, Attempt, FanOutResult, TreeResult, answer_of
 from tako.fanout.scheduler import ENDED, HELD, READY, RESTING, Scheduler
 from tako.fanout.speakers import Speakers
 from tako.fanout.tree import Tree
-from tako.fanout.verdicts import refused_by, sentenced
+from tako.fanout.verdicts import not_triggered, refused_by, sentenced
 from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
 from tako.ids import fan_out_of
 from tako.records import replace
@@ -132,10 +132,7 @@ class FanOutExecutor:
             self._tree.add_plan(plan, self._tree[plan.event.run_id], restored=True)
         limits = {plan.event.id: self._tree.policy(plan.event.id).concurrency_limit for plan in restored.plans}
         self._scheduler.restore(known_runs(restored), known_events(restored, limits))
-        for plan in restored.plans:
-            for planned in plan.runs:
-                if self._scheduler.phase(planned.request.run_id) == HELD:
-                    self._held.add(planned)
+        self._restore_held(restored)
         for run in restored.runs:
             if run.result is None:
                 self._speakers.add(run.request.run_id)
@@ -150,6 +147,16 @@ class FanOutExecutor:
             self._time(plan.event.id)
         self._answer_settled()
         return self._run(restored.root.request, restored.root.workspace)
+
+    def _restore_held(self, restored: Restored) -> None:
+        """Hold again what is to start, and know the events of what has started."""
+        superseded = {run.request.run_id for run in restored.runs if run.is_superseded}
+        for planned in (each for plan in restored.plans for each in plan.runs):
+            run_id = planned.request.run_id
+            if self._scheduler.phase(run_id) == HELD:
+                self._held.add(replace(planned, request=self._tree[run_id].request))
+            elif planned.held and run_id not in superseded:
+                self._held.remember(planned)
 
     def _run(self, request: RunRequest, workspace: Workspace) -> TreeResult:
         began = self._clock.monotonic()
@@ -348,7 +355,7 @@ class FanOutExecutor:
         emitter = self._tree[run_id]
         if self._tree[emitter.request.root_id].request.idempotent:
             event = with_key(event)
-        plan = self._orchestrator.plan(event, emitter.request, self._held.request)
+        plan = self._orchestrator.plan(event, emitter.request, self._held.last)
         self._on_plan(plan)
         self._journal.planned(plan, run_id)
         self._deliveries.planned(plan, emitter.request, emitter.workspace)
@@ -398,6 +405,8 @@ class FanOutExecutor:
             self._scheduler.release(run_id)
             if planned.failure is not None:
                 self._conclude(run_id, ChildResult(status="failed", seconds=0.0, failure=planned.failure))
+            elif planned.lacks:
+                self._conclude(run_id, not_triggered(planned.lacks))
         return bool(released)
 
     def _conclude(self, run_id: str, result: ChildResult) -> None:
@@ -418,7 +427,7 @@ class FanOutExecutor:
         )
         if node.event_id is not None:
             self._deliveries.ended(node.request, result)
-        self._scheduler.ended(run_id, failed=result.status != "success")
+        self._scheduler.ended(run_id, failed=result.status not in GOOD_ENDS)
         self._observer.run_ended(self._tree.outcome(run_id))
         if result.status == "failed":
             self._end_fan_out_early(node)

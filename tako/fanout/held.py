@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tako.records import record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -12,11 +14,21 @@ if TYPE_CHECKING:
     from tako.fanout.speakers import Speaker
 
 
+@record
+class Joined:
+    """The last run of a tree that takes all events for one workflow."""
+
+    planned: PlannedRun
+    is_held: bool
+    """Whether it has not started, so that one more event can join it."""
+
+
 class HeldRuns:
     """The held runs of one tree, by the workflow that they are to run."""
 
     def __init__(self) -> None:
         self._held: dict[tuple[str, str], PlannedRun] = {}
+        self._last: dict[tuple[str, str], PlannedRun] = {}
 
     def __bool__(self) -> bool:
         return bool(self._held)
@@ -24,11 +36,16 @@ class HeldRuns:
     def add(self, planned: PlannedRun) -> None:
         """A run that is held, for the first time or with one more event."""
         self._held[_endpoint(planned.request)] = planned
+        self.remember(planned)
 
-    def request(self, repo: str, workflow: str) -> RunRequest | None:
-        """The request of the run that is held for a workflow."""
-        planned = self._held.get((repo, workflow))
-        return planned.request if planned is not None else None
+    def remember(self, planned: PlannedRun) -> None:
+        """A run that was held before the tree was resumed: one that follows it hears its events, too."""
+        self._last[_endpoint(planned.request)] = planned
+
+    def last(self, repo: str, workflow: str) -> Joined | None:
+        """The run that is held for a workflow, or was the last one that was."""
+        planned = self._last.get((repo, workflow))
+        return None if planned is None else Joined(planned, (repo, workflow) in self._held)
 
     def forget(self, run_id: str) -> None:
         """A run has ended, or is held no more."""
@@ -53,8 +70,11 @@ class HeldRuns:
         return free
 
     def release_first(self) -> list[PlannedRun]:
-        """The run that was held first: for when nothing else can go on, since held runs could trigger each other."""
-        for planned in self._held.values():
+        """The run that was held first: for when nothing else can go on, since held runs could trigger each other.
+
+        One that lacks an event goes last: another one may emit it.
+        """
+        for planned in sorted(self._held.values(), key=lambda each: bool(each.lacks)):
             self.forget(planned.request.run_id)
             return [planned]
         return []

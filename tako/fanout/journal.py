@@ -96,6 +96,7 @@ class Journal:
                     "failure": to_data(planned.failure),
                     "held": planned.held,
                     "joins": planned.joins,
+                    **({"lacks": list(planned.lacks)} if planned.lacks else {}),
                 }
             )
         body = {
@@ -145,7 +146,7 @@ class Journal:
         cached: tuple[str, ...] = (),
         warnings: tuple[str, ...] = (),
     ) -> None:
-        """A run has ended: ``success``, ``failed`` or ``cancelled``.
+        """A run has ended: ``success``, ``failed``, ``cancelled`` or ``skipped``.
 
         ``delivered_by`` is the run that did its work; ``cached`` are its steps that came from the step cache,
         ``warnings`` what a reader should know of it.

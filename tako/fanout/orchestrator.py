@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tako.execution.event import Event
     from tako.execution.request import Ancestor
     from tako.fanout.discovery import Candidate, Discovery, DiscoveryManager
+    from tako.fanout.held import Joined
     from tako.repos.cache import CacheEntry
 
     BindInputs = Callable[[WorkflowSpec, Mapping[str, Any], str], Mapping[str, Any]]
@@ -54,9 +55,10 @@ class Orchestrator:
         self._given_ids: set[str] = set()
 
     def plan(
-        self, event: Event, emitter: RunRequest, held: Callable[[str, str], RunRequest | None] = lambda *_: None
+        self, event: Event, emitter: RunRequest, joined: Callable[[str, str], Joined | None] = lambda *_: None
     ) -> Plan:
-        """What an event of a run causes. ``held`` tells the request of a run that is held for a repository's workflow.
+        """What an event of a run causes. ``joined`` tells the last run of the tree that takes all events for a
+        repository's workflow.
 
         A cycle, more than ten levels, a subscriber that is in the cache twice, a subscription whose name means several
         repositories and, with ``strict``, an unreadable repository, an undecided subscription or one that is nearly
@@ -83,39 +85,37 @@ class Orchestrator:
             loop = find_cycle(candidate.repository.identity, candidate.subscription.workflow, event, path)
             if loop:
                 return _refusal(event, loop, warnings)
-        runs = tuple(self._planned(candidate, event, emitter, path, held) for candidate in chosen)
+        runs = tuple(self._planned(candidate, found, event, emitter, path, joined) for candidate in chosen)
         return Plan(event, runs, passed_over, warnings, repositories=found.repositories, looked_in=found.looked_in)
 
     def _planned(
         self,
         candidate: Candidate,
+        found: Discovery,
         event: Event,
         emitter: RunRequest,
         path: tuple[Ancestor, ...],
-        held: Callable[[str, str], RunRequest | None],
+        joined: Callable[[str, str], Joined | None],
     ) -> PlannedRun:
         repository, subscription = candidate.repository, candidate.subscription
         config, entry = repository.config, repository.entry
         workflow = config.workflow(subscription.workflow) if config else None
         if config is None or workflow is None:
             raise AssertionError("a subscription that was read names a workflow of its file")
-        earlier = held(repository.identity, workflow.name) if subscription.coalesce else None
-        heard = (*(earlier.heard if earlier is not None else ()), event) if subscription.coalesce else ()
+        before = joined(repository.identity, workflow.name) if subscription.coalesce else None
+        earlier = before.planned.request if before is not None else None
+        heard = heard_with(event, before) if subscription.coalesce else ()
+        lacks = _lacks(candidate, found, before)
         inputs: Mapping[str, Any] = {}
         failure = None
         try:
             inputs = self._inputs(candidate, workflow, event, heard or (event,))
         except TakoError as error:
             failure = Failure(kind=INPUTS_INVALID, message=str(error))
-        if earlier is not None:
-            joined = replace(
-                earlier,
-                event=with_artifacts_of(event, earlier.event),
-                heard=heard,
-                inputs=inputs,
-                literal_inputs=_literal(subscription),
-            )
-            return PlannedRun(joined, candidate.verdict.why, failure, held=True, joins=True)
+        event = with_artifacts_of(event, earlier.event) if earlier is not None else event
+        if earlier is not None and before is not None and before.is_held:
+            request = replace(earlier, event=event, heard=heard, inputs=inputs, literal_inputs=_literal(subscription))
+            return PlannedRun(request, candidate.verdict.why, failure, held=True, joins=True, lacks=lacks)
         run_id = child_run_id(emitter.root_id, event.id, repository.identity, workflow.name, self._given_ids)
         self._given_ids.add(run_id)
         request = RunRequest(
@@ -141,7 +141,7 @@ class Orchestrator:
             no_cache=emitter.no_cache,
             dependents=config.dependents,
         )
-        return PlannedRun(request, candidate.verdict.why, failure, held=subscription.coalesce)
+        return PlannedRun(request, candidate.verdict.why, failure, held=subscription.coalesce, lacks=lacks)
 
     def reach(self, emitters: Iterable[RunRequest] = ()) -> Reach:
         """What can come of events, among the repositories as they are now and some runs, as they were planned."""
@@ -168,6 +168,39 @@ class Orchestrator:
 def _literal(subscription: Subscription) -> tuple[str, ...]:
     """The inputs that a subscription does not make of the event."""
     return tuple(name for name, value in subscription.inputs.items() if not templates.is_template(str(value)))
+
+
+def heard_with(event: Event, before: Joined | None) -> tuple[Event, ...]:
+    """All events that a run hears which takes them together, the newest last.
+
+    One that follows a run which has started hears that one's events, too, those aside that this event is the newer
+    form of: its emitter was run again.
+    """
+    if before is None:
+        return (event,)
+    heard = before.planned.request.heard
+    if not before.is_held:
+        heard = tuple(each for each in heard if _about(each) != _about(event))
+    return (*heard, event)
+
+
+def _about(event: Event) -> tuple[str, ...]:
+    return event.host, event.source, event.artifact, event.type
+
+
+def _lacks(candidate: Candidate, found: Discovery, before: Joined | None) -> tuple[str, ...]:
+    """What a run that needs an event of each subscription has not heard yet."""
+    config = candidate.repository.config
+    if config is None or not candidate.subscription.needs_all:
+        return ()
+    workflow, place = candidate.subscription.workflow, candidate.repository.entry.path
+    needed = tuple(each.awaited for each in config.needed_for(workflow))
+    came = {
+        config.subscriptions[each.subscription.index].awaited
+        for each in found.candidates
+        if each.verdict.hears and each.repository.entry.path == place and each.subscription.workflow == workflow
+    }
+    return tuple(each for each in (before.planned.lacks if before is not None else needed) if each not in came)
 
 
 def with_artifacts_of(event: Event, earlier: Event | None) -> Event:

@@ -23,6 +23,8 @@ class PlannedRun:
     """Whether it starts only when nothing in the tree can trigger it any more."""
     joins: bool = False
     """Whether it is held already, for an event before this one."""
+    lacks: tuple[str, ...] = ()
+    """What must still come before it may run, as ``Subscription.awaited`` says it."""
 
 
 @record

@@ -77,6 +77,8 @@ class RunPreview:
     why: str
     certain: bool
     """False if it depends on what only a run can tell."""
+    needs: tuple[str, ...] = ()
+    """What must each have emitted an event before it runs (``coalesce: all``)."""
     steps: tuple[StepPreview, ...] = ()
     stopped: str = ""
     """Why its own steps are not followed: a cycle, too many levels, inputs that do not fit."""
@@ -266,13 +268,15 @@ def _run(
     workflow = config.workflow(name) if config else None
     if config is None or workflow is None:
         raise AssertionError("a subscription that was read names a workflow of its file")
+    needs = tuple(each.source for each in config.needed_for(name)) if subscription.needs_all else ()
     open_range = "schema_version" in unknown and subscription.schema_version is not None
     run = RunPreview(
         repo=repo,
         workflow=name,
         where=candidate.where,
         why=f"its range {subscription.schema_version} is not decided yet" if open_range else verdict.why,
-        certain=verdict.hears and not open_range,
+        certain=verdict.hears and not open_range and len(needs) < 2,
+        needs=needs,
     )
     loop = find_cycle(repo, name, event, path)
     if loop:

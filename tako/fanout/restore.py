@@ -53,9 +53,9 @@ class RestoredRun:
     renewed: bool = False
     """Whether its request is not the one it was planned with, because its workflow or its commit has changed."""
     fresh: bool = False
-    """Whether it begins again from its first step, in a new checkout, because it was renewed."""
+    """Whether it begins again from its first step, in a new checkout: it was renewed, or hears more events now."""
     held: bool = False
-    """Whether it has not begun since something could still trigger it."""
+    """Whether it starts only when nothing in the tree can trigger it any more."""
     unrecorded: bool = False
     """Whether the journal does not know of its end: it never did, or takes it for a try since the tree goes on."""
 
@@ -123,6 +123,7 @@ class _Facts:
         self.event_id = event_id
         self.planned_failure: Failure | None = None
         self.held = False
+        self.fresh = False
         self.started_at: float | None = None
         self.seconds = 0.0
         self.ended: Mapping[str, Any] | None = None
@@ -197,8 +198,9 @@ def _take(entry: Entry, facts: dict[str, _Facts], plans: dict[str, Plan], place:
             for planned in plan.runs:
                 run_id = planned.request.run_id
                 if planned.joins:
-                    facts[run_id].request = planned.request
-                    facts[run_id].planned_failure = planned.failure
+                    run = facts[run_id]
+                    run.request, run.planned_failure = planned.request, planned.failure
+                    run.fresh = run.started_at is not None
                     continue
                 facts[run_id] = _Facts(planned.request, emitter.workspace.child(run_id), plan.event.id)
                 facts[run_id].planned_failure = planned.failure
@@ -208,16 +210,17 @@ def _take(entry: Entry, facts: dict[str, _Facts], plans: dict[str, Plan], place:
             run.started_at = run.started_at or entry.at
             run.at_work = True
         case "waiting":
-            facts[data["run_id"]].at_work = False
+            run = facts[data["run_id"]]
+            run.at_work = run.fresh = False
         case "retrying":
             failure = failure_from_data(data["failure"])
             run = facts[data["run_id"]]
-            run.at_work = False
+            run.at_work = run.fresh = False
             if failure is not None:
                 run.attempts.append(Attempt(data["attempt"], failure, data["seconds"]))
         case "ended":
             run = facts[data["run_id"]]
-            run.ended, run.seconds, run.at_work = data, data["seconds"], False
+            run.ended, run.seconds, run.at_work, run.fresh = data, data["seconds"], False, False
         case "resumed":
             for run in facts.values():
                 run.resume()
@@ -276,7 +279,8 @@ def _restored(facts: _Facts, plans: Mapping[str, Plan], *, stays: bool) -> Resto
     elif stays and failure is not None and failure.kind != LOST:
         return replace(run, result=ChildResult("failed", facts.seconds, failure=failure), unrecorded=True)
     facts.resume()
-    return replace(run, attempts=tuple(facts.attempts), held=facts.held and facts.started_at is None)
+    # What had not succeeded is run again, and may emit what one that takes all events has to wait for.
+    return replace(run, attempts=tuple(facts.attempts), held=facts.held and not waits_for, fresh=facts.fresh)
 
 
 def _refused_at(state: ExecutionState, refused: Mapping[str, Failure]) -> str:
@@ -313,11 +317,12 @@ def plan_from_data(data: Mapping[str, Any], emitter: RunRequest) -> Plan:
 def _planned(
     run: Mapping[str, Any], workflows: Mapping[str, Any], event: Event, ancestors: tuple[Any, ...]
 ) -> PlannedRun:
-    own = ("why", "failure", "held", "joins")
+    own = ("why", "failure", "held", "joins", "lacks")
     fields = {name: value for name, value in run.items() if name not in own}
     request = request_from_data({"event": None, "ancestors": [], **fields, "workflow": workflows[run["workflow"]]})
     joins = bool(run.get("joins"))
     if not joins:
         request = replace(request, event=event, ancestors=ancestors)
     failure = failure_from_data(run["failure"])
-    return PlannedRun(request, run["why"], failure, held=bool(run.get("held")), joins=joins)
+    lacks = tuple(str(each) for each in run.get("lacks", ()))
+    return PlannedRun(request, run["why"], failure, held=bool(run.get("held")), joins=joins, lacks=lacks)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tako.execution.answer import Answer
 from tako.execution.event import Event
 from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, FAN_OUT_FAILED, NOT_STARTED, SUPERSEDED, Failure, concise
+from tako.execution.state import SKIPPED, SUCCESS
 from tako.records import record, replace
 
 TYPE_CHECKING = False
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
 PENDING = "pending"
+
+GOOD_ENDS = (SUCCESS, SKIPPED)
+"""The statuses of a run that does not fail those above it."""
 
 CONSEQUENCES = frozenset({FAN_OUT_FAILED, CANCELLED, CIRCUIT_OPEN, SUPERSEDED})
 """Kinds of failure that come of something else."""
@@ -39,7 +43,8 @@ class ChildOutcome:
     workflow: str
     depth: int
     status: str
-    """``success``, ``failed`` or ``cancelled``; ``pending`` if it never ended, since the tree was interrupted."""
+    """``success``, ``failed`` or ``cancelled``; ``skipped`` if it needs events that did not come; ``pending`` if it
+    never ended, since the tree was interrupted."""
     seconds: float
     """At work, waiting not counted."""
     started_at: float | None
@@ -60,7 +65,7 @@ class ChildOutcome:
 
     @property
     def ok(self) -> bool:
-        return self.status == "success"
+        return self.status in GOOD_ENDS
 
 
 @record
@@ -90,7 +95,8 @@ def answer_of(results: Sequence[FanOutResult]) -> Answer:
 
     A run that several of them started counts once.
     """
-    children = tuple({child.run_id: child for result in results for child in result.children}.values())
+    all_children = {child.run_id: child for result in results for child in result.children}.values()
+    children = tuple(child for child in all_children if child.status != SKIPPED)
     failures = [result.refused for result in results if result.refused]
     failures += [result.expired for result in results if result.expired and not result.refused]
     if any(result.failed_below for result in results if not result.refused and not result.expired):

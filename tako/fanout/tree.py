@@ -46,7 +46,7 @@ class Node:
         self.position = 0
         """How many of its steps it has surely left behind: one that has ended may still have an event to tell."""
         self.fresh = False
-        """Whether it begins anew, since what it was planned with has changed."""
+        """Whether it begins again from its first step, because what it was planned with has changed."""
         self.earlier_attempts = 0
         """How many of its tries were made before the tree was resumed."""
         self.attempts: list[Attempt] = []
@@ -108,9 +108,10 @@ class Tree:
             self._restored.add(event.id)
         for planned in plan.runs:
             request = planned.request
-            if planned.joins:
-                self._nodes[request.run_id].request = request
-            elif not restored:
+            if planned.joins and not restored:
+                node = self._nodes[request.run_id]
+                node.request, node.fresh = request, node.fresh or node.started_at is not None
+            elif not planned.joins and not restored:
                 self.add(request, emitter.workspace.child(request.run_id), plan.event.id)
 
     def restore(self, run: RestoredRun) -> None:

@@ -6,12 +6,15 @@ from signal import SIGKILL
 
 from tako.children.base import ChildResult
 from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, Failure
+from tako.execution.state import SKIPPED
 from tako.fanout.claims import BY_ITSELF
 from tako.records import replace
 from tako.signals import how_it_was_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tako.execution.request import RunRequest
     from tako.fanout.breaker import Breaker
 
@@ -34,6 +37,14 @@ def sentenced(failure: Failure, result: ChildResult | None, *, waits_at: str | N
         failure = replace(failure, step=waits_at)
     status = "cancelled" if failure.kind == CANCELLED else "failed"
     return ChildResult(status=status, seconds=result.seconds if result is not None else 0.0, failure=failure)
+
+
+def not_triggered(lacks: Sequence[str]) -> ChildResult:
+    """The result of a run that needs several events, some of which nothing in the tree can emit any more.
+
+    ``lacks`` says which, as ``Subscription.awaited`` does.
+    """
+    return ChildResult(status=SKIPPED, seconds=0.0, warnings=(f"not triggered: {'; '.join(lacks)}",))
 
 
 def refused_by(breaker: Breaker, request: RunRequest) -> ChildResult:

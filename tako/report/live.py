@@ -57,6 +57,7 @@ WORDS = {
     "success": "succeeded",
     PENDING: "waiting to start",
     "cancelled": "cancelled",
+    "skipped": "not triggered",
 }
 """The statuses that a run can have here, and what is said of those that are not shown."""
 

@@ -96,6 +96,8 @@ def _fan_out(fan_out: FanOutPreview, indent: str) -> list[str]:
     for run in fan_out.runs:
         verb = "would run" if run.certain else "might run"
         lines.append(f"{indent}{verb} {run.repo}:{run.workflow} ({run.where}): {run.why}")
+        if run.needs:
+            lines.append(f"{indent}  it needs an event of each: {', '.join(run.needs)}")
         lines += _steps(run.steps, indent + "  ")
         if run.stopped:
             lines.append(f"{indent}  but {run.stopped}")

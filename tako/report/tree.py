@@ -23,7 +23,7 @@ NOT_STARTED = "not started"
 MAX_NOT_STARTED = 3
 """Runs below one other that have not started and have lines of their own; more of them have one together."""
 
-_ENDED = ("success", "failed", "cancelled")
+_ENDED = ("success", "failed", "cancelled", "skipped")
 _RANKS = {"failed": 0, INTERRUPTED: 1, "cancelled": 2, NOT_STARTED: 4}
 """Failures come first among those below one other, what has not started last."""
 

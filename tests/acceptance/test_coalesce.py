@@ -45,7 +45,7 @@ def bottom(
 ) -> None:
     """A repository whose workflow runs once for all it hears."""
     data = json.loads(config(name, *(steps or (step("test", note(world)),))))
-    data["subscriptions"] = [subscription(each, coalesce=True, **more) for each in hears]
+    data["subscriptions"] = [subscription(each, **{"coalesce": True, **more}) for each in hears]
     world.cached(name, json.dumps(data), git=False)
 
 
@@ -61,6 +61,16 @@ def run(world: World, *arguments: str, command: tuple[str, ...] = (WORKFLOW, "--
 
 def resume(world: World, *arguments: str) -> Ran:
     return run(world, *arguments, command=("--resume", "@latest"))
+
+
+def planned_bottoms(world: World) -> list[dict[str, Any]]:
+    return [
+        run for entry in entries(world.only_workspace(), "plan") for run in entry.data["runs"] if run["repo"] == BOTTOM
+    ]
+
+
+def heard_by(run: dict[str, Any]) -> list[str]:
+    return [event["source"] for event in run["heard"]]
 
 
 def by_repository(report: Any) -> dict[str, Any]:
@@ -158,9 +168,10 @@ def test_a_run_that_fails_before_its_event_holds_nothing_up(world: World) -> Non
 
     assert ran.code == 1
     assert first == {LEFT: 1, RIGHT: 1, BOTTOM: 1}
-    # What the left one triggered had run by then, so the right one's event starts a run of its own.
+    # What the left one triggered had run by then, so the right one's event starts another run, which hears both.
     assert again.code == 0, again.text
     assert diary(world) == {LEFT: 1, RIGHT: 2, BOTTOM: 2}
+    assert [heard_by(run) for run in planned_bottoms(world)] == [[LEFT], [LEFT, RIGHT]]
 
 
 def test_one_that_does_not_wait_counts_until_it_has_emitted(world: World) -> None:
@@ -274,3 +285,132 @@ def test_fail_fast_leaves_a_held_run_to_those_who_trigger_it(world: World) -> No
 
     assert ran.code == 1, ran.text
     assert diary(world) == {"one/bad": 1, RIGHT: 1, BOTTOM: 1}
+
+
+SOURCES = "{% for each in events %}{{ each.source }} {% endfor %}"
+
+
+def needs_both(world: World, **more: Any) -> None:
+    """A bottom that fails without the events of both; the right one fails once, before its event."""
+    diamond(world, right=step("make", note(world, f"test -e {world.root}/mended")))
+    script = note(world, f"set -- {SOURCES}; echo $# >> {world.root}/heard; test $# = 2")
+    bottom(world, step("test", script), **more)
+
+
+def heard_counts(world: World) -> list[str]:
+    return (world.root / "heard").read_text().split()
+
+
+@pytest.mark.parametrize("cap", ["1", "2"])
+def test_resumed_join_waits_for_emitter_that_had_failed(world: World, cap: str) -> None:
+    needs_both(world)
+    first = run(world, "-j", cap)
+    let_go(world, "mended")
+
+    again = resume(world, "-j", cap, "--json")
+
+    assert first.code == 1, first.text
+    assert again.code == 0, again.text
+    assert diary(world) == {LEFT: 1, RIGHT: 2, BOTTOM: 2}
+    assert heard_counts(world) == ["1", "2"]
+    assert [run["repository"] for run in again.json()["runs"]].count(BOTTOM) == 1
+
+
+def test_join_that_failed_alone_continues_where_nothing_else_comes(world: World) -> None:
+    diamond(world)
+    bottom(world, step("one", note(world)), step("two", f"test -e {world.root}/mended"))
+    first = run(world)
+    let_go(world, "mended")
+
+    again = resume(world)
+
+    assert (first.code, again.code) == (1, 0), again.text
+    assert diary(world) == {LEFT: 1, RIGHT: 1, BOTTOM: 1}, "its first step ran again"
+
+
+def test_joined_run_begins_anew_after_two_deaths_of_its_root(world: World) -> None:
+    """The event joins in a first resumption, which is killed before the joined run starts; the second one starts it."""
+    diamond(world, right=step("make", note(world, f"test -e {world.root}/mended")))
+    plain(world, "one/slow", step("wait", note(world, hold(world))), fan_out(), hears=RIGHT)
+    script = f"set -- {SOURCES}; echo $# >> {world.root}/heard; test $# -gt 1"
+    bottom(world, step("one", note(world)), step("two", script), hears=(LEFT, RIGHT, "one/slow"))
+    assert run(world).code == 1
+    let_go(world, "mended")
+    process = world.start("exec", "--resume", "@latest", "-j", "2", "--json")
+    wait_for((world.root / "go.there").exists, "the slow one was at work")
+    for pid in sorted((int(line.partition(":")[0]) for line in marked(world.mark)), key=lambda pid: pid != process.pid):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    process.communicate()
+    let_go(world)
+
+    ran = resume(world)
+
+    assert ran.code == 0, ran.text
+    assert heard_counts(world) == ["1", "3"]
+    assert diary(world)[BOTTOM] == 2, "the first step did not run again with all events"
+
+
+def test_needing_all_runs_once_with_an_event_of_each(world: World) -> None:
+    diamond(world)
+    bottom(world, step("test", note(world, f"echo {SOURCES} > {world.root}/heard")), coalesce="all")
+
+    ran = run(world, "--json")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {LEFT: 1, RIGHT: 1, BOTTOM: 1}
+    assert sorted(heard_counts(world)) == [LEFT, RIGHT]
+
+
+def test_needing_all_is_not_triggered_when_one_never_comes(world: World) -> None:
+    diamond(world)
+    plain(world, RIGHT, step("make", note(world)), {**fan_out(), "if": "false"})
+    bottom(world, coalesce="all")
+
+    ran = run(world)
+    told = world.tako("status", "@latest")
+    data = run(world, "--json")
+
+    assert ran.code == 0, ran.text
+    assert BOTTOM not in diary(world)
+    assert f"warning: {BOTTOM}:{WORKFLOW}: not triggered: {RIGHT} did not emit made" in ran.text
+    assert "skipped" in told.out
+    report = data.json()
+    assert by_repository(report)[BOTTOM]["status"] == "skipped"
+    assert f"{BOTTOM}:{WORKFLOW}: not triggered: {RIGHT} did not emit made" in report["warnings"]
+
+
+def test_needing_all_waits_over_a_resumption(world: World) -> None:
+    needs_both(world, coalesce="all")
+    first = run(world)
+    assert BOTTOM not in diary(world)
+    let_go(world, "mended")
+
+    again = resume(world)
+
+    assert first.code == 1, first.text
+    assert f"not triggered: {RIGHT} did not emit made" in first.text
+    assert again.code == 0, again.text
+    assert heard_counts(world) == ["2"]
+
+
+def test_preview_says_what_needs_all(world: World) -> None:
+    diamond(world)
+    bottom(world, coalesce="all")
+
+    ran = run(world, "--dry-run")
+
+    assert ran.code == 0, ran.text
+    assert f"needs an event of each: {LEFT}, {RIGHT}" in ran.out
+
+
+@pytest.mark.parametrize(("value", "code"), [("all", 0), ("on", 0), ("every", 2)])
+def test_validate_knows_the_forms(world: World, value: str, code: int) -> None:
+    bottom(world, coalesce=value)
+
+    ran = world.tako("validate", str(world.home / "cache/repos" / BOTTOM / "main"))
+
+    assert ran.code == code, ran.text
+    assert ("must be true, false or all" in ran.text) is (code == 2)

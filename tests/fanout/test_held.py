@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tako.config.model import RepoConfig, StepSpec, Subscription
 from tako.execution.request import RunRequest
-from tako.fanout.held import HeldRuns
+from tako.fanout.held import HeldRuns, Joined
 from tako.fanout.plan import PlannedRun
 from tako.fanout.reach import Reach
 from tako.fanout.speakers import Speaker
@@ -55,12 +55,13 @@ def test_a_held_run_is_known_by_its_workflow_until_it_is_forgotten() -> None:
     held = holding("bottom")
 
     assert held
-    assert held.request("bottom", "verify") == request("bottom")
-    assert held.request("bottom", "other") is None
+    assert held.last("bottom", "verify") == Joined(planned("bottom"), is_held=True)
+    assert held.last("bottom", "other") is None
     held.forget("another")
     assert held
     held.forget("run of bottom")
     assert not held
+    assert held.last("bottom", "verify") == Joined(planned("bottom"), is_held=False)
 
 
 def test_one_more_event_replaces_what_was_held() -> None:
@@ -68,7 +69,7 @@ def test_one_more_event_replaces_what_was_held() -> None:
     joined = replace(planned("bottom"), request=replace(request("bottom"), heard=(make_event(),)), joins=True)
     held.add(joined)
 
-    assert held.request("bottom", "verify") == joined.request
+    assert held.last("bottom", "verify") == Joined(joined, is_held=True)
     assert held.release(REACH, (), nobody) == [joined]
     assert not held
 
@@ -108,3 +109,12 @@ def test_two_that_hold_each_other_come_free_one_after_the_other() -> None:
     assert [each.request.repo for each in held.release(ring, speakers[:1], nobody)] == []
     assert [each.request.repo for each in held.release(ring, speakers[1:], nobody)] == ["pong"]
     assert held.release_first() == []
+
+
+def test_one_that_lacks_an_event_comes_free_last() -> None:
+    held = HeldRuns()
+    held.add(replace(planned("ping"), lacks=("pong did not emit made",)))
+    held.add(planned("pong"))
+
+    assert [each.request.repo for each in held.release_first()] == ["pong"]
+    assert [each.request.repo for each in held.release_first()] == ["ping"]

@@ -279,8 +279,26 @@ def test_a_held_run_has_the_last_request_and_all_its_causes(told: Told) -> None:
     assert told.run().request == joined
     assert told.run().event_id == EVENT.id
     assert [event.runs for event in known_events(restored, {EVENT.id: None, second.id: None})][-1] == (run_id("a"),)
+    assert not told.run().fresh
     told.started("a")
-    assert not told.run().held
+    assert told.run().held, "what emits its events may run again"
+
+
+def test_run_that_an_event_joined_after_its_start_is_fresh_until_it_has_worked(told: Told) -> None:
+    second = make_event(run_id=run_id("b"), source="b", step_id="tell")
+    told.plan("b")
+    told.plan("a", held=True)
+    told.started("a")
+    told.ended("a", Failure(STEP_FAILED, "exit code 1"))
+    told.journal.resumed()
+    joined = replace(child("a"), event=second, heard=(EVENT, second))
+    told.journal.planned(Plan(second, (PlannedRun(joined, "why", held=True, joins=True),)), run_id("b"))
+
+    assert told.run().fresh
+    told.started("a")
+    assert told.run().fresh, "it may have died before its first step"
+    told.ended("a", Failure(STEP_FAILED, "exit code 1"))
+    assert not told.run().fresh
 
 
 def test_the_scheduler_is_told_the_same(told: Told) -> None:
