@@ -6,7 +6,12 @@ import os
 
 import click
 
-from tako.cli.completers import complete_any_workflow, complete_childs_steps, complete_directories
+from tako.cli.completers import (
+    complete_any_workflow,
+    complete_childs_inputs,
+    complete_childs_steps,
+    complete_directories,
+)
 from tako.cli.inputs import InputCommand
 from tako.cli.secrets import secrets_option
 
@@ -30,7 +35,15 @@ Examples:
 @click.option(
     "--workflow", metavar="NAME", shell_complete=complete_any_workflow, help="Run this workflow, with --repo."
 )
-@click.option("-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="Set an input, with --repo.")
+@click.option(
+    "-i",
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    shell_complete=complete_childs_inputs,
+    help="Set an input, with --repo.",
+)
 def child(
     directory: str | None,
     *,

@@ -71,7 +71,19 @@ def complete_any_workflow(ctx: click.Context, _incomplete: str) -> Iterator[Offe
 @completer
 def complete_inputs(ctx: click.Context, incomplete: str) -> Iterator[Offer]:
     """``NAME=`` for each input of the workflow; the values of one that has few, when its name is there."""
-    for spec in _inputs(ctx):
+    return _assignments(_inputs(ctx), incomplete)
+
+
+@completer
+def complete_childs_inputs(ctx: click.Context, incomplete: str) -> Iterator[Offer]:
+    """The same for the workflow ``--workflow`` of the repository in the directory ``--repo``."""
+    config = _load(os.path.abspath(ctx.params.get("repo") or "."))
+    workflow = config.workflow(ctx.params.get("workflow") or "") if config is not None else None
+    return _assignments(workflow.inputs if workflow is not None else (), incomplete)
+
+
+def _assignments(inputs: Iterable[InputSpec], incomplete: str) -> Iterator[Offer]:
+    for spec in inputs:
         yield f"{spec.name}=", _about(spec)
         if incomplete.startswith(f"{spec.name}="):
             for value in _values(spec):

@@ -21,7 +21,7 @@ from tako.records import record, replace
 from tako.report.echo import LineEcho
 from tako.report.plain import interruption_line, is_interrupted, plan_lines, restored_line, retry_line, warning_lines
 from tako.report.steps import update_line
-from tako.report.style import COLOURS
+from tako.report.style import COLORS
 from tako.report.words import MARKS, failure_title, listed_step, quoted_step, shown
 from tako.stdio import silence
 
@@ -298,6 +298,6 @@ def _line(row: Row, now: float) -> Text:
     step = f"  {row.step}" if row.step else ""
     return Text.assemble(
         "  " * len(row.place),
-        (f"{MARKS.get(row.status, '?')} {row.label}", COLOURS.get(row.status, "")),
+        (f"{MARKS.get(row.status, '?')} {row.label}", COLORS.get(row.status, "")),
         (f"{took}{step}", "dim"),
     )

@@ -1,4 +1,4 @@
-"""Colours and the width of a terminal, for reports that are printed once.
+"""Colors and the width of a terminal, for reports that are printed once.
 
 A report is made of lines whose text is complete without either: what is not a terminal gets just that.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import TextIO
 
-COLOURS = {
+COLORS = {
     "success": "green",
     "failed": "bold red",
     "interrupted": "yellow",
@@ -39,7 +39,7 @@ class Line:
 
     text: str
     status: str = ""
-    """What its head is coloured by; none where it is not coloured."""
+    """What its head is colored by; none where it is not colored."""
     head: int = 0
     """How many characters the head has; what follows is dim."""
     may_be_cut: bool = False
@@ -50,7 +50,7 @@ class Line:
 class Screen:
     """What a report is printed on."""
 
-    has_colour: bool = False
+    has_color: bool = False
     width: int | None = None
     """In cells; None where lines may have any length."""
 
@@ -60,12 +60,12 @@ PAPER = Screen()
 
 
 def screen_of(stream: TextIO, environment: Mapping[str, str]) -> Screen:
-    """What a stream shows: ``NO_COLOR`` and ``FORCE_COLOR`` decide on colours, or else whether it is a terminal."""
+    """What a stream shows: ``NO_COLOR`` and ``FORCE_COLOR`` decide on colors, or else whether it is a terminal."""
     is_terminal = stream.isatty()
     forced = environment.get("FORCE_COLOR", "") not in ("", "0")
     fit = forced or (is_terminal and environment.get("TERM") != "dumb")
     return Screen(
-        has_colour=fit and not environment.get("NO_COLOR"), width=_width(stream, environment) if is_terminal else None
+        has_color=fit and not environment.get("NO_COLOR"), width=_width(stream, environment) if is_terminal else None
     )
 
 
@@ -75,12 +75,12 @@ def painted(lines: Iterable[Line], screen: Screen) -> str:
 
 
 def plain(lines: Iterable[str]) -> list[Line]:
-    """Lines without colour that are never cut."""
+    """Lines without color that are never cut."""
     return [Line(line) for line in lines]
 
 
 def indented(lines: Iterable[Line], by: str) -> list[Line]:
-    """The lines with something before each, which has the colour of its head."""
+    """The lines with something before each, which has the color of its head."""
     return [replace(line, text=f"{by}{line.text}", head=line.head + len(by)) for line in lines]
 
 
@@ -107,8 +107,8 @@ def _painted(line: Line, screen: Screen) -> str:
     text = shown(line.text)
     if line.may_be_cut and screen.width is not None:
         text = cut(text, screen.width)
-    code = _CODES.get(COLOURS.get(line.status, ""))
-    if not screen.has_colour or code is None:
+    code = _CODES.get(COLORS.get(line.status, ""))
+    if not screen.has_color or code is None:
         return text
     head, rest = text[: line.head], text[line.head :]
     return f"\x1b[{code}m{head}{_RESET}" + (f"\x1b[2m{rest}{_RESET}" if rest else "")

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from tako.execution.failure import Failure
 
 NO_NAMES: Mapping[str, str] = {}
-"""Where no step has a name besides its id."""
+"""For workflows whose steps have no names besides their ids."""
 
 MARKS = {
     "success": "✓",

@@ -48,7 +48,7 @@ def bash(world: World, cwd: Path, line: str) -> list[str]:
     return ran.out.split()
 
 
-def test_bash_completes_commands_options_workflows_and_runs(world: World, lib: Path) -> None:
+def test_bash_completes_commands_workflows_and_runs(world: World, lib: Path) -> None:
     assert bash(world, lib, "tako va") == ["validate"]
     assert "--dry-run" in bash(world, lib, "tako exec --d")
     assert set(bash(world, lib, "tako exec ")) == {"release", "quick", "test:unit"}
@@ -78,20 +78,32 @@ def test_bash_completes_inputs(world: World, lib: Path) -> None:
     assert bash(world, world.root, "tako exec --repo org/app release -i d") == ["dry="]
 
 
-def test_bash_completes_steps_children_and_artifacts(world: World, lib: Path) -> None:
+def test_bash_completes_steps_and_artifacts(world: World, lib: Path) -> None:
     world.tako("exec", "release", "-i", "dry=true", cwd=lib)
     run_id = world.only_workspace().name
     assert bash(world, lib, f"tako exec --resume {run_id} --rerun-from ") == ["build", "fail"]
     assert bash(world, lib, "tako exec --resume @latest --rerun-from f") == ["fail"]
     assert bash(world, lib, f"tako child {world.only_workspace()} --from f") == ["fail"]
     assert bash(world, lib, f"tako child --repo {lib} --workflow h") == ["heard"]
+    assert bash(world, world.root, f"tako child --repo {lib} --workflow release -i d") == ["dry="]
     assert bash(world, lib, "tako artifacts build ") == ["wheel"]
     assert bash(world, lib, "tako artifacts install o") == ["org/app"]
     assert bash(world, lib, "tako artifacts install org/app:") == ["wheel"]
     assert bash(world, world.root, "tako artifacts install ./lib:w") == ["wheel"]
 
 
-def test_completion_is_silent_where_there_is_nothing_to_offer(world: World, lib: Path) -> None:
+def test_bash_completes_children(world: World) -> None:
+    world.cached("org/app", "version: 1\nworkflows: {w: {steps: [exit 1]}}\n"
+                 "subscriptions: [{artifact: 'org/lib:default', events: [made], workflow: w}]\n")  # fmt: skip
+    fan_out = "{uses: tako/fan-out@v1, with: {event_type: made}}"
+    text = f"version: 1\nmetadata: {{name: org/lib}}\nworkflows: {{go: {{steps: [{fan_out}]}}}}\n"
+    assert world.tako("exec", "go", cwd=world.working("lib", text)).code == 1
+    (child,) = (world.only_workspace() / "children").iterdir()
+    assert child.name in bash(world, world.root, "tako replay @latest --child ")
+    assert child.name in bash(world, world.root, f"tako replay {world.only_workspace().name} --child exec-")
+
+
+def test_completion_is_silent_without_offers(world: World, lib: Path) -> None:
     for words in (
         "exec --inputs.title ",
         "exec nope -i ",

@@ -137,7 +137,7 @@ def test_machines_refusal_answers_in_json(world: World, lib: Path) -> None:
     assert (ran.code, error(ran)["code"]) == (3, "machine_error")
 
 
-def test_value_that_looks_like_json_option_is_none(world: World, lib: Path) -> None:
+def test_json_as_value_is_no_option(world: World, lib: Path) -> None:
     for arguments in (["exec", "go", "-i", "--json"], ["exec", "--inputs.w", "--json", "go"], ["exec", "--", "--json"]):
         assert world.tako(*arguments, cwd=lib).out == ""
 

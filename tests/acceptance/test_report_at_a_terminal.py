@@ -1,4 +1,4 @@
-"""The report at the end: its colours, its width, its counts after Ctrl-C, its durations after a resume."""
+"""The report at the end: its colors, its width, its counts after Ctrl-C, its durations after a resume."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def app(run: str) -> str:
     )
 
 
-def colours(text: str) -> set[str]:
+def colors(text: str) -> set[str]:
     return set(re.findall(r"\x1b\[([0-9;]*)m", text)) - {"0", ""}
 
 
@@ -75,7 +75,7 @@ def test_failures_come_first_in_the_tree(world: World) -> None:
     assert re.findall(r"me/(\w+):check", ran.out) == ["c", "a", "b"]
 
 
-def test_report_is_coloured_at_a_terminal_only(world: World, terminal: Terminal) -> None:
+def test_report_is_colored_at_a_terminal_only(world: World, terminal: Terminal) -> None:
     world.cached("me/bad", app("exit 3"))
     world.working("lib", LIB)
     command = "tako exec go --root lib"
@@ -83,11 +83,11 @@ def test_report_is_coloured_at_a_terminal_only(world: World, terminal: Terminal)
     assert "\x1b[1;31mme/bad:check failed\x1b[0m" in shown
     assert "\x1b[32m  ✓ build\x1b[0m" in shown
     assert "\x1b[1;31m  ✗ └─ me/bad:check\x1b[0m" in shown
-    assert not colours(terminal.run(f"NO_COLOR=1 {command} > out 2> err; cat out err"))
-    assert not colours(terminal.run(f"{command} > out 2> err; cat out err"))
-    assert "1;31" in colours(terminal.run(f"FORCE_COLOR=1 {command} > out 2> err; cat out err"))
-    assert not colours(terminal.run(f"NO_COLOR=1 {command}")) - {"1", "2"}
-    assert not colours(terminal.run(f"TERM=dumb {command}"))
+    assert not colors(terminal.run(f"NO_COLOR=1 {command} > out 2> err; cat out err"))
+    assert not colors(terminal.run(f"{command} > out 2> err; cat out err"))
+    assert "1;31" in colors(terminal.run(f"FORCE_COLOR=1 {command} > out 2> err; cat out err"))
+    assert not colors(terminal.run(f"NO_COLOR=1 {command}")) - {"1", "2"}
+    assert not colors(terminal.run(f"TERM=dumb {command}"))
     assert "\x1b[1;31m  ✗ └─ me/bad:check\x1b[0m" in terminal.run("tako status @latest")
 
 
@@ -105,7 +105,7 @@ def test_report_fits_the_terminal(world: World, terminal: Terminal) -> None:
             assert max(len(row) for row in tree) <= columns
 
 
-def test_durations_after_a_resume_say_what_they_are(world: World) -> None:
+def test_resumed_durations_name_their_attempt(world: World) -> None:
     mended = world.root / "mended"
     world.cached("me/good", app("true"))
     world.cached("me/bad", app(f"test -e {mended}"))

@@ -501,7 +501,7 @@ def test_the_error_counts_its_problems_and_names_the_file() -> None:
 @pytest.mark.parametrize(
     ("word", "meaning"), [("yes", True), ("On", True), ("'true'", True), ("NO", False), ("off", False)]
 )
-def test_words_for_true_and_false_are_read_where_one_is_meant(word: str, meaning: bool) -> None:
+def test_yes_no_on_off_are_booleans(word: str, meaning: bool) -> None:
     text = f"version: 1\nworkflows: {{w: {{env: {{A: {word}}}, steps: [{{run: x, continue_on_error: {word}}}]}}}}\n"
     workflow = loader.loads(text.encode(), "tako.yml").workflows[0]
     assert workflow.steps[0].continue_on_error is meaning
