@@ -115,6 +115,11 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def exit_status(number: int | None) -> int | None:
+    """The exit code by which a shell tells that a signal ended a process (POSIX 2.8.2); None for no signal."""
+    return None if number is None else 128 + number
+
+
 def how_it_was_ended(number: int | None, *, forced: bool) -> str:
     """How a process ended that was asked to: ``it was ended by SIGTERM``; ``number`` is the signal, if one ended it."""
     by = f" by {signal_name(number)}" if number is not None else ""

@@ -19,7 +19,7 @@ from tako.execution.failure import (
 )
 from tako.execution.memory import is_own_end, tells_of_memory, with_limit_in_mind, with_memory_hint
 from tako.records import record, replace
-from tako.signals import Exit, how_it_was_ended
+from tako.signals import Exit, exit_status, how_it_was_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ def _overdue(failure: Failure, exit_: Exit) -> Failure:
     if exit_.signal is None:
         return replace(failure, message=f"{failure.message}; it ended when it was asked to")
     how = how_it_was_ended(exit_.signal, forced=exit_.signal == SIGKILL)
-    return replace(failure, message=f"{failure.message}; {how}", signal=exit_.signal)
+    return replace(
+        failure, message=f"{failure.message}; {how}", exit_code=exit_status(exit_.signal), signal=exit_.signal
+    )
 
 
 def _crash(evidence: Evidence) -> Failure:
@@ -110,9 +112,11 @@ def _crash(evidence: Evidence) -> Failure:
         return Failure(kind=PROTOCOL, message=str(evidence.violation))
     if evidence.stopped:
         message = f"stopped, and did not end in good order: {exit_.describe()}"
-        return Failure(kind=INTERRUPTED, message=message, exit_code=exit_.code, signal=exit_.signal)
+        code = exit_.code if exit_.signal is None else exit_status(exit_.signal)
+        return Failure(kind=INTERRUPTED, message=message, exit_code=code, signal=exit_.signal)
     if exit_.signal is not None:
-        failure = Failure(kind=KILLED, message=f"the child process was {exit_.describe()}", signal=exit_.signal)
+        message = f"the child process was {exit_.describe()}"
+        failure = Failure(kind=KILLED, message=message, exit_code=exit_status(exit_.signal), signal=exit_.signal)
     elif exit_.code != 0:
         message = f"the child process ended without a result, with {exit_.describe()}"
         failure = Failure(kind=EXITED, message=message, exit_code=exit_.code)

@@ -12,7 +12,7 @@ import os
 from tako.errors import StateError
 from tako.execution.artifact_files import ends_in_any_depth, without_places
 from tako.execution.globs import has_wildcard, match
-from tako.files import read_document, write_document
+from tako.files import make_dirs, read_document, write_document
 from tako.records import record
 
 TYPE_CHECKING = False
@@ -54,6 +54,7 @@ def remember(context: StepContext) -> None:
     found: dict[str, tuple[int, ...]] = {}
     for pattern in patterns:
         found.update(_look(pattern, context.capabilities.repo_dir, context.check))
+    make_dirs(os.path.dirname(path))
     write_document(path, KIND, SCHEMA, {name: list(stamp) for name, stamp in found.items()}, durable=False)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 MAX_OUTPUT = 64 * 1024
-"""Characters of one output: outputs are for values, artifacts are for data."""
+"""Bytes of one output: outputs are for values, artifacts are for data."""
 
 KEPT_OUTPUT = 1 << 20
 """Bytes of a stream that are kept to take outputs from: its beginning."""
@@ -44,7 +44,7 @@ def read_output_file(path: str, *, where: str, refuse: Callable[[str], object] =
     """What a step wrote to ``$TAKO_OUTPUT``; nothing if it did not.
 
     ``refuse`` may raise for a text of which a part would be in an error's message. Raises ``StepError`` if that cannot
-    be read, is too much, or is not made of outputs.
+    be read, is too much, or is not made of outputs, or if one of them is no value.
     """
     try:
         content = _read_regular(path, MAX_OUTPUT_FILE + 1)
@@ -58,11 +58,12 @@ def read_output_file(path: str, *, where: str, refuse: Callable[[str], object] =
             where=where,
             cure="write data to a file and declare it as an artifact; outputs are for values",
         )
-    text = content.decode("utf-8", "replace")
     try:
-        return parse_output_file(text, where=where)
+        outputs = parse_output_file(content.decode("utf-8", "surrogateescape"), where=where)
+        require_values(outputs, where)
+        return outputs
     except StepError:
-        refuse(text)
+        refuse(content.decode("utf-8", "replace"))
         raise
 
 
@@ -119,21 +120,30 @@ def collect(
     directory: str,
     render: Callable[[str, Mapping[str, str]], str],
     where: str,
+    is_left_over: Callable[[str], bool] = lambda _path: False,
 ) -> dict[str, str]:
     """All outputs of a step: those it wrote itself, then the declared ones, which must all be there.
 
     ``directory`` is where in ``repo_dir`` the step ran, ``exported`` its environment at its end, None if that is not
-    known. ``render`` gets a template and the outputs so far. Raises ``StepError`` naming an output that is missing or
+    known. ``render`` gets a template and the outputs so far. ``is_left_over`` tells whether only an earlier attempt has
+    written the file of a full path. Raises ``StepError`` naming an output that is missing or
     too long, ``ExpressionError`` for a template.
     """
     outputs = dict(written)
     for name, source in sources.items():
         if source in _STREAMS:
-            value = _text(stdout if source == "from_stdout" else stderr)
+            value = _text(name, stdout if source == "from_stdout" else stderr, where)
         elif source.startswith("from_file:"):
             path = source.removeprefix("from_file:").strip()
             path = render(path, outputs) if templates.is_template(path) else path
             value = _from_file(name, path, repo_dir, directory, where)
+            if is_left_over(os.path.join(directory, path)):
+                raise StepError(
+                    f"output {name!r} was promised from the file {path!r}, which this attempt did not write",
+                    where=where,
+                    why="what is there was left by an earlier attempt at the step",
+                    cure="let the step write the file at each attempt, or remove it first",
+                )
         elif source.startswith("from_env:"):
             value = _from_env(name, source.removeprefix("from_env:").strip(), written, exported, where)
         elif templates.is_template(source):
@@ -146,18 +156,44 @@ def collect(
 
 
 def require_values(outputs: Mapping[str, str], where: str) -> None:
-    """Raise ``StepError``, naming the output, if one is too long for a value."""
+    """Raise ``StepError``, naming the output, if one is no value: too long, not UTF-8, or with a NUL in it."""
     for name, value in outputs.items():
-        if len(value) > MAX_OUTPUT:
-            raise StepError(
-                f"output {name!r} is {len(value)} characters long, more than {MAX_OUTPUT}",
-                where=where,
-                cure="write it to a file and declare it as an artifact",
-            )
+        # What a step wrote may be anything; what is no UTF-8 in it is a surrogate here.
+        if not name.isprintable():
+            raise StepError(f"an output is called {name!r}, which is no printable UTF-8", where=where)
+        _text(name, value.encode("utf-8", "surrogateescape"), where, whole=True)
 
 
-def _text(data: bytes) -> str:
-    return data.decode("utf-8", "replace").rstrip("\r\n")
+def _text(name: str, data: bytes, where: str, *, whole: bool = False) -> str:
+    """An output's bytes as text, without the end of its last line unless it is to stay ``whole``.
+
+    Raises ``StepError`` if they are no value.
+    """
+    content = data if whole else data.rstrip(b"\r\n")
+    if len(content) > MAX_OUTPUT:
+        raise StepError(
+            f"output {name!r} has more than {MAX_OUTPUT} bytes",
+            where=where,
+            cure="write it to a file and declare it as an artifact",
+        )
+    if 0 in content:
+        raise StepError(
+            f"output {name!r} holds a NUL, at offset {content.index(0)}; no process can be given that",
+            where=where,
+            cure="let the step put out text, or encode it, as by base64",
+        )
+    try:
+        return content.decode()
+    except UnicodeDecodeError as error:
+        raise _not_utf8(name, f"byte {content[error.start]:#04x} at offset {error.start}", where) from None
+
+
+def _not_utf8(name: str, what: str, where: str) -> StepError:
+    return StepError(
+        f"output {name!r} is not UTF-8: {what}",
+        where=where,
+        cure="let the step put out text, encode it, as by base64, or declare a file as an artifact",
+    )
 
 
 def _from_file(name: str, path: str, repo_dir: str, directory: str, where: str) -> str:
@@ -166,12 +202,13 @@ def _from_file(name: str, path: str, repo_dir: str, directory: str, where: str) 
             f"output {name!r} was promised from the file {path!r}, which leads out of the repository", where=where
         )
     try:
-        # A character has at most four bytes; one more than is allowed tells that there are too many.
-        return _text(_read_regular(os.path.join(directory, path), 4 * MAX_OUTPUT + 4))
+        # Enough more than is allowed to tell that it is too long, with the end of its last line.
+        content = _read_regular(os.path.join(directory, path), MAX_OUTPUT + 4)
     except OSError as error:
         raise StepError(
             f"output {name!r} was promised from the file {path!r}, which cannot be read: {error.strerror}", where=where
         ) from error
+    return _text(name, content, where)
 
 
 def _from_env(
@@ -193,7 +230,7 @@ def _from_regex(name: str, pattern: str, stdout: bytes, where: str) -> str:
     from tako import patterns
 
     try:
-        value = patterns.first_group(pattern, _text(stdout))
+        value = patterns.first_group(pattern, stdout.decode("utf-8", "replace").rstrip("\r\n"))
     except ValueError as error:
         raise StepError(
             f"output {name!r} was promised by a pattern that cannot be used: {error}", where=where
@@ -204,4 +241,6 @@ def _from_regex(name: str, pattern: str, stdout: bytes, where: str) -> str:
             where=where,
             why=f"only the first {shown_size(KEPT_OUTPUT)} was looked at" if len(stdout) == KEPT_OUTPUT else "",
         )
+    if value.encode() not in stdout:
+        raise _not_utf8(name, f"what the pattern {pattern!r} finds on stdout holds other bytes", where)
     return value

@@ -71,6 +71,7 @@ def _take(context: StepContext, result: StepResult) -> Produced:
         directory=context.directory,
         render=lambda text, so_far: render_output(context, text, so_far),
         where=where,
+        is_left_over=context.output_files.is_left_over,
     )
     keep_outputs_public(context, outputs)
     artifacts: tuple[ArtifactRef, ...] = ()

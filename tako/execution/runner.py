@@ -19,6 +19,7 @@ from tako.execution.state import (
 from tako.execution.step_run import StepRunner
 from tako.identity import identity_of
 from tako.records import replace
+from tako.signals import exit_status
 from tako.steps.base import RunInterruptedError, workflow_overtime
 
 TYPE_CHECKING = False
@@ -283,7 +284,9 @@ class Runner:
 def _interrupted(spec: StepSpec, error: RunInterruptedError) -> Failure:
     how = f"; {error.how}" if error.how else ""
     message = f"stopped before the step had ended{how}"
-    return Failure(kind=INTERRUPTED, message=message, step=spec.id, signal=error.signal)
+    return Failure(
+        kind=INTERRUPTED, message=message, step=spec.id, exit_code=exit_status(error.signal), signal=error.signal
+    )
 
 
 def _with_handler(failure: Failure | None, handler: StepRecord) -> Failure | None:

@@ -8,7 +8,7 @@ from tako.errors import StateError
 from tako.files import foreign_content, read_document
 from tako.identity import Identity, is_alive
 from tako.records import record
-from tako.signals import Exit
+from tako.signals import Exit, exit_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +76,9 @@ def end_of(workspace: Workspace, step_id: str, service: Service) -> ServiceEnd |
             if (data["pid"], data["started"]) != (service.pid, service.started):
                 return ServiceEnd(step_id, LOST)
             how = STOPPED if data["stopped"] else EXITED
-            return ServiceEnd(step_id, how, data["exit_code"], data["signal"], float(data["seconds"]))
+            number = data["signal"]
+            code = data["exit_code"] if number is None else exit_status(number)
+            return ServiceEnd(step_id, how, code, number, float(data["seconds"]))
     except StateError:
         return ServiceEnd(step_id, LOST)
 

@@ -21,6 +21,7 @@ from tako.execution.artifacts import (
 )
 from tako.execution.checksums import describe, walk
 from tako.execution.confidential import keep_out, keep_outputs_public
+from tako.execution.outputs import require_values
 from tako.execution.produced import Produced, render_output, with_outputs
 from tako.execution.step_cache import CachedStep, DamagedEntryError, StepCache, copy_thing
 from tako.execution.step_key import step_key
@@ -167,6 +168,7 @@ class StepCaching:
         for name, source in (context.spec.produces.outputs if context.spec.produces else {}).items():
             if _is_rendered(source):
                 outputs[name] = render_output(context, source, outputs)
+        require_values(outputs, context.where)
         keep_outputs_public(context, outputs)
         return outputs
 

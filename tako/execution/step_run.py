@@ -9,6 +9,7 @@ import contextlib
 import os
 
 from tako.errors import MachineError, TakoError
+from tako.execution import output_files
 from tako.execution.confidential import masked
 from tako.execution.failure import STEP_ERROR, Failure, concise
 from tako.execution.lay_there import remember
@@ -166,6 +167,7 @@ class StepRunner:
             context.time.begin()
             self._observer.step_started(spec)
             remember(context)
+            context.output_files = output_files.look(context)
             caching = self._caching(context, asked_again=asked_again)
             restored = caching.restore() if caching is not None else None
             if restored is not None:

@@ -9,7 +9,7 @@
     logs/<step>.log       what a step printed; logs/child.stderr what the child process itself said
     logs/<step>.attempt-<n>.log   what a try at it printed that was followed by another
     attempt-<n>/          the logs of tries that crashed, when the run was tried again
-    lay_there.json        what lay in the repository before the first step, of what its artifacts are made of
+    lay_there/            what lay in the repository before the first step, and before the first attempt at each
     services/<step>.json  how a step ended that was left running
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to
@@ -49,7 +49,12 @@ class Workspace:
 
     @property
     def lay_there(self) -> str:
-        return os.path.join(self.path, "lay_there.json")
+        """What lay in the repository, of what its artifacts are made of."""
+        return os.path.join(self.path, "lay_there", "artifacts.json")
+
+    def output_files(self, step_id: str) -> str:
+        """What lay there of the files that a step's outputs are promised from."""
+        return os.path.join(self.path, "lay_there", "outputs", f"{step_id}.json")
 
     @property
     def repo(self) -> str:
@@ -119,8 +124,8 @@ class Workspace:
 
     def forget_lay_there(self) -> None:
         """Forget what lay in a checkout that there was before."""
-        with contextlib.suppress(OSError):
-            os.unlink(self.lay_there)
+        with contextlib.suppress(MachineError):
+            remove_tree(os.path.dirname(self.lay_there))
 
     @property
     def has_begun(self) -> bool:

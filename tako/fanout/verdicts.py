@@ -9,7 +9,7 @@ from tako.execution.failure import CANCELLED, CIRCUIT_OPEN, Failure
 from tako.execution.state import SKIPPED
 from tako.fanout.claims import BY_ITSELF
 from tako.records import replace
-from tako.signals import how_it_was_ended
+from tako.signals import exit_status, how_it_was_ended
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,14 @@ def sentenced(failure: Failure, result: ChildResult | None, *, waits_at: str | N
         message = failure.message
         if said.signal is not None:
             message = f"{message}; {how_it_was_ended(said.signal, forced=said.signal == SIGKILL)}"
-        failure = replace(failure, message=message, step=said.step, signal=said.signal, log=said.log)
+        failure = replace(
+            failure,
+            message=message,
+            step=said.step,
+            exit_code=exit_status(said.signal),
+            signal=said.signal,
+            log=said.log,
+        )
     elif waits_at is not None:
         failure = replace(failure, step=waits_at)
     status = "cancelled" if failure.kind == CANCELLED else "failed"

@@ -12,6 +12,7 @@ from tako.errors import StepError
 from tako.execution.event import artifact_scope, joint_cause
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.execution.inside import is_inside
+from tako.execution.output_files import NONE
 from tako.execution.step_time import StepTime
 from tako.execution.tainted import tainted_paths
 from tako.expressions import templates
@@ -193,6 +194,7 @@ class StepContext:
         self._environment: dict[str, str] | None = None
         self._stops = StoppableClock(capabilities.stops)
         self.time = StepTime(capabilities.clock)
+        self.output_files = NONE
 
     @property
     def request(self) -> RunRequest:

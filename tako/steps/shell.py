@@ -15,7 +15,7 @@ from tako.expressions.shebang import has_shebang
 from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
 from tako.process import Outcome
 from tako.records import replace
-from tako.signals import Exit, how_it_was_ended, signal_name
+from tako.signals import Exit, exit_status, how_it_was_ended, signal_name
 from tako.steps.base import RunInterruptedError, StepResult
 from tako.steps.output import StepOutput
 
@@ -138,7 +138,8 @@ def _overtime(context: StepContext, outcome: Outcome) -> Failure:
     failure = context.overtime()
     number = outcome.exit.signal
     message = f"{failure.message}; {how_it_was_ended(number, forced=outcome.forced)}"
-    return replace(failure, message=message, signal=number, log=tail(context.log_path, LOG_TAIL))
+    log = tail(context.log_path, LOG_TAIL)
+    return replace(failure, message=message, exit_code=exit_status(number), signal=number, log=log)
 
 
 def _script(script: str, directory: str, dump: str | None, secret: Iterable[str]) -> str:
@@ -182,7 +183,9 @@ def _failure(exit_: Exit, log_path: str) -> Failure:
     code = exit_.code
     log = tail(log_path, LOG_TAIL)
     if number is not None:
-        return Failure(kind=STEP_KILLED, message=exit_.describe(), signal=number, log=log)
+        return Failure(
+            kind=STEP_KILLED, message=exit_.describe(), exit_code=exit_status(number), signal=number, log=log
+        )
     if code is not None and 128 < code <= 128 + 64 and signal_name(code - 128).startswith("SIG"):
         message = f"exit code {code}: its command was killed by {signal_name(code - 128)}"
         return Failure(kind=STEP_KILLED, message=message, exit_code=code, signal=code - 128, log=log)

@@ -236,7 +236,8 @@ def run_named(report: Any, name: str) -> Any:
 def assert_told(name: str, death: Death, run: Any, err: str) -> None:
     """The result and the text name what a death was, and how to look closer."""
     failure = run["failure"]
-    expected = {"kind": death.kind, "step": death.step, "exit_code": death.exit_code, "signal": death.signal}
+    code = 128 + death.signal if death.signal is not None else death.exit_code
+    expected = {"kind": death.kind, "step": death.step, "exit_code": code, "signal": death.signal}
     assert {key: failure[key] for key in expected} == expected, (name, failure)
     phrases = list(death.message)
     if death.signal is not None:

@@ -37,8 +37,8 @@ def two_children(world: World, **more: Any) -> None:
 @pytest.mark.parametrize(
     ("kind", "expected", "message"),
     [
-        ("kill-child", {"kind": "killed", "signal": 9, "exit_code": None}, "SIGKILL"),
-        ("segfault", {"kind": "killed", "signal": 11, "exit_code": None}, "SIGSEGV"),
+        ("kill-child", {"kind": "killed", "signal": 9, "exit_code": 137}, "SIGKILL"),
+        ("segfault", {"kind": "killed", "signal": 11, "exit_code": 139}, "SIGSEGV"),
         ("garbage-stdout", {"kind": "protocol", "signal": None, "exit_code": None}, "rubbish"),
     ],
 )

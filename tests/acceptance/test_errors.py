@@ -56,7 +56,7 @@ def test_two_failures_are_both_told_in_full(world: World) -> None:
     assert "line 1." not in ran.err, "only the last lines of a log are shown"
     code, killed = run_named(report, "err/code"), run_named(report, "err/signal")
     assert facts(code) == {"kind": "step_failed", "step": "test", "exit_code": 7, "signal": None}
-    assert facts(killed) == {"kind": "step_killed", "step": "die", "exit_code": None, "signal": 15}
+    assert facts(killed) == {"kind": "step_killed", "step": "die", "exit_code": 143, "signal": 15}
     assert code["duration_seconds"] > 0
     assert "execution failed: step 'announce' failed: 2 of 3 triggered runs failed" in ran.err
     assert not (world.root / "after").exists()

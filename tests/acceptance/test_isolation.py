@@ -221,8 +221,8 @@ sleep 1000
 """
 
 CRASHES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
-    "iso/killed": (step("die", DIE % "KILL"), {"kind": "killed", "step": "die", "signal": 9, "exit_code": None}),
-    "iso/segv": (step("die", DIE % "SEGV"), {"kind": "killed", "step": "die", "signal": 11, "exit_code": None}),
+    "iso/killed": (step("die", DIE % "KILL"), {"kind": "killed", "step": "die", "signal": 9, "exit_code": 137}),
+    "iso/segv": (step("die", DIE % "SEGV"), {"kind": "killed", "step": "die", "signal": 11, "exit_code": 139}),
     "iso/exits": (wild("exit 3"), {"kind": "exited", "step": "wild", "signal": None, "exit_code": 3}),
     "iso/silent": (wild("exit 0"), {"kind": "no_result", "step": "wild", "signal": None, "exit_code": 0}),
     "iso/raises": (wild("raise"), {"kind": "exception", "step": "wild", "signal": None, "exit_code": None}),

@@ -104,11 +104,11 @@ def test_a_broken_rule_counts_more_than_anything_else(frames: tuple[Frame, ...],
     [
         (
             Exit(signal=signal.SIGSEGV),
-            Failure(kind=KILLED, message="the child process was killed by SIGSEGV (signal 11)", signal=11),
+            Failure(KILLED, "the child process was killed by SIGSEGV (signal 11)", exit_code=139, signal=11),
         ),
         (
             Exit(signal=signal.SIGKILL),
-            Failure(kind=KILLED, message="the child process was killed by SIGKILL (signal 9)", signal=9),
+            Failure(KILLED, "the child process was killed by SIGKILL (signal 9)", exit_code=137, signal=9),
         ),
         (
             Exit(code=3),
@@ -163,22 +163,25 @@ def test_a_child_that_was_ended_since_its_time_was_up_has_that_against_its_word(
     result = judge(said(*frames), evidence, seconds=3)
 
     message = f"{overdue.message}; it did not end when asked to, and was killed by SIGKILL"
-    killed = replace(overdue, message=message, step="build", signal=signal.SIGKILL, log=("MemoryError",))
+    killed = replace(overdue, message=message, step="build", exit_code=137, signal=signal.SIGKILL, log=("MemoryError",))
     assert result == ChildResult("failed", 3, failure=killed)
 
 
 @pytest.mark.parametrize(
-    ("exit_", "how"),
+    ("exit_", "how", "code"),
     [
-        (Exit(code=1), "it ended when it was asked to"),
-        (Exit(code=0), "it ended when it was asked to"),
-        (Exit(signal=signal.SIGTERM), "it was ended by SIGTERM"),
+        (Exit(code=1), "it ended when it was asked to", None),
+        (Exit(code=0), "it ended when it was asked to", None),
+        (Exit(signal=signal.SIGTERM), "it was ended by SIGTERM", 143),
     ],
 )
-def test_one_whose_time_was_up_is_not_said_to_have_been_killed_if_asking_was_enough(exit_: Exit, how: str) -> None:
+def test_one_whose_time_was_up_is_not_said_to_have_been_killed_if_asking_was_enough(
+    exit_: Exit, how: str, code: int | None
+) -> None:
     failure = judge(said(), Evidence(exit_, overdue=OVERDUE[0]), seconds=3).failure
 
-    assert failure == replace(OVERDUE[0], message=f"{OVERDUE[0].message}; {how}", signal=exit_.signal)
+    message = f"{OVERDUE[0].message}; {how}"
+    assert failure == replace(OVERDUE[0], message=message, exit_code=code, signal=exit_.signal)
 
 
 def test_what_a_step_printed_before_it_was_stopped_is_shown() -> None:

@@ -78,8 +78,8 @@ def test_a_line_that_is_neither_is_an_error_that_names_it(text: str, said: str) 
 
 
 def test_streams_come_without_their_last_line_end_and_keep_the_others() -> None:
-    found = gather({"o": "from_stdout", "e": "from_stderr"}, stdout=b"a\nb\n\n", stderr=b"\xff")
-    assert found == {"o": "a\nb", "e": "\ufffd"}
+    found = gather({"o": "from_stdout", "e": "from_stderr"}, stdout=b"a\nb\n\n", stderr=b"\xc3\xa4\r\n")
+    assert found == {"o": "a\nb", "e": "ä"}
 
 
 def test_only_the_streams_that_are_needed_are_kept() -> None:

@@ -259,6 +259,7 @@ def test_a_step_that_takes_longer_than_its_timeout_is_ended_and_says_so(tmp_path
         STEP_TIMEOUT,
         "took longer than its timeout of 300ms; it was ended by SIGTERM",
         step="a",
+        exit_code=143,
         signal=signal.SIGTERM,
         log=("began",),
     )

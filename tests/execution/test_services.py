@@ -288,12 +288,12 @@ def test_the_end_of_a_service_is_waited_for(bench: Callable[..., Bench]) -> None
     ("script", "kind", "exit_code", "number", "said"),
     [
         ("echo why; exit 3", STEP_FAILED, 3, None, "step 'db' ended by itself: exit code 3"),
-        ("echo why; kill -SEGV $$", STEP_KILLED, None, 11, "killed by SIGSEGV"),
+        ("echo why; kill -SEGV $$", STEP_KILLED, 139, 11, "killed by SIGSEGV"),
         ("echo why; sh -c 'kill -KILL $$'; exit $?", STEP_KILLED, 137, 9, "exit code 137"),
     ],
 )
 def test_another_end_than_the_wanted_one_fails_with_the_end_of_its_log(
-    bench: Callable[..., Bench], script: str, kind: str, exit_code: int | None, number: int | None, said: str
+    bench: Callable[..., Bench], script: str, kind: str, exit_code: int, number: int | None, said: str
 ) -> None:
     failure = bench(service(script), poll(target="step", step_id="db")).run().failure
 

@@ -142,7 +142,7 @@ def test_what_is_written_is_a_value_whether_or_not_something_is_declared(
     state = Bench(tmp_path, StepSpec(id="a", run=write, produces=produces)).run()
 
     assert state.failure is not None
-    assert "output 'v' is 65537 characters long, more than 65536" in state.failure.message
+    assert "output 'v' has more than 65536 bytes" in state.failure.message
 
 
 # From what it printed.

@@ -427,7 +427,9 @@ def test_what_ended_a_run_whose_time_was_up_is_told(cast: Cast) -> None:
     (run,) = cast.run(watch).runs
 
     message = "its fan-out took longer than its timeout of 10.0s; it was ended by SIGTERM"
-    assert run.failure == Failure(FAN_OUT_TIMEOUT, message, step=STOPPED.step, signal=15, log=STOPPED.log)
+    assert run.failure == Failure(
+        FAN_OUT_TIMEOUT, message, step=STOPPED.step, exit_code=143, signal=15, log=STOPPED.log
+    )
 
 
 def test_a_run_that_succeeds_though_it_was_asked_to_end_has_succeeded(cast: Cast) -> None:
