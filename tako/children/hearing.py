@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tako.children.base import ChildListener, ChildRequest
     from tako.children.protocol import Frame
     from tako.clock import Clock
+    from tako.execution.request import RunRequest
 
 _DIGITS = 10
 """More than the number of an event of a step has."""
@@ -181,11 +182,13 @@ class Hearing:
         return self._violation
 
 
-def _is_event_of(event: Event, run_id: str) -> bool:
-    """Whether an event has the id that its step gives it, whichever of the step's events it is."""
+def _is_event_of(event: Event, run: RunRequest) -> bool:
+    """Whether an event has the id that its step gives it; a step emits no more events than the workflow announces."""
     number = event.id.removeprefix(fan_out_of(event.id)).removeprefix("-") or "1"
     digits = number if number.isascii() and number.isdecimal() and len(number) < _DIGITS else "1"
-    return event.id == event_id(run_id, event.step_id, number=int(digits) or 1)
+    announced = sum(len(step.produces.events) for step in run.workflow.steps if step.produces is not None)
+    is_possible = 1 <= int(digits) <= max(1, announced)
+    return is_possible and event.id == event_id(run.run_id, event.step_id, number=int(digits))
 
 
 def foreign_claim(request: ChildRequest, event: Event) -> str:
@@ -194,7 +197,7 @@ def foreign_claim(request: ChildRequest, event: Event) -> str:
     if event.run_id != run.run_id or (event.source, event.host) != (run.repo, run.host):
         return f"the child emitted an event in the name of {quotable(event.source)} ({quotable(event.run_id)})"
     # The step's id becomes part of a path, the event's id a key of the whole tree.
-    if event.step_id not in {spec.id for spec in run.workflow.steps} or not _is_event_of(event, run.run_id):
+    if event.step_id not in {spec.id for spec in run.workflow.steps} or not _is_event_of(event, run):
         claimed = f"{quotable(event.id)} of step {quotable(repr(event.step_id))}"
         return f"the child emitted an event that none of its steps can: {claimed}"
     inherited = set(run.visible_artifacts)

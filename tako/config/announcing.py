@@ -8,12 +8,15 @@ without ``artifact`` a fan-out emits all that are pending, with it those about t
 from __future__ import annotations
 
 from tako.config import names
-from tako.config.model import DEFAULT_ARTIFACT
+from tako.config.model import DEFAULT_ARTIFACT, FAN_OUT
+from tako.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
     from typing import Any, Protocol, TypeVar
+
+    from tako.config.model import StepSpec
 
     class Announcement(Protocol):
         """An event that a step announces."""
@@ -26,6 +29,16 @@ if TYPE_CHECKING:
             """The artifact that the step makes; None if it makes none by name."""
 
     A = TypeVar("A", bound=Announcement)
+
+
+@record
+class Unemitted:
+    """An event that is announced and never emitted: its place among the steps and in the step's events, from 0."""
+
+    type: str
+    artifact: str | None
+    step: int
+    event: int
 
 
 def has_own_payload(params: Mapping[str, Any]) -> bool:
@@ -61,6 +74,20 @@ def left_by(
     if has_own_payload(params):
         emitted = latest(emitted)
     return still_pending(pending, type_, {artifact_of(each, named) for each in emitted})
+
+
+def never_emitted(steps: Sequence[StepSpec]) -> list[Unemitted]:
+    """Return the events that some steps of a workflow announce and no later one can emit."""
+    pending: list[Unemitted] = []
+    for index, step in enumerate(steps):
+        if step.uses == FAN_OUT:
+            pending = left_by(step.params, pending)
+        produces = step.produces
+        if produces is not None:
+            events = enumerate(produces.events)
+            found = [Unemitted(each.type, produces.artifact, index, position) for position, each in events]
+            pending += [each for each in found if not names.is_template(each.type)]
+    return pending
 
 
 def artifact_of(announced: Announcement | None, named: str | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tako.clock import iso
-from tako.config.announcing import artifact_of, has_own_payload, still_pending, to_emit
+from tako.config.announcing import artifact_of, has_own_payload, never_emitted, still_pending, to_emit
 from tako.config.model import FAN_OUT
 from tako.errors import ExpressionError, TakoError
 from tako.execution.event import Event
@@ -18,7 +18,7 @@ from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import Any
 
     from tako.config.model import EventSpec, EventTemplate, StepSpec, WorkflowSpec
@@ -37,6 +37,8 @@ class StepPreview:
     """Whether its condition is known not to hold."""
     fan_outs: tuple[FanOutPreview, ...] = ()
     """One for each event that it would emit."""
+    warnings: tuple[str, ...] = ()
+    """The events that it would announce and nothing would emit."""
 
 
 @record
@@ -144,7 +146,16 @@ def _steps(emitter: _Emitter, discovery: DiscoveryManager) -> tuple[StepPreview,
             found = [_Announced(event.type, artifact, event) for event in step.produces.events]
             announced, pending = [*announced, *found], [*pending, *found]
         steps.append(StepPreview(step, skipped, fan_outs))
-    return tuple(steps)
+    return tuple(_with_warnings(emitter.workflow, steps))
+
+
+def _with_warnings(workflow: WorkflowSpec, steps: Iterable[StepPreview]) -> Iterator[StepPreview]:
+    """The steps, each with the events that it announces and no later step can emit."""
+    lost = never_emitted(workflow.steps)
+    for index, preview in enumerate(steps):
+        types = [each.type for each in lost if each.step == index and not preview.skipped]
+        told = [f"step {preview.step.id!r} announces the event {type_!r}, which nothing would emit" for type_ in types]
+        yield replace(preview, warnings=tuple(told))
 
 
 def _fan_outs(

@@ -74,8 +74,9 @@ def _steps(steps: Sequence[StepPreview], indent: str) -> list[str]:
 
 
 def _warnings(steps: Sequence[StepPreview]) -> Iterator[str]:
-    """The warnings of all fan-outs."""
+    """The warnings of all steps and fan-outs."""
     for preview in steps:
+        yield from preview.warnings
         for fan_out in preview.fan_outs:
             yield from fan_out.warnings
             for run in fan_out.runs:

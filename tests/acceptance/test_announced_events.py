@@ -249,3 +249,32 @@ def test_skipped_fan_out_is_no_reason_for_a_warning(world: World) -> None:
     ran = run(root, world, "--json")
 
     assert (ran.code, ran.json()["warnings"]) == (0, [])
+
+
+def test_concurrency_limit_holds_for_all_events_of_a_fan_out(world: World) -> None:
+    alone = f"mkdir {world.root}/busy && sleep 0.2 && rmdir {world.root}/busy"
+    hearer(world, APP, "lib", script=alone)
+    hearer(world, WEB, "docs", script=alone)
+    root = make_root(world, maker("lib"), maker("docs"), fan_out(concurrency_limit=1))
+
+    assert run(root, world).code == 0
+
+
+def test_timeout_holds_for_all_events_of_a_fan_out(world: World) -> None:
+    hearer(world, APP, "lib", script="exec sleep 1000")
+    hearer(world, WEB, "docs", script="exec sleep 1000")
+    root = make_root(world, maker("lib"), maker("docs"), fan_out(timeout="2s"))
+
+    report = run(root, world, "--json").json()
+
+    assert {each["failure"]["kind"] for each in report["runs"]} == {"fan_out_timeout"}
+    assert report["failure"]["kind"] == "fan_out_timeout"
+    assert report["failure"]["message"].count("its fan-out took longer than its timeout of 2.0s") == 1
+
+
+def test_dry_run_warns_of_what_is_never_emitted(world: World) -> None:
+    root = make_root(world, maker("lib"), maker("docs"), fan_out(artifact="lib"))
+
+    warning = "step 'docs' announces the event 'made', which nothing would emit"
+    assert f"warning: {warning}\n" in run(root, world, "--dry-run").text
+    assert run(root, world, "--dry-run", "--json").json()["warnings"] == [warning]

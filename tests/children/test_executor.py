@@ -637,6 +637,8 @@ FOREIGN = {
     "another-run-under-its-own-id": lambda _: emitted(run_id="exec-20261123-181803-ffffffff", id=emitted().id),
     "another-runs-event-id": lambda _: emitted(id=make_event().id),
     "made-up-event-id": lambda _: emitted(id="evt-1"),
+    "more-events-than-announced": lambda _: emitted(id=f"{emitted().id}-2"),
+    "no-number": lambda _: emitted(id=f"{emitted().id}-x"),
     "unknown-step": lambda _: emitted(step_id="deploy"),
     "path-as-step": lambda _: emitted(step_id="../../state"),
     "absolute": artifact("/etc/passwd"),

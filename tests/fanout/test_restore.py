@@ -181,6 +181,18 @@ def test_a_run_waits_for_its_event_if_that_was_planned(told: Told, status: str, 
     assert (run.waits_for, run.waits_at, kinds(run)) == ((inner.id,), "tell", tries)
 
 
+def test_run_waits_for_all_its_events_once_all_are_planned(told: Told) -> None:
+    first = make_event(run_id=run_id("a"), source="a", step_id="tell")
+    second = replace(first, id=f"{first.id}-2")
+    told.plan("a")
+    told.plan("leaf", event=first, emitter=child("a"))
+    told.state(child("a"), "suspended", step("tell", "suspended", emitted=(first, second)))
+
+    assert told.run().waits_for == ()
+    told.plan("other", event=second, emitter=child("a"))
+    assert told.run().waits_for == (first.id, second.id)
+
+
 def test_a_run_whose_event_was_not_planned_comes_to_it_again(told: Told) -> None:
     inner = make_event(run_id=run_id("a"), source="a", step_id="tell")
     told.plan("a")
