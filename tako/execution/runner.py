@@ -138,6 +138,8 @@ class Runner:
 
     def _warnings(self, state: ExecutionState) -> tuple[str, ...]:
         """Return what a reader should know of a run that has ended; nothing beside a failure."""
+        if not self._specs:
+            return ("its workflow has no steps, so nothing was done",)
         if state.failure or all(not step.announced for step in state.steps):
             return ()
         from tako.execution.announced import unemitted

@@ -46,6 +46,7 @@ def _every_event(sheet: Sheet, one: Subscription, node: Node) -> Iterator[Findin
                 "name the events that the workflow is for"
             )
             yield Finding(*sheet.position((place or node).start), "every-event", what)
+            return
 
 
 def _is_alike(one: Subscription, other: Subscription) -> bool:

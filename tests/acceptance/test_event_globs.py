@@ -78,3 +78,17 @@ def test_lint_finds_a_workflow_that_triggers_itself(world: World) -> None:
     (world.root / "root" / "tako.yml").write_text(json.dumps(data))
 
     assert "[self-trigger]" in world.tako("lint", cwd=world.root / "root").text
+
+
+def test_triggered_workflow_without_steps_warns(world: World) -> None:
+    data = {
+        "version": 1,
+        "metadata": {"name": APP},
+        "workflows": {WORKFLOW: {"steps": []}},
+        "subscriptions": [{"artifact": ROOT, "events": ["built"], "workflow": WORKFLOW}],
+    }
+    world.cached(APP, json.dumps(data), git=False)
+
+    report = world.tako("exec", WORKFLOW, "--json", cwd=make_root(world, "built")).json()
+
+    assert report["warnings"] == [f"{APP}:{WORKFLOW}: its workflow has no steps, so nothing was done"]

@@ -77,6 +77,7 @@ def test_subscription_to_every_event_is_found() -> None:
 
     assert (one.rule, "every event of a/b" in one.what) == ("every-event", True)
     assert rules(file(hears(["release/*"]))) == []
+    assert rules(file(hears(["*", "**"]))) == ["every-event"]
 
 
 @pytest.mark.parametrize("source", [ME, f"{ME}:thing"])
@@ -92,6 +93,13 @@ def test_workflows_that_trigger_each_other_are_found() -> None:
 
     assert [one.rule for one in findings] == ["self-trigger"] * 2
     assert "v -> w -> v" in findings[0].what
+
+
+def test_dependent_that_is_the_repository_itself_is_found() -> None:
+    data = file(w="built")
+
+    assert rules({**data, "dependents": [{"repo": ME, "workflows": ["w"]}]}) == ["self-trigger"]
+    assert rules({**data, "dependents": [{"repo": "a/b", "workflows": ["w"]}]}) == []
 
 
 def test_repository_is_known_by_its_address() -> None:
