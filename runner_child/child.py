@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from runner_child.observer import Reader
+    from tako.execution.final_steps import Ending
     from tako.execution.request import RunRequest
     from tako.secrets.run import RunSecrets
 
@@ -96,8 +97,7 @@ def run(
     reader = reader or _reader_for_terminal()
     workspace = Workspace(os.path.abspath(options.directory))
     # Before the hello: whoever has heard it may ask to stop.
-    stop = _stop_on_signals()
-    stops = Stops(ask=(stop.fd,), lost=take_lifeline(), wishes=(stop,))
+    stops = replace(_stop_on_signals(), lost=take_lifeline())
     processes = Processes(adopts=True)
     try:
         request = read_request(workspace.request)
@@ -176,6 +176,11 @@ def _run(
         step_kind=step_kind,
         observer=observer,
     )
+    ending = _ending()
+    if ending is not None:
+        recorded = recorded_state(workspace.state)
+        begun = runner.begin() if recorded is None else Place(workspace, request.root_id).state(recorded)
+        return runner.end(begun, ending)
     state, start = _where_to_begin(request, workspace, options, runner.begin(), attempt)
     try:
         if options.fresh:
@@ -259,15 +264,35 @@ def _crashed(request: RunRequest, error: Exception, secrets: RunSecrets) -> Exec
     )
 
 
-def _stop_on_signals() -> StopSignal:
+def _ending() -> Ending | None:
+    """How the run has ended, if it is only started to run its ``finally`` steps."""
+    told = os.environ.get("TAKO_ENDING")
+    if not told:
+        return None
+    import json
+
+    from tako.execution.final_steps import ending_from_data
+
+    return ending_from_data(json.loads(told))
+
+
+def _stop_on_signals() -> Stops:
     """Let SIGTERM, SIGINT and SIGHUP end the step at work, then the run, instead of Python in the middle of a write.
 
-    What the user ignores stays ignored, but for SIGTERM, by which the root asks its children.
+    What the user ignores stays ignored, but for SIGTERM, by which the root asks its children. The root sends each once,
+    so whoever sends one again insists.
     """
-    stop = StopSignal()
+    stop, force = StopSignal(), StopSignal()
+    known: set[int] = set()
+
+    def heard(number: int) -> None:
+        if number in known:
+            force.set(number)
+        known.add(number)
+
     unless_ignored = [number for number in (signal.SIGINT, signal.SIGHUP) if not is_ignored(number)]
-    stop.set_by((signal.SIGTERM, *unless_ignored))
-    return stop
+    stop.set_by((signal.SIGTERM, *unless_ignored), heard)
+    return Stops(ask=(stop.fd,), force=(force.fd,), wishes=(stop,))
 
 
 def _faults(frames: Frames) -> Callable[[str], object] | None:

@@ -28,12 +28,15 @@ END = "<!-- Here the tables end. -->\n"
 STEP = "workflows.NAME.steps[]"
 HANDLER = f"{STEP}.on_failure[]"
 """A step again, with its own fields but those that a handler cannot have: it needs no tables of its own."""
+FINAL = "workflows.NAME.finally[]"
+"""The same."""
 
 REFUSED_IN = {
     "workflows.NAME": refusals.WORKFLOW,
     "workflows.NAME.resources": refusals.RESOURCES,
     STEP: refusals.STEP,
     HANDLER: refusals.STEP,
+    FINAL: refusals.STEP,
 }
 
 _SHOWN = 70
@@ -78,12 +81,13 @@ def tables() -> str:
     rows: dict[str, list[Described]] = {}
     for row in filter(_is_supported, describe()):
         rows.setdefault(row.path.rpartition(".")[0], []).append(row)
-    unplaced = [path for path in rows if path not in {place.path for place in PLACES} and not path.startswith(HANDLER)]
+    placed = {place.path for place in PLACES}
+    unplaced = [path for path in rows if path not in placed and not path.startswith((HANDLER, FINAL))]
     if unplaced:
         raise LookupError(f"no table for the fields of {', '.join(unplaced)}: add it to PLACES")
     own = [row.path.rpartition(".")[2] for row in rows[HANDLER]]
     lacking = [name for row in rows[STEP] if (name := row.path.rpartition(".")[2]) not in own]
-    note = f"A step of `on_failure` has all of them but {', '.join(f'`{name}`' for name in lacking)}.\n"
+    note = f"A step of `on_failure` or `finally` has all of them but {', '.join(f'`{name}`' for name in lacking)}.\n"
     made = [
         _table(place, rows[place.path], sheets) + (f"\n{note}" if place.path == STEP else "")
         for place in PLACES

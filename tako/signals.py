@@ -46,9 +46,14 @@ class Stops:
     """Those behind ``ask`` that know by which signal somebody wants that."""
 
     @property
+    def by(self) -> int | None:
+        """The signal by which the end is wanted, if it is by one."""
+        return next((wish.by for wish in self.wishes if wish.by is not None), None)
+
+    @property
     def by_interrupt(self) -> bool:
         """Whether the end is wanted by Ctrl-C, and not by SIGTERM, a timeout or another program."""
-        return any(wish.by == signal.SIGINT for wish in self.wishes)
+        return self.by == signal.SIGINT
 
     @property
     def all(self) -> tuple[int, ...]:
@@ -71,15 +76,20 @@ class StopSignal:
         with contextlib.suppress(OSError):
             os.write(self._write_end, b"!")
 
-    def set_by(self, signals: Iterable[int]) -> None:
-        """Be set by these signals of this process; from its main thread only.
+    def set_by(self, signals: Iterable[int], heard: Callable[[int], object] = lambda _number: None) -> None:
+        """Be set by these signals of this process; from its main thread only. ``heard`` is called with each of them.
 
         The descriptor is written to as the signal comes in, not by a Python handler: that one runs only when the
         main thread runs Python again, so a signal just before a system call would wait for that call to end.
         It does before Python calls the next function: who waits in the main thread finds ``by`` set.
         """
+
+        def on_signal(number: int, _frame: object) -> None:
+            self.set(number)
+            heard(number)
+
         for number in signals:
-            signal.signal(number, lambda got, _frame: self.set(got))
+            signal.signal(number, on_signal)
         signal.set_wakeup_fd(self._write_end, warn_on_full_buffer=False)
         # Whoever started us may have let it wait until now (``Processes.spawn``).
         signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])

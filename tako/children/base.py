@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.execution.event import Event
 from tako.execution.failure import Failure
+from tako.execution.final_steps import Ending
 from tako.execution.request import RunRequest
 from tako.execution.workspace import Workspace
 from tako.records import record
@@ -61,6 +62,8 @@ class ChildRequest:
     """Which try this is: more than 1 after a crash, and when the whole tree is resumed."""
     fresh: bool = False
     """Whether it begins again from its first step, in a new checkout: what it was planned with has changed."""
+    ending: Ending | None = None
+    """How it has ended if it is not to go on, but only to run its ``finally`` steps."""
 
 
 @record

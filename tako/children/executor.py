@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import threading
 
@@ -12,11 +13,12 @@ from tako.children.judge import Evidence, judge
 from tako.children.launchers.base import Launch
 from tako.errors import MachineError, SecretError, SpawnError, StateError
 from tako.execution.failure import INTERRUPTED, NOT_STARTED, PROTOCOL, SECRET_MISSING, Failure, failure_of_machine
+from tako.execution.final_steps import most_seconds
 from tako.execution.memory import kills_for_memory
 from tako.execution.state import SUSPENDED, read_state
 from tako.execution.workspace import discard_checkout
 from tako.log_file import DEFAULT_LOG_LIMIT, LazyLog
-from tako.records import replace
+from tako.records import replace, to_data
 from tako.secrets.run import NO_SECRETS, masked_sinks
 from tako.shortage import TRIED, is_shortage, lasting_pipe, patiently
 from tako.signals import Stops, StopSignal
@@ -90,7 +92,9 @@ class ChildWorkflowExecutor:
         if serves and self._services is not None:
             self._services.expect()
         try:
-            with self._cancellable(request.run.run_id) as stops:
+            with self._cancellable(request.run.run_id) as asked:
+                # Whoever asked for the end waits for the last steps, too.
+                stops = asked if request.ending is None else Stops(force=asked.force)
                 directory = patiently(lambda: self._factory.prepare(request), self._clock)
                 secrets = self._secrets_of(request, stops)
                 outcome = self._launch(directory, request, hearing, secrets, stops)
@@ -152,6 +156,8 @@ class ChildWorkflowExecutor:
         env = {"TAKO_RUN_ID": run.run_id, "TAKO_ROOT_RUN_ID": run.root_id, "TAKO_ATTEMPT": str(request.attempt)}
         if request.fresh:
             env["TAKO_FRESH"] = "1"
+        if request.ending is not None:
+            env["TAKO_ENDING"] = json.dumps(to_data(request.ending))
         words = LazyLog(request.workspace.child_log, limit=self._log_limit or DEFAULT_LOG_LIMIT)
         write_words, _, write_rest = masked_sinks(secrets, words.write)
         launch = Launch(
@@ -163,6 +169,7 @@ class ChildWorkflowExecutor:
             on_closed=hearing.stdout_closed,
             due=hearing.due,
             stops=stops,
+            more_grace=most_seconds(run.workflow, hurried=True),
         )
         try:
             return self._launcher.launch(launch)

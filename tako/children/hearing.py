@@ -10,6 +10,7 @@ from tako.clock import duration
 from tako.errors import ProtocolError
 from tako.execution.event import Event
 from tako.execution.failure import LOG_TAIL, NOT_STARTED, PROTOCOL, STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
+from tako.execution.final_steps import most_seconds
 from tako.execution.state import RUNNING
 from tako.ids import event_id, fan_out_of
 from tako.log_file import tail
@@ -153,6 +154,10 @@ class Hearing:
             deadlines.append((self._began + HELLO_SECONDS, Failure(NOT_STARTED, message)))
         within = f"within {duration(MARGIN_SECONDS)}"
         unheard = f"and did not end itself {within}: it was stopped, or hung"
+        if self._request.ending is not None:
+            most = most_seconds(self._request.run.workflow, hurried=True) + MARGIN_SECONDS
+            message = f"its finally steps took longer than the {duration(most)} that they may"
+            deadlines.append((self._began + most, Failure(STEP_TIMEOUT, message)))
         limit = self._step_limit
         if limit is not None:
             message = f"took longer than its timeout of {duration(limit)}, {unheard}"
@@ -163,7 +168,8 @@ class Hearing:
                 why = "its checkout took long, or it was stopped, or hung"
                 unheard = f"and did not begin its first step {within}: {why}"
             message = f"the workflow was at work for longer than its timeout of {duration(limit)}, {unheard}"
-            deadlines.append((self._began + limit + MARGIN_SECONDS, Failure(WORKFLOW_TIMEOUT, message)))
+            most = limit + most_seconds(self._request.run.workflow, hurried=False) + MARGIN_SECONDS
+            deadlines.append((self._began + most, Failure(WORKFLOW_TIMEOUT, message)))
         return deadlines
 
     def last_lines(self) -> tuple[str, ...]:

@@ -158,7 +158,10 @@ class InProcessRunner:
             observer=observer,
         )
         try:
-            state = runner.run(self._begin(request, runner))
+            if request.ending is not None:
+                state = runner.end(self._recorded(request, runner), request.ending)
+            else:
+                state = runner.run(self._begin(request, runner))
         except TakoError:
             raise
         except Exception as error:
@@ -172,6 +175,11 @@ class InProcessRunner:
         if run.private and state.status == SUCCESS:
             discard_checkout(workspace)
         return result_of(state, self._clock.monotonic() - began)
+
+    def _recorded(self, request: ChildRequest, runner: Runner) -> ExecutionState:
+        workspace = request.workspace
+        recorded = recorded_state(workspace.state)
+        return runner.begin() if recorded is None else Place(workspace, request.run.root_id).state(recorded)
 
     def _begin(self, request: ChildRequest, runner: Runner) -> ExecutionState:
         workspace = request.workspace

@@ -59,7 +59,7 @@ def _report(wiring: Wiring, request: RunRequest, result: TreeResult, *, as_json:
     state_path = root_workspace(wiring.settings.home, request.run_id).state
     # A run whose checkout could not be made has none.
     state = read_state(state_path) if os.path.exists(state_path) else None
-    own = (state.steps, state.services) if state is not None else ((), ())
+    own = ((*state.steps, *state.finals), state.services) if state is not None else ((), ())
     say(failures(result, screen_of(sys.stderr, os.environ)))
     if as_json:
         show(json.dumps(result_data(result, request, *own, steps_of=recorded_steps), indent=2) + "\n")

@@ -54,7 +54,8 @@ class Debugger:
 
     def is_to_run(self, context: StepContext, *, wanted: bool) -> bool:
         """Show the step and ask; see ``Gate``."""
-        if not self._asks:
+        if not self._asks or (context.ending is not None and context.ending.is_hurried):
+            # Whoever wants the run to end has been asked enough.
             return wanted
         if not self._has_begun:
             self._has_begun = True

@@ -24,9 +24,9 @@ from tako.stdio import say, say_line, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from tako.config.model import StepSpec
+    from tako.config.model import WorkflowSpec
     from tako.execution.alive import AliveRun
     from tako.execution.state import ExecutionState
     from tako.fanout.history import History
@@ -149,13 +149,16 @@ class Usage:
         return Used(round(cpu, 3), memory)
 
 
-def step_at(steps: Sequence[StepSpec], state: ExecutionState) -> str | None:
+def step_at(workflow: WorkflowSpec, state: ExecutionState) -> str | None:
     """The step that a run is at, or waits at; None if it is between its last one and its end."""
+    steps, finals = workflow.steps, workflow.finals
     last = state.steps[-1] if state.steps else None
     if last is not None and last.status == SUSPENDED:
         return last.id
     if state.status != RUNNING:
         return None
+    if state.ending:
+        return finals[len(state.finals)].id if len(state.finals) < len(finals) else None
     if last is not None and not last.is_done:
         # It has failed, and what is to run then does.
         handlers = next((step.on_failure for step in steps if step.id == last.id), ())
@@ -221,25 +224,30 @@ def _tree(run: AliveRun, usage: Usage, now: float) -> Tree:
         )
         return Tree((row,), "")
     root, *children = history.outcomes
-    rows = [_row(run, root, run.root, history.request.workflow.steps, usage, now)]
+    rows = [_row(run, root, run.root, history.request.workflow, usage, now)]
     rows += [_child_row(run, child, history, usage, now) for child in children if child.status == RUNNING]
     return Tree(tuple(rows), children_told(children))
 
 
 def _child_row(run: AliveRun, child: ChildOutcome, history: History, usage: Usage, now: float) -> Row:
     try:
-        steps = read_request(Workspace(child.workspace).request).workflow.steps
+        workflow = read_request(Workspace(child.workspace).request).workflow
     except StateError:
-        steps = ()
-    return _row(run, child, history.processes.get(child.run_id), steps, usage, now)
+        workflow = None
+    return _row(run, child, history.processes.get(child.run_id), workflow, usage, now)
 
 
 def _row(
-    run: AliveRun, outcome: ChildOutcome, known: Identity | None, steps: Sequence[StepSpec], usage: Usage, now: float
+    run: AliveRun,
+    outcome: ChildOutcome,
+    known: Identity | None,
+    workflow: WorkflowSpec | None,
+    usage: Usage,
+    now: float,
 ) -> Row:
     process, used = _process(known, usage)
     started_at = run.started_at if outcome.parent_id is None else outcome.started_at
-    step = _current_step(Workspace(outcome.workspace), steps)
+    step = _current_step(Workspace(outcome.workspace), workflow)
     return Row(
         run_id=outcome.run_id,
         root_id=run.run_id,
@@ -262,9 +270,9 @@ def _process(known: Identity | None, usage: Usage) -> tuple[Identity | None, Use
     return (known if used is not None else None), used
 
 
-def _current_step(workspace: Workspace, steps: Sequence[StepSpec]) -> str | None:
+def _current_step(workspace: Workspace, workflow: WorkflowSpec | None) -> str | None:
     """A run that still makes its checkout has no state, and is at no step."""
     try:
-        return step_at(steps, read_state(workspace.state))
+        return None if workflow is None else step_at(workflow, read_state(workspace.state))
     except StateError:
         return None

@@ -115,7 +115,8 @@ def _report(
     as_json: bool,
 ) -> None:
     workspace = root_workspace(wiring.settings.home, request.run_id)
-    steps = read_state(workspace.state).steps if os.path.exists(workspace.state) else ()
+    state = read_state(workspace.state) if os.path.exists(workspace.state) else None
+    steps = (*state.steps, *state.finals) if state is not None else ()
     plans = [(event, _plan(wiring, event, request)) for event in done.emitted]
     say(shown("".join(f"{line}\n" for line in _told(request, workspace, done, plans))))
     if as_json:

@@ -56,6 +56,7 @@ def status(run_id: str | None, as_json: bool) -> int:
     state = outcome_word(history, workspace)
     history = replace(history, outcomes=tuple(as_of_now(run, state, wiring.clock.now()) for run in history.outcomes))
     own = _state_of(workspace)
+    names = history.request.workflow.step_names
     if as_json:
         data = {
             "run_id": run_id,
@@ -63,7 +64,7 @@ def status(run_id: str | None, as_json: bool) -> int:
             "repository": history.request.repo,
             "workflow": history.request.workflow.name,
             "duration_seconds": history.seconds,
-            "steps": [step_data(step, history.request.workflow.step_names) for step in own.steps] if own else [],
+            "steps": [step_data(step, names) for step in (*own.steps, *own.finals)] if own else [],
             "services": [service_data(end) for end in own.services] if own else [],
             "runs": [run_data(outcome) for outcome in history.outcomes],
         }
@@ -137,7 +138,7 @@ def _steps(history: History, own: ExecutionState | None) -> list[Line]:
     """The root's steps, and of the runs that it triggered those steps of which there is more to tell."""
     lines, names = [], history.outcomes[0].step_names
     if own is not None:
-        lines += [line for step in own.steps for line in step_report(step, names, history.resumed_at)]
+        lines += [line for step in (*own.steps, *own.finals) for line in step_report(step, names, history.resumed_at)]
         lines += plain(service_lines(own.services, names))
     for outcome in history.outcomes[1 : MAX_DETAILED + 1]:
         state = _state_of(Workspace(outcome.workspace))

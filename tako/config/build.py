@@ -10,7 +10,7 @@ from msgspec import UnsetType, convert
 from tako.config import inputs, model, payload, schema
 from tako.config.model import FAN_OUT, POLL
 from tako.config.problems import Path
-from tako.config.step_ids import handler_id, step_id
+from tako.config.step_ids import final_id, handler_id, step_id
 from tako.quantities import parse_duration, parse_size
 from tako.records import replace
 
@@ -101,6 +101,10 @@ def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.Workflo
         inputs=tuple(input_spec(key, given) for key, given in workflow.inputs.items()),
         env=workflow.env,
         steps=tuple(_step(index, step, (*path, "steps", index), line) for index, step in enumerate(workflow.steps)),
+        finals=tuple(
+            _any_step(final_id(final, index), final, line((*path, "finally", index)))
+            for index, final in enumerate(workflow.finals)
+        ),
         line=line(path),
         timeout=_seconds(workflow.timeout),
         mem_limit=None if isinstance(mem_limit, UnsetType) else parse_size(mem_limit),

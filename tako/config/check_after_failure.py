@@ -1,25 +1,27 @@
-"""What the shape of a file cannot say of what happens when a step fails: its ``on_failure`` and its retries."""
+"""What the shape of a file cannot say of what runs when a step has failed, or at the end, and of retries."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from msgspec import UnsetType
 
 from tako.config import schema
 from tako.config.labels import fault
 from tako.config.model import FAN_OUT
-from tako.config.problems import Path, Problem
+from tako.config.problems import Path, Problem, quoted
 
 
-def after_failure_problems(steps: Sequence[schema.Step], path: Path) -> Iterator[Problem]:
-    """Every problem of the steps at ``path`` that is about their failing."""
-    for index, step in enumerate(steps):
-        place: Path = (*path, index)
+def after_failure_problems(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
+    """Every problem of the steps of a workflow that is about their failing, or about its end."""
+    for index, step in enumerate(workflow.steps):
+        place: Path = (*path, "steps", index)
         if step.uses == FAN_OUT:
             yield from _of_fan_out(step, place)
         for position, handler in enumerate(step.on_failure):
-            yield from _of_handler(handler, (*place, "on_failure", position))
+            yield from _of_handler(handler, (*place, "on_failure", position), "a run that has failed triggers nothing")
+    for index, final in enumerate(workflow.finals):
+        yield from _of_handler(final, (*path, "finally", index), "a run that has ended triggers nothing")
 
 
 def _of_fan_out(step: schema.Step, path: Path) -> Iterator[Problem]:
@@ -30,9 +32,9 @@ def _of_fan_out(step: schema.Step, path: Path) -> Iterator[Problem]:
         yield from fault((*path, "continue_on_error"), what, on_key=True)
 
 
-def _of_handler(handler: schema.Handler, path: Path) -> Iterator[Problem]:
+def _of_handler(handler: schema.Handler, path: Path, why: str) -> Iterator[Problem]:
     if handler.uses == FAN_OUT:
-        yield from fault((*path, "uses"), "must not be a fan-out: a run that has failed triggers nothing")
+        yield from fault((*path, "uses"), f"must not be a fan-out: {why}")
     if isinstance(handler.produces, UnsetType):
         return
     produces, place = handler.produces, (*path, "produces")
@@ -42,5 +44,5 @@ def _of_handler(handler: schema.Handler, path: Path) -> Iterator[Problem]:
         ("artifacts", bool(produces.artifacts)),
     ):
         if given:
-            what = "is not for a step of 'on_failure', which may put out 'outputs'"
+            what = f"is not for a step of {quoted(str(path[-2]))}, which may put out 'outputs'"
             yield from fault((*place, field), what, on_key=True)

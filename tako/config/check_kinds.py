@@ -21,7 +21,7 @@ def own_kind_problems(uses: str, path: Path) -> Iterator[Problem]:
 def kind_problems(root: schema.Root, known: Collection[str]) -> Iterator[Problem]:
     """Of the other names, whether a package that provides them is installed; ``known`` are all that are."""
     for name, workflow in root.workflows.items():
-        for _, path, step in named_steps(workflow.steps, ("workflows", name, "steps")):
+        for _, path, step in named_steps(workflow, ("workflows", name)):
             if isinstance(step.uses, str) and not step.uses.startswith(_OWN):
                 yield from _unknown(step.uses, (*path, "uses"), known)
 

@@ -37,6 +37,8 @@ def _of_input(workflow: schema.Workflow, path: Path, name: str) -> Iterator[Prob
         yield from _of_step(step, place, name)
         for number, handler in enumerate(step.on_failure):
             yield from _of_step(handler, (*place, "on_failure", number), name)
+    for index, final in enumerate(workflow.finals):
+        yield from _of_step(final, (*path, "finally", index), name)
 
 
 def _of_step(step: Any, path: Path, name: str) -> Iterator[Problem]:

@@ -36,7 +36,7 @@ def _paths(root: schema.Root) -> Iterator[tuple[Path, str]]:
     for name, artifact in root.artifacts.items():
         yield ("artifacts", name, "path"), artifact.path
     for name, workflow in root.workflows.items():
-        for _, path, step in named_steps(workflow.steps, ("workflows", name, "steps")):
+        for _, path, step in named_steps(workflow, ("workflows", name)):
             yield from _of_step(step, path)
 
 

@@ -18,7 +18,7 @@ from tako.records import replace
 def payload_value_problems(root: schema.Root) -> Iterator[Problem]:
     """Every literal in a payload that its event's declaration refuses, and every required field that is not there."""
     for name, workflow in root.workflows.items():
-        steps = [(path, step) for _, path, step in named_steps(workflow.steps, ("workflows", name, "steps"))]
+        steps = [(path, step) for _, path, step in named_steps(workflow, ("workflows", name))]
         fan_outs = [step.params for _, step in steps if step.uses == FAN_OUT]
         given = {str(params.get("event_type")) for params in fan_outs if _says_something(params.get("payload"))}
         announced = {event.type for _, step in steps for event in _announced(step)}

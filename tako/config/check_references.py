@@ -20,7 +20,8 @@ FIXED = {
 
 _ELSEWHERE = {
     "outputs": "`outputs` is there in 'produces' and in the 'with' of a fan-out; here it is `steps.<id>.outputs`",
-    "error": "`error` is there in 'on_failure' only",
+    "error": "`error` is there in 'on_failure' and 'finally' only",
+    "status": "`status` is there in 'finally' only; of a step it is `steps.<id>.status`",
 }
 
 

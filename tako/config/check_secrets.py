@@ -33,6 +33,8 @@ def secret_problems(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
         yield from _step_problems(step, place, declared)
         for number, handler in enumerate(step.on_failure):
             yield from _step_problems(handler, (*place, "on_failure", number), declared)
+    for index, final in enumerate(workflow.finals):
+        yield from _step_problems(final, (*path, "finally", index), declared)
 
 
 def secret_variables(workflow: schema.Workflow, step: schema.AnyStep) -> tuple[str, ...]:

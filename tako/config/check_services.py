@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from msgspec import UnsetType, convert
 
@@ -46,10 +46,10 @@ def poll_problems(step: schema.AnyStep, path: Path, _artifacts: set[str]) -> Ite
     yield from poll_limits(step, path)
 
 
-def service_problems(steps: Sequence[schema.Step], path: Path) -> Iterator[Problem]:
-    """Every problem of the steps at ``path`` that are left running, and of who waits for them."""
+def service_problems(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
+    """Every problem of the steps of a workflow that are left running, and of who waits for them."""
     running: list[str] = []
-    for name, place, step in named_steps(steps, path):
+    for name, place, step in named_steps(workflow, path):
         if isinstance(step, schema.Step) and step.long_running:
             running.append(name)
             yield from _long_running(step, place)

@@ -21,10 +21,10 @@ from tako.config.step_ids import named_steps
 _FIXED_SOURCES = ("from_stdout", "from_stderr")
 
 
-def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> Iterator[Problem]:
-    """Every problem of the steps at ``path``; ``artifacts`` are the names that may be produced."""
+def step_problems(workflow: schema.Workflow, path: Path, artifacts: set[str]) -> Iterator[Problem]:
+    """Every problem of the steps of a workflow; ``artifacts`` are the names that may be produced."""
     seen: dict[str, Path] = {}
-    for name, place, step in named_steps(steps, path):
+    for name, place, step in named_steps(workflow, path):
         if seen.setdefault(name, place) != place:
             what = f"duplicate step id {quoted(name)}: {label(seen[name])} has it too"
             yield Problem((*place, "id"), what)
@@ -39,8 +39,8 @@ def step_problems(steps: list[schema.Step], path: Path, artifacts: set[str]) -> 
             yield from _file_problems(step, step.produces, (*place, "produces", "outputs"))
         if isinstance(step.uses, str) and step.uses in _WITH:
             yield from _WITH[step.uses](step, place, artifacts)
-    yield from after_failure_problems(steps, path)
-    yield from service_problems(steps, path)
+    yield from after_failure_problems(workflow, path)
+    yield from service_problems(workflow, path)
 
 
 def _step_problems(step: schema.AnyStep, path: Path) -> Iterator[Problem]:

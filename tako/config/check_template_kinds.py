@@ -36,7 +36,7 @@ def template_kind_problems(root: schema.Root, kinds: Mapping[str, Mapping[str, s
     ``kinds`` are those of the inputs of each workflow.
     """
     for name, workflow in root.workflows.items():
-        for _, path, step in named_steps(workflow.steps, ("workflows", name, "steps")):
+        for _, path, step in named_steps(workflow, ("workflows", name)):
             for type_, sent, place in _sent(step, path):
                 declared = root.events.get(type_)
                 for field, spec in declared.payload.items() if declared is not None else ():

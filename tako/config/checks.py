@@ -52,7 +52,7 @@ def _workflow_problems(name: str, workflow: schema.Workflow, artifacts: set[str]
         yield from fault((*path, "env", key), names.env_fault(key), on_key=True)
     yield from workflow_limits(workflow, path)
     yield from secret_problems(workflow, path)
-    yield from step_problems(workflow.steps, (*path, "steps"), artifacts)
+    yield from step_problems(workflow, path, artifacts)
 
 
 def _same_variable(given: Iterable[str], path: Path, variable: str) -> Iterator[Problem]:

@@ -93,6 +93,10 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         ),
         "secrets": ("The names of its secrets; a step has one if a value of its `env` is that name.", "[GITHUB_TOKEN]"),
         "steps": ("What it does, one after another. A bare text is a `run`.", "[{run: make test}]"),
+        "finally": (
+            "Steps that run when the run has ended, however it did; one alone need not be a list.",
+            "[{run: ./clean-up.sh}]",
+        ),
         "timeout": ("How long it may be at work; waiting for a fan-out does not count.", "30m"),
         "resources": ("What each of its processes may use.", "{mem_limit: 512Mi}"),
     },
@@ -119,7 +123,10 @@ DESCRIPTIONS: dict[type[Any], dict[str, Described]] = {
         "on_exit_codes": ("Try again after these exit codes only; one alone need not be a list.", "[75]"),
     },
     schema.Handler: {
-        "id": ("The name by which others refer to it, unique in the workflow; else made of the step's id.", "rollback"),
+        "id": (
+            "The name by which others refer to it, unique in the workflow; else made of the step's id, or finally-1.",
+            "rollback",
+        ),
         "name": ("What to call it in reports.", "Roll it back"),
         "if": ("A condition in CEL. Where it does not hold, it is skipped.", "error.exit_code != 2"),
         "run": ("The script. The shell runs it, or what its first line `#!…` names. A template.", "./rollback.sh"),

@@ -67,6 +67,7 @@ class _Normaliser:
             new["resources"] = self._resources(resources, (*path, "resources"))
         if isinstance(steps := new.get("steps"), list):
             new["steps"] = [self._step(step, at, at) for at, step in _places(steps, (*path, "steps"))]
+        self._one_or_many(new, "finally", path, path)
         return new
 
     def _resources(self, resources: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -89,7 +90,7 @@ class _Normaliser:
         if isinstance(step, dict):
             made = self._with_env(step, new, old)
             self._exit_codes(made, new, old)
-            self._on_failure(made, new, old)
+            self._one_or_many(made, "on_failure", new, old)
             self._key_files(made, new, old)
             return made
         if step is None or isinstance(step, list):
@@ -103,15 +104,15 @@ class _Normaliser:
             made["cache_key_files"] = [one]
             self.moves[(*new, "cache_key_files", 0)] = (*old, "cache_key_files")
 
-    def _on_failure(self, made: dict[str, Any], new: Path, old: Path) -> None:
+    def _one_or_many(self, made: dict[str, Any], field: str, new: Path, old: Path) -> None:
         """One step alone is a list of one."""
-        given, place = made.get("on_failure"), (*old, "on_failure")
-        handlers = (*new, "on_failure")
+        given, place = made.get(field), (*old, field)
+        handlers = (*new, field)
         if isinstance(given, list):
             pairs = zip(_places(given, handlers), _places(given, place), strict=True)
-            made["on_failure"] = [self._step(each, at, was) for (at, each), (was, _) in pairs]
+            made[field] = [self._step(each, at, was) for (at, each), (was, _) in pairs]
         elif isinstance(given, dict | str):
-            made["on_failure"] = [self._step(given, (*handlers, 0), place)]
+            made[field] = [self._step(given, (*handlers, 0), place)]
 
     def _exit_codes(self, made: dict[str, Any], new: Path, old: Path) -> None:
         """One exit code alone is a list of one."""

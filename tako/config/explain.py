@@ -63,7 +63,7 @@ def _field(path: Path) -> str:
     """``steps`` for an item of steps, ``env`` for an env itself, else nothing that has a spelling."""
     if path and path[-1] == "env":
         return "env"
-    is_step = len(path) > 1 and path[-2] in ("steps", "on_failure") and isinstance(path[-1], int)
+    is_step = len(path) > 1 and path[-2] in ("steps", "on_failure", "finally") and isinstance(path[-1], int)
     return "steps" if is_step else ""
 
 

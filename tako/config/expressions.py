@@ -54,7 +54,7 @@ def input_kinds(workflow: schema.Workflow) -> dict[str, str]:
 
 
 def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
-    named = list(named_steps(workflow.steps, (*path, "steps")))
+    named = list(named_steps(workflow, path))
     scope = Scope(
         roots=STEP_ROOTS,
         workflow=str(path[-1]),
@@ -65,7 +65,8 @@ def _of_workflow(workflow: schema.Workflow, path: Path) -> Iterator[Problem]:
     yield from _templates(workflow.env, (*path, "env"), scope)
     for position, (_, place, step) in enumerate(named):
         within = scope.after(position).without(secret_variables(workflow, step))
-        yield from _of_step(step, place, within.with_roots("error") if isinstance(step, schema.Handler) else within)
+        more = ("error", "status") if place[-2] == "finally" else ("error",) if isinstance(step, schema.Handler) else ()
+        yield from _of_step(step, place, within.with_roots(*more))
 
 
 def _of_step(step: schema.AnyStep, path: Path, scope: Scope) -> Iterator[Problem]:

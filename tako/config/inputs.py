@@ -49,7 +49,8 @@ def _needed(workflow: WorkflowSpec, bound: Mapping[str, Any]) -> Iterator[str]:
         from tako.config.optional_inputs import cure, unguarded
 
         steps: list[tuple[str, list[str]]] = [("'env'", list(workflow.env.values()))]
-        steps += [(f"step '{step.id}'", list(_templates(step))) for step in workflow.steps if step.condition is None]
+        always = (step for step in (*workflow.steps, *workflow.finals) if step.condition is None)
+        steps += [(f"step '{step.id}'", list(_templates(step))) for step in always]
         for where, texts in steps:
             if unguarded([(text, False) for text in texts], None, name) is not None:
                 yield f"input '{name}' has no value, and {where} reads it; {cure(name, condition=False)}"

@@ -183,6 +183,7 @@ _SPECIAL = {
 }
 _OTHER_FORMS: dict[tuple[type[msgspec.Struct], str], tuple[Node, ...]] = {
     (schema.Workflow, "env"): (_ENV_LIST,),
+    (schema.Workflow, "finally"): ({"$ref": f"#/$defs/{schema.Handler.__name__}"}, {"type": "string"}),
     (schema.Step, "env"): (_ENV_LIST,),
     (schema.Step, "cache_key_files"): ({"type": "string"},),
     (schema.Step, "on_failure"): ({"$ref": f"#/$defs/{schema.Handler.__name__}"}, {"type": "string"}),

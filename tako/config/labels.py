@@ -19,6 +19,7 @@ _NOUNS = {
     "env": "variable",
     "filters": "filter",
     "on_failure": "on_failure step",
+    "finally": "finally step",
 }
 
 

@@ -122,11 +122,13 @@ class WorkflowSpec:
     """Bytes that each of its processes may have."""
     secrets: tuple[str, ...] = ()
     """The names of those that its steps may name in their ``env``."""
+    finals: tuple[StepSpec, ...] = ()
+    """What runs when the run has ended, however it did."""
 
     @property
     def every_step(self) -> tuple[StepSpec, ...]:
-        """Its steps, each followed by what runs when it has failed."""
-        return tuple(each for step in self.steps for each in (step, *step.on_failure))
+        """Its steps, each followed by what runs when it has failed, and what runs at the end."""
+        return (*(each for step in self.steps for each in (step, *step.on_failure)), *self.finals)
 
     @property
     def step_names(self) -> dict[str, str]:
@@ -255,6 +257,7 @@ def workflow_from_data(data: Mapping[str, Any]) -> WorkflowSpec:
     fields["inputs"] = tuple(_with_enum(InputSpec, item) for item in data["inputs"])
     fields["steps"] = tuple(_step_from_data(item) for item in data["steps"])
     fields["secrets"] = tuple(data.get("secrets", ()))
+    fields["finals"] = tuple(_step_from_data(item) for item in data.get("finals", ()))
     return WorkflowSpec(**fields)
 
 

@@ -63,8 +63,9 @@ def _owners(data: dict[str, Any]) -> Iterator[tuple[str, Path, dict[str, Any]]]:
         yield WORKFLOW, path, workflow
         if isinstance(workflow.get("resources"), dict):
             yield RESOURCES, (*path, "resources"), workflow["resources"]
-        for step_path, step in _items(workflow, path, "steps"):
-            yield STEP, step_path, step
+        for field in ("steps", "finally"):
+            for step_path, step in _items(workflow, path, field):
+                yield STEP, step_path, step
 
 
 def _items(owner: dict[str, Any], path: Path, field: str) -> Iterator[tuple[Path, dict[str, Any]]]:

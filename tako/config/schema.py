@@ -129,7 +129,7 @@ class _Act(Struct, forbid_unknown_fields=True):
 
 
 class Handler(_Act, forbid_unknown_fields=True):
-    """One of the steps in a step's ``on_failure``."""
+    """One of the steps in a step's ``on_failure``, or in a workflow's ``finally``."""
 
 
 class Step(_Act, forbid_unknown_fields=True):
@@ -201,6 +201,7 @@ class Workflow(Struct, forbid_unknown_fields=True):
     env: dict[str, str] = {}
     secrets: list[str] = []
     steps: list[Step] = []
+    finals: list[Handler] = field(default=[], name="finally")
     timeout: Duration | UnsetType = UNSET
     resources: Resources = field(default_factory=Resources)
 

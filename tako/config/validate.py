@@ -67,6 +67,10 @@ def _params(data: dict[str, Any]) -> Iterator[tuple[Path, type[msgspec.Struct], 
 def _steps(data: dict[str, Any]) -> Iterator[tuple[Path, dict[str, Any]]]:
     workflows = data.get("workflows")
     for name, workflow in workflows.items() if isinstance(workflows, dict) else ():
+        finals = workflow.get("finally") if isinstance(workflow, dict) else None
+        for index, final in enumerate(finals if isinstance(finals, list) else ()):
+            if isinstance(final, dict):
+                yield ("workflows", name, "finally", index), final
         steps = workflow.get("steps") if isinstance(workflow, dict) else None
         for index, step in enumerate(steps) if isinstance(steps, list) else ():
             if isinstance(step, dict):

@@ -19,7 +19,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from tako.config.model import StepSpec
     from tako.content import Check
     from tako.execution.request import RunRequest
     from tako.steps.base import StepContext
@@ -75,15 +74,9 @@ def look(patterns: Iterable[str], directory: str, check: Check) -> LayThere:
 def _patterns(request: RunRequest) -> Iterator[str]:
     """Of all artifacts that the run may make."""
     yield from (artifact.path for artifact in request.artifacts if artifact.path)
-    for spec in _every(request.workflow.steps):
+    for spec in request.workflow.every_step:
         if spec.produces is not None:
             yield from spec.produces.paths
-
-
-def _every(specs: Iterable[StepSpec]) -> Iterator[StepSpec]:
-    for spec in specs:
-        yield spec
-        yield from _every(spec.on_failure)
 
 
 def _look(pattern: str, directory: str, check: Check) -> dict[str, tuple[int, ...]]:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from tako.config.model import StepSpec
     from tako.execution.event import Event
+    from tako.execution.final_steps import Ending
     from tako.execution.service import ServiceEnd
     from tako.execution.step_run import StepObserver
     from tako.steps.base import Capabilities, Step
@@ -63,6 +64,7 @@ class Runner:
         observer: RunObserver,
     ) -> None:
         self._capabilities = capabilities
+        self._step_kind = step_kind
         self._steps = StepRunner(capabilities, step_kind=step_kind, observer=observer)
         self._observer = observer
         self._clock = capabilities.clock
@@ -101,6 +103,8 @@ class Runner:
             pid=os.getpid(),
             pid_started=me.started if me is not None else None,
             services=(),
+            finals=(),
+            ending="",
         )
         begin_state(self._capabilities.workspace, state)
         if self._capabilities.secrets and self._capabilities.attempt > 1:
@@ -128,17 +132,55 @@ class Runner:
                     return replace(state, seconds=self._seconds())
         except RunInterruptedError as error:
             state = replace(state, failure=_interrupted(spec, error))
+        state = self._run_finals(state, RUNNING)
         state = self._end_services(state)
         state = replace(state, status=FAILED if state.failure else SUCCESS, warnings=self._warnings(state))
         self._checkpoint(state)
+        self._tell_services(state)
+        return replace(state, seconds=self._seconds())
+
+    def end(self, state: ExecutionState, ending: Ending) -> ExecutionState:
+        """Run what is to run at the end of a run on which nobody is at work, and that will not go on.
+
+        What is recorded of it stays as it was, so that it can be resumed. The state that is returned has failed.
+        """
+        self._began = self._clock.monotonic() - state.seconds
+        recorded = replace(state, services=(), finals=(), ending="", failure=None)
+        begin_state(self._capabilities.workspace, recorded)
+        ended = self._run_finals(replace(recorded, failure=ending.failure), state.status, ending)
+        ended = self._end_services(ended)
+        self._save(replace(ended, status=state.status, failure=None))
+        self._tell_services(ended)
+        return replace(ended, status=FAILED, seconds=self._seconds())
+
+    def _run_finals(self, state: ExecutionState, status: str, ending: Ending | None = None) -> ExecutionState:
+        """Run the ``finally`` steps; ``status`` is what is recorded of the run meanwhile."""
+        if not self._request.workflow.finals:
+            return state
+        from tako.execution.final_run import run_finals
+        from tako.execution.final_steps import ending_of
+
+        if ending is None:
+            self._save(replace(state, status=RUNNING, failure=None))
+            self._tell_last(state)
+            ending = ending_of(state.failure, self._capabilities.stops.by)
+        return run_finals(
+            self._capabilities,
+            state,
+            ending,
+            step_kind=self._step_kind,
+            observer=self._observer,
+            save=lambda so_far: self._save(replace(so_far, status=status, failure=None)),
+        )
+
+    def _tell_services(self, state: ExecutionState) -> None:
         for end in state.services:
             if end.is_news:
                 self._observer.service_ended(end)
-        return replace(state, seconds=self._seconds())
 
     def _warnings(self, state: ExecutionState) -> tuple[str, ...]:
         """Return what a reader should know of a run that has ended; nothing beside a failure."""
-        if not self._specs:
+        if not self._specs and not self._request.workflow.finals:
             return ("its workflow has no steps, so nothing was done",)
         if state.failure or all(not step.announced for step in state.steps):
             return ()
@@ -198,6 +240,9 @@ class Runner:
     def _checkpoint(self, state: ExecutionState) -> None:
         """Make the state durable, then let the world know of its last step."""
         self._save(state)
+        self._tell_last(state)
+
+    def _tell_last(self, state: ExecutionState) -> None:
         step = state.steps[-1] if state.steps else None
         if step is None or (state.failure and state.failure.step != step.id):
             # Nothing has ended since the last checkpoint: the run was stopped within a step, or before one.

@@ -96,6 +96,8 @@ class StepRecord:
     """What it has left running."""
     result: str | None = None
     """What it printed on stdout, trimmed; None unless an expression of the workflow may read it."""
+    final: bool = False
+    """Whether it is one of the workflow's ``finally`` steps."""
     notes: tuple[str, ...] = ()
     """What a reader must know of it though it has succeeded, a line each."""
 
@@ -131,6 +133,16 @@ class ExecutionState:
     """How often somebody asked for steps to be run again that had succeeded, and one."""
     services: tuple[ServiceEnd, ...] = ()
     """How what its steps left running has ended, once the run has."""
+    finals: tuple[StepRecord, ...] = ()
+    """What the ``finally`` steps came to when the run last ended."""
+    ending: str = ""
+    """How the run has ended, since its ``finally`` steps began."""
+
+    @property
+    def every_step(self) -> tuple[StepRecord, ...]:
+        """Its steps, each followed by its ``on_failure``, and the ``finally`` steps."""
+        return (*(each for step in self.steps for each in (step, *step.handlers)), *self.finals)
+
     warnings: tuple[str, ...] = ()
     """What a reader should know of a run that has succeeded."""
 
@@ -272,6 +284,7 @@ def _read(path: str) -> ExecutionState:
     with foreign_content(KIND, path):
         steps = tuple(_step_from_data(item) for item in data["steps"])
         services = tuple(service_end_from_data(item) for item in data.get("services", ()))
+        finals = tuple(_step_from_data(item) for item in data.get("finals", ()))
         failure = failure_from_data(data["failure"])
         state = ExecutionState(
             **{
@@ -279,6 +292,7 @@ def _read(path: str) -> ExecutionState:
                 "steps": steps,
                 "failure": failure,
                 "services": services,
+                "finals": finals,
                 "warnings": tuple(data.get("warnings", ())),
             }
         )

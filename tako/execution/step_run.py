@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from tako.config.model import StepSpec
     from tako.execution.event import Event
+    from tako.execution.final_steps import Ending
     from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.step_caching import StepCaching
@@ -108,13 +109,14 @@ class StepRunner:
         ends_at: float | None,
         error: Failure | None = None,
         asked_again: bool = False,
+        ending: Ending | None = None,
     ) -> StepRecord:
         """Run a step of a run that came as far as ``state``, and return what it came to.
 
         ``ends_at`` is the moment on the clock's ``monotonic`` at which the workflow's time is up, ``error`` what the
         step that this one is the ``on_failure`` of failed by. ``asked_again`` says that somebody wants to see the step
-        run, whatever is cached. Raises ``MachineError`` if the machine refused something, ``RunInterruptedError`` when
-        a stop was asked for.
+        run, whatever is cached; ``ending`` is how the run has ended whose ``finally`` step it is. Raises
+        ``MachineError`` if the machine refused something, ``RunInterruptedError`` when a stop was asked for.
         """
         started_at, began = self._clock.now(), self._clock.monotonic()
         attempts: tuple[StepAttempt, ...] = ()
@@ -129,6 +131,7 @@ class StepRunner:
                 step_attempt=number,
                 error=error,
                 keeps_result=spec.id in self._read_results,
+                ending=ending,
             )
             if number == 1:
                 self._forget_tries(context)

@@ -30,7 +30,7 @@ def tainted_paths(request: RunRequest, state: ExecutionState, spec: StepSpec, *,
         return frozenset()
     inputs = [name for name in request.inputs if _is_tainted(name, request)]
     paths: set[tuple[str, ...]] = {(root,) for root in _FROM_EVENTS} | {("inputs", name) for name in inputs}
-    for step in (each for top in state.steps for each in (top, *top.handlers)):
+    for step in state.every_step:
         for name in step.tainted:
             paths |= {("steps", step.id, "outputs", name), ("steps", step.id, name)}
     paths |= {("env", variable) for variable in _own_variables(request, inputs)}

@@ -19,8 +19,10 @@ ROOTS = (
     "repo",
     "run",
     "error",
+    "status",
 )
-"""What stands at the start of a path. Not all of them exist everywhere: ``error`` only in ``on_failure``."""
+"""What stands at the start of a path. Not all of them exist everywhere: ``error`` only in ``on_failure`` and
+``finally``, ``status`` only in ``finally``."""
 
 NO_SECRETS_WHY = "what an expression yields ends up in commands, events and logs"
 NO_SECRETS_CURE = (

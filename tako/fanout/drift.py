@@ -62,11 +62,11 @@ def _of_events(request: RunRequest, now: Mapping[str, EventSpec]) -> Iterator[Di
 
 
 def _of_workflows(label: str, old: WorkflowSpec, new: WorkflowSpec) -> Iterator[Difference]:
-    yield from _of_fields(label, "", _plain(old, "steps"), _plain(new, "steps"))
-    steps = {step.id: step for step in old.steps}, {step.id: step for step in new.steps}
+    yield from _of_fields(label, "", _plain(old, "steps", "finals"), _plain(new, "steps", "finals"))
+    steps = tuple({step.id: step for step in (*each.steps, *each.finals)} for each in (old, new))
     for step_id in dict.fromkeys((*steps[0], *steps[1])):
         yield from _of_parts(label, f"step {step_id!r}", steps[0].get(step_id), steps[1].get(step_id))
-    orders = [[step.id for step in workflow.steps] for workflow in (old, new)]
+    orders = [[step.id for step in (*workflow.steps, *workflow.finals)] for workflow in (old, new)]
     if sorted(orders[0]) == sorted(orders[1]) and orders[0] != orders[1]:
         yield Difference(label, "order of steps", ", ".join(orders[0]), ", ".join(orders[1]))
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from tako.children.base import ChildResult
     from tako.execution.workspace import Workspace
+    from tako.fanout.last_steps import LastSteps
     from tako.fanout.scheduler import Scheduler
     from tako.fanout.tree import Node, Tree
     from tako.fanout.workforce import Workforce
@@ -29,8 +30,13 @@ class Endings:
         workforce: Workforce,
         abandon: Callable[[Workspace], object],
         conclude: Callable[[str, ChildResult], object],
+        last: LastSteps,
     ) -> None:
-        """``abandon`` is told of a run on which no process works; ``conclude`` gets what such a run came to."""
+        """``abandon`` is told of a run on which no process works; ``conclude`` gets what such a run came to.
+
+        ``last`` runs what is to run at its end.
+        """
+        self._last = last
         self._tree = tree
         self._scheduler = scheduler
         self._workforce = workforce
@@ -91,6 +97,14 @@ class Endings:
         node.sentence = failure
         if phase == WORKING:
             self._workforce.cancel(run_id)
-        else:
+            return
+        waits_at = node.waits_at if phase == WAITING else None
+
+        def conclude(told: Failure) -> None:
             self._abandon(node.workspace)
-            self._conclude(run_id, sentenced(failure, None, waits_at=node.waits_at if phase == WAITING else None))
+            self._conclude(run_id, sentenced(told, None, waits_at=waits_at))
+
+        if self._last.has_some(node):
+            self._last.add(run_id, failure, conclude)
+        else:
+            conclude(failure)

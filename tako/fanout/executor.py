@@ -20,6 +20,7 @@ from tako.fanout.delivery import Deliveries
 from tako.fanout.endings import Endings
 from tako.fanout.held import HeldRuns
 from tako.fanout.interruption import Interruption
+from tako.fanout.last_steps import LastSteps
 from tako.fanout.restore import known_events, known_runs
 from tako.fanout.result import GOOD_ENDS, Attempt, FanOutResult, TreeResult, answer_of
 from tako.fanout.scheduler import ENDED, HELD, READY, RESTING, Scheduler
@@ -86,12 +87,14 @@ class FanOutExecutor:
         self._breaker = breaker or Breaker()
         self._deliveries = deliveries or Deliveries()
         self._tree = Tree()
+        self._last = LastSteps(tree=self._tree, scheduler=self._scheduler, start=self._start_last)
         self._endings = Endings(
             tree=self._tree,
             scheduler=self._scheduler,
             workforce=self._workforce,
             abandon=abandon,
             conclude=self._conclude,
+            last=self._last,
         )
         self._fan_outs: list[FanOutResult] = []
         self._settled: set[str] = set()
@@ -186,7 +189,8 @@ class FanOutExecutor:
         while not self._is_over():
             match self._workforce.next_message(lambda: self._look_up(workspace)):
                 case Ended(run_id=run_id, result=result):
-                    self._child_ended(run_id, result)
+                    if not self._last.ended(run_id, result):
+                        self._child_ended(run_id, result)
                 case Broken(error=error):
                     raise error
                 case ToDo(act=act):
@@ -195,11 +199,17 @@ class FanOutExecutor:
             self._start_what_may()
 
     def _is_over(self) -> bool:
-        interrupted = self._interruption.signal_number is not None
-        return self._scheduler.finished or (interrupted and not self._workforce.working)
+        by = self._interruption.signal_number
+        if self._scheduler.finished or by is None or self._workforce.working:
+            return self._scheduler.finished
+        if not self._interruption.is_forced and (self._last.interrupt(by) or self._last.any):
+            self._last.start_what_may()
+        return not self._workforce.working
 
     def _start_what_may(self) -> None:
         """Start runs until no more may start: one that is refused ends at once, and with it perhaps some behind it."""
+        if not self._interruption.is_forced:
+            self._last.start_what_may()
         while not self._interruption.is_wanted:
             released = self._release_held()
             self._answer_settled()
@@ -215,7 +225,13 @@ class FanOutExecutor:
         wanted = take_cancellations(workspace)
         return partial(self._endings.cancel, wanted) if wanted else None
 
+    def _start_last(self, child: ChildRequest) -> None:
+        self._observer.run_started(child.run, resumed=True)
+        self._workforce.start(child, self)
+
     def _start(self, run_id: str) -> None:
+        if run_id in self._last:
+            return
         node = self._tree[run_id]
         request = node.request
         if not node.resumes and request.parent_id and self._breaker.is_open(request.repo, request.workflow.name):
@@ -266,7 +282,7 @@ class FanOutExecutor:
 
     def child_started(self, run_id: str, pid: int) -> None:
         """A child's process said hello."""
-        self._workforce.post(lambda: self._journal.started(run_id, pid))
+        self._workforce.post(lambda: None if run_id in self._last else self._journal.started(run_id, pid))
 
     def child_step(self, run_id: str, step: StepUpdate) -> None:
         """A child's step began or ended."""
@@ -286,7 +302,8 @@ class FanOutExecutor:
 
     def _hear_step(self, run_id: str, step: StepUpdate) -> None:
         node = self._tree[run_id]
-        node.come_to(step.id)
+        if run_id not in self._last:
+            node.come_to(step.id)
         self._observer.run_step(node.request, step)
 
     def _hear_of(self, run_id: str, event: Event) -> None:
@@ -309,7 +326,16 @@ class FanOutExecutor:
         elif result.events:
             self._wait(node, result.events)
         elif not self._tried_again(node, result):
+            self._conclude_after_crash(node, result)
+
+    def _conclude_after_crash(self, node: Node, result: ChildResult) -> None:
+        """A run will not be tried again; one whose process crashed has not come to its ``finally`` steps."""
+        run_id, failure = node.request.run_id, result.failure
+        interrupted = self._interruption.signal_number is not None
+        if failure is None or interrupted or not is_crash(failure) or not self._last.has_some(node):
             self._conclude(run_id, result)
+            return
+        self._last.add(run_id, failure, lambda told: self._conclude(run_id, replace(result, failure=told)))
 
     def _wait(self, node: Node, events: Sequence[Event]) -> None:
         """Let a run wait for the events of its fan-out; one that was run again from before it comes to known ones."""

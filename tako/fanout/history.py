@@ -222,5 +222,6 @@ class _Retold:
 
 def _step_names(workflow: Mapping[str, Any]) -> dict[str, str]:
     """``WorkflowSpec.step_names`` of a workflow as the journal holds it."""
-    steps = (each for step in workflow["steps"] for each in (step, *step.get("on_failure", ())))
+    own = (each for step in workflow["steps"] for each in (step, *step.get("on_failure", ())))
+    steps = (*own, *workflow.get("finals", ()))
     return {step["id"]: step["name"] for step in steps if step.get("name") and step["name"] != step["id"]}

@@ -20,6 +20,7 @@ class Interruption:
         self._workforce = workforce
         self._observer = observer
         self._insistence = Insistence()
+        self._is_forced = False
         self.is_wanted = False
         """Whether a signal has come. The loop acts on it only when it has planned what it is planning: that can take
         seconds, and nothing is to be started any more meanwhile."""
@@ -28,6 +29,11 @@ class Interruption:
     def signal_number(self) -> int | None:
         """The signal that asked the tree to end, if one did."""
         return self._insistence.first
+
+    @property
+    def is_forced(self) -> bool:
+        """Whether somebody insists that all ends at once."""
+        return self._is_forced
 
     def interrupt(self, signal_number: int) -> None:
         """Ask all that is at work to end; asked a second time, force it."""
@@ -51,6 +57,7 @@ class Interruption:
         again = wanted == FORCE
         self._observer.interrupted(signal_number, working=self._workforce.working, again=again)
         if again:
+            self._is_forced = True
             self._workforce.force()
         else:
             self._workforce.stop(signal_number)

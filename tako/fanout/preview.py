@@ -39,6 +39,8 @@ class StepPreview:
     """One for each event that it would emit."""
     warnings: tuple[str, ...] = ()
     """The events that it would announce and nothing would emit."""
+    final: bool = False
+    """Whether it runs when the run has ended, however it does."""
 
 
 @record
@@ -146,6 +148,8 @@ def _steps(emitter: _Emitter, discovery: DiscoveryManager) -> tuple[StepPreview,
             found = [_Announced(event.type, artifact, event) for event in step.produces.events]
             announced, pending = [*announced, *found], [*pending, *found]
         steps.append(StepPreview(step, skipped, fan_outs))
+    finals = emitter.workflow.finals
+    steps += [StepPreview(step, _is_skipped(step, emitter.scope), final=True) for step in finals]
     return tuple(_with_warnings(emitter.workflow, steps))
 
 

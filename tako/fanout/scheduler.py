@@ -126,7 +126,7 @@ class Scheduler:
 
     @property
     def working(self) -> int:
-        """How many children are at work, the root not counted."""
+        """How many places under the cap are taken; the root needs none."""
         return self._working
 
     def phase(self, run_id: str) -> str:
@@ -243,6 +243,17 @@ class Scheduler:
             raise ValueError(f"{run_id} is {run.phase} and cannot be released")
         run.phase = READY
         heappush(self._line, (run.counts, run.number, run_id))
+
+    def borrow(self) -> bool:
+        """Take a place under the cap for something beside the runs at work; False if there is none."""
+        if self._working >= self._cap:
+            return False
+        self._working += 1
+        return True
+
+    def give_back(self) -> None:
+        """Give a place back that was taken so."""
+        self._working -= 1
 
     def startable(self) -> list[str]:
         """The runs to start now, as many as the cap and the limits leave room for.

@@ -70,7 +70,10 @@ class Node:
         return self.request.workflow.steps[self.position - 1].id
 
     def _index(self, step_id: str) -> int:
-        steps = enumerate(self.request.workflow.steps)
+        workflow = self.request.workflow
+        if any(step.id == step_id for step in workflow.finals):
+            return len(workflow.steps)
+        steps = enumerate(workflow.steps)
         return next((at for at, step in steps if step_id in (step.id, *(each.id for each in step.on_failure))), 0)
 
 
@@ -90,6 +93,10 @@ class Tree:
 
     def __getitem__(self, run_id: str) -> Node:
         return self._nodes[run_id]
+
+    def nodes(self) -> list[Node]:
+        """All runs, in the order in which they were planned."""
+        return list(self._nodes.values())
 
     def add(self, request: RunRequest, workspace: Workspace, event_id: str | None) -> None:
         """A run."""

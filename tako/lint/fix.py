@@ -59,9 +59,9 @@ def meaning_of(config: RepoConfig) -> Any:
 
 
 def _workflow(workflow: WorkflowSpec, config: RepoConfig) -> WorkflowSpec:
-    steps = tuple(_step(step, config) for step in workflow.steps)
+    steps, finals = (tuple(_step(step, config) for step in group) for group in (workflow.steps, workflow.finals))
     inputs = tuple(sorted(workflow.inputs, key=lambda one: one.name))
-    return replace(workflow, line=0, steps=steps, env=_texts(workflow.env), inputs=inputs)
+    return replace(workflow, line=0, steps=steps, finals=finals, env=_texts(workflow.env), inputs=inputs)
 
 
 def _step(step: StepSpec, config: RepoConfig) -> StepSpec:

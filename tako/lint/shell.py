@@ -32,7 +32,7 @@ _SAFE_FILTERS = frozenset(
 """Filters whose result holds nothing that a shell reads as code, whatever they are given."""
 _KEEPING = frozenset(["abs", "default", "d", "first", "last", "lower", "max", "min", "round", "sum", "upper"])
 """Filters whose result is safe if all that goes in is."""
-_SAFE_PATHS = frozenset([("run", "id"), ("run", "root_id"), ("error", "step"), ("error", "exit_code")])
+_SAFE_PATHS = frozenset([("status",), ("run", "id"), ("run", "root_id"), ("error", "step"), ("error", "exit_code")])
 _ATOMS = (nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Filter, nodes.Call, nodes.Const)
 _JOINING = (nodes.And, nodes.Or, nodes.BinExpr, nodes.UnaryExpr, nodes.Concat)
 

@@ -49,8 +49,8 @@ def workflows_of(root: Node) -> Iterator[Node]:
 
 
 def steps_of(workflow: Node) -> Iterator[Node]:
-    """The steps of a workflow that are mappings, those of ``on_failure`` too."""
-    pending = [workflow.get("steps")]
+    """The steps of a workflow that are mappings, those of ``on_failure`` and ``finally`` too."""
+    pending = [workflow.get("steps"), workflow.get("finally")]
     while pending:
         found = resolved(pending.pop(0))
         for item in items(found) or ((found,) if found is not None else ()):
@@ -93,9 +93,8 @@ def fields(node: Node | None) -> Iterator[tuple[Node, Node]]:
 
 
 def steps_in(sheet: Sheet, workflow: Node) -> Iterator[Node]:
-    """The steps of a workflow as they are written, mappings or bare commands, those of ``on_failure`` too."""
-    found = sheet.field(workflow, "steps")
-    pending = [found[1]] if found else []
+    """The steps of a workflow as they are written, mappings or bare commands, those that run afterwards too."""
+    pending = [found[1] for name in ("steps", "finally") if (found := sheet.field(workflow, name)) is not None]
     while pending:
         node = pending.pop(0)
         for item in node.items if node.kind == "list" else (node,):

@@ -88,6 +88,7 @@ def step_data(step: StepRecord, names: Mapping[str, str] = NO_NAMES) -> dict[str
         "notes": list(step.notes),
         "failure": _failure_data(step.failure, names),
         "continued": step.tolerated,
+        "finally": step.final,
         "attempts": _attempts_data(step.attempts, names),
         "on_failure": [step_data(handler, names) for handler in step.handlers],
     }

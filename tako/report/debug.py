@@ -44,6 +44,8 @@ def _title(context: StepContext) -> str:
     place = next((f" ({number} of {len(steps)})" for number, step in enumerate(steps, 1) if step.id == spec.id), "")
     handled = context.error.step if context.error is not None else None
     after = f", since {handled} failed" if handled else ""
+    if context.ending is not None:
+        after = f", at the end of the run: {context.ending.status}"
     return f"Step {spec.id}{place}{after}{f': {spec.name}' if spec.name else ''}"
 
 

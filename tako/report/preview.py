@@ -42,6 +42,7 @@ def _step_data(preview: StepPreview) -> dict[str, Any]:
     if step.uses:
         data["with"] = to_data(step.params)
     data["skipped"] = preview.skipped
+    data["finally"] = preview.final
     fan_outs = [_fan_out_data(fan_out) for fan_out in preview.fan_outs]
     if fan_outs:
         data["fan_out"] = fan_outs[0]
@@ -67,7 +68,8 @@ def _steps(steps: Sequence[StepPreview], indent: str) -> list[str]:
         if preview.skipped:
             condition = f", skipped, since this does not hold: {step.condition}"
         name = f" ({step.name})" if step.name and step.name != step.id else ""
-        lines.append(f"{indent}{step.id}{name}: {what}{condition}")
+        at_the_end = "finally " if preview.final else ""
+        lines.append(f"{indent}{at_the_end}{step.id}{name}: {what}{condition}")
         for fan_out in preview.fan_outs:
             lines += _fan_out(fan_out, indent + "  ")
     return lines

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 def recorded_steps(run: ChildOutcome) -> tuple[StepRecord, ...]:
     """The steps of a run that have ended; none if it has not begun or its state cannot be read."""
     try:
-        return read_state(Workspace(run.workspace).state).steps
+        state = read_state(Workspace(run.workspace).state)
     except StateError:
         return ()
+    return (*state.steps, *state.finals)
 
 
 def run_data(run: ChildOutcome) -> dict[str, Any]:

@@ -62,7 +62,7 @@ def step_line(step: StepRecord, names: Mapping[str, str] = NO_NAMES, since: floa
 
 def noteworthy_lines(state: ExecutionState, names: Mapping[str, str] = NO_NAMES) -> list[str]:
     """Of the steps of a run, those of which there is more to tell than that they succeeded, were skipped or failed."""
-    steps = (step for step in state.steps if step.attempts or step.handlers or step.tolerated)
+    steps = (step for step in (*state.steps, *state.finals) if step.attempts or step.handlers or step.tolerated)
     return [*(line for step in steps for line in step_lines(step, names)), *service_lines(state.services, names)]
 
 
@@ -79,4 +79,5 @@ def took(step: StepRecord, since: float | None = None) -> str:
     when = ""
     if since is not None and step.started_at < since:
         when = ", in an earlier attempt" if step.started_at + step.seconds < since else ", over all attempts"
-    return f"{duration(step.seconds)}{tries}{', cached' if step.cached else ''}{when}"
+    final = ", finally" if step.final else ""
+    return f"{duration(step.seconds)}{tries}{', cached' if step.cached else ''}{when}{final}"

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from tako.clock import Clock
     from tako.config.model import StepSpec
     from tako.execution.event import ArtifactRef, Event
+    from tako.execution.final_steps import Ending
     from tako.execution.request import RunRequest
     from tako.execution.service import Service
     from tako.execution.state import ExecutionState, StepRecord
@@ -178,11 +179,13 @@ class StepContext:
         step_attempt: int = 1,
         error: Failure | None = None,
         keeps_result: bool = False,
+        ending: Ending | None = None,
     ) -> None:
         """``time_left`` is what the workflow's timeout leaves the step, in seconds.
 
         ``step_attempt`` is which try at the step this is, ``error`` what the step failed by whose ``on_failure`` it is.
-        ``keeps_result`` says that something may read what it prints on stdout.
+        ``keeps_result`` says that something may read what it prints on stdout; ``ending`` is how the run has ended
+        whose ``finally`` step it is.
         """
         self.capabilities = capabilities
         self.spec = spec
@@ -191,6 +194,7 @@ class StepContext:
         self.step_attempt = step_attempt
         self.error = error
         self.keeps_result = keeps_result
+        self.ending = ending
         self._environment: dict[str, str] | None = None
         self._stops = StoppableClock(capabilities.stops)
         self.time = StepTime(capabilities.clock)
@@ -258,7 +262,7 @@ class StepContext:
         event = request.event
         return {
             "inputs": dict(request.inputs),
-            "steps": {each.id: _step_scope(each) for step in self.state.steps for each in (step, *step.handlers)},
+            "steps": {each.id: _step_scope(each) for each in self.state.every_step},
             "event": event.scope() if event else {},
             "events": [each.scope() for each in request.heard or ((event,) if event else ())],
             "payload": dict(event.payload) if event else {},
@@ -266,9 +270,16 @@ class StepContext:
             "env": EnvScope(self.public_environment(), {*self.secret_variables(), *self.request.workflow.secrets}),
             "repo": request.repo,
             "run": {"id": request.run_id, "root_id": request.root_id, "workflow": request.workflow.name},
-            **({"error": error_scope(self.error)} if self.error is not None else {}),
+            **self._ending_scope(),
             **more,
         }
+
+    def _ending_scope(self) -> dict[str, Any]:
+        """What only those see that run since a step has failed, or since the run has ended."""
+        if self.ending is not None:
+            failure = self.ending.failure
+            return {"status": self.ending.status, "error": error_scope(failure) if failure is not None else {}}
+        return {"error": error_scope(self.error)} if self.error is not None else {}
 
     def render(self, text: str) -> str:
         """A template's text. Raises ``ExpressionError``, or ``StepError`` if there is a secret in it."""
@@ -332,8 +343,11 @@ class StepContext:
             "TAKO_ATTEMPT": str(self.capabilities.attempt),
             "TAKO_STEP_ATTEMPT": str(self.step_attempt),
         }
-        if self.error is not None:
-            own |= {f"TAKO_ERROR_{name.upper()}": _plain(value) for name, value in error_scope(self.error).items()}
+        if self.ending is not None:
+            own["TAKO_STATUS"] = self.ending.status
+        error = self.ending.failure if self.ending is not None else self.error
+        if error is not None:
+            own |= {f"TAKO_ERROR_{name.upper()}": _plain(value) for name, value in error_scope(error).items()}
         for name, value in request.inputs.items():
             own[f"TAKO_INPUT_{variable_name(name)}"] = _plain(value)
         for artifact in reversed(request.visible_artifacts):

@@ -19,6 +19,7 @@ from tako.fanout.result import ChildOutcome
 from tako.identity import Identity, identity_of
 from tako.process import Process
 from tako.records import replace
+from tests.builders import make_workflow
 
 STEPS = tuple(StepSpec(id=name, run="true") for name in ("build", "test", "tell"))
 
@@ -43,18 +44,19 @@ def step(name: str, status: str = "success") -> StepRecord:
 def test_the_current_step_is_the_one_after_the_last_or_the_one_that_waits(
     status: str, done: tuple[StepRecord, ...], shown: str | None
 ) -> None:
-    assert step_at(STEPS, ExecutionState("exec-1", "a/b", "w", status, 1.0, steps=done)) == shown
+    assert step_at(make_workflow(steps=STEPS), ExecutionState("exec-1", "a/b", "w", status, 1.0, steps=done)) == shown
 
 
 def test_while_something_runs_because_a_step_has_failed_that_is_the_current_one() -> None:
     steps = (StepSpec("build", run="x", on_failure=(StepSpec("h1", run="x"), StepSpec("h2", run="x"))), *STEPS[1:])
+    workflow = make_workflow(steps=steps)
     shown = []
     for handlers in ((), (step("h1"),), (step("h1"), step("h2"))):
         failed = replace(step("build", "failed"), handlers=handlers)
-        shown.append(step_at(steps, ExecutionState("exec-1", "a/b", "w", "running", 1.0, steps=(failed,))))
+        shown.append(step_at(workflow, ExecutionState("exec-1", "a/b", "w", "running", 1.0, steps=(failed,))))
     assert shown == ["h1", "h2", None]
     gone_on = replace(step("build", "failed"), tolerated=True)
-    assert step_at(steps, ExecutionState("exec-1", "a/b", "w", "running", 1.0, steps=(gone_on,))) == STEPS[1].id
+    assert step_at(workflow, ExecutionState("exec-1", "a/b", "w", "running", 1.0, steps=(gone_on,))) == STEPS[1].id
 
 
 def child(status: str) -> ChildOutcome:

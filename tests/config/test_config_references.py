@@ -54,7 +54,7 @@ def in_pack(fields: str) -> list[str]:
         ("{{ run.di }}", "`run` has no 'di'; it has id, root_id, workflow"),
         ("{{ input.dry }}", "`input` is not known here; did you mean 'inputs'?"),
         ("{{ .Names }}", "`Names` is not known here"),
-        ("{{ error.step }}", "`error` is there in 'on_failure' only"),
+        ("{{ error.step }}", "`error` is there in 'on_failure' and 'finally' only"),
         ("{{ outputs.x }}", "`outputs` is there in 'produces' and in the 'with' of a fan-out; here it is"),
     ],
 )
@@ -119,7 +119,7 @@ def test_a_later_step_reads_what_ran_after_a_failure_but_not_its_error() -> None
     text = FILE.replace("{id: build, run: x}", failing)
     assert problems(text.replace(PACK, '{id: pack, run: "{{ steps.undo.outputs.x }}"}')) == []
     (problem,) = problems(text.replace(PACK, '{id: pack, run: "{{ error.message }}"}'))
-    assert "`error` is there in 'on_failure' only" in problem
+    assert "`error` is there in 'on_failure' and 'finally' only" in problem
 
 
 def test_a_step_reads_its_own_outputs_as_outputs() -> None:

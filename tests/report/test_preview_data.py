@@ -22,4 +22,4 @@ def test_steps_are_told_in_the_words_of_the_language_however_deep() -> None:
     assert (step["id"], step["with"]) == ("tell", {"event_type": "built"})
     (inner,) = step["fan_out"]["runs"][0]["steps"]
     assert step["more_fan_outs"] == [step["fan_out"]]
-    assert inner == {"id": "test", "run": "make", "if": "true", "skipped": True}
+    assert inner == {"id": "test", "run": "make", "if": "true", "skipped": True, "finally": False}

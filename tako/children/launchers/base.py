@@ -41,3 +41,5 @@ class Launch:
     due: Callable[[], float | None] = lambda: None
     """The moment at which it is to be ended, on the clock's ``monotonic``; asked anew each time."""
     stops: Stops = Stops()
+    more_grace: float = 0.0
+    """Seconds to end in that it has beyond what every child has."""

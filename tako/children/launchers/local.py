@@ -86,7 +86,7 @@ class LocalLauncher:
                 stops=launch.stops,
                 due=launch.due,
                 closed=lambda descriptor: launch.on_closed() if descriptor == out_read else None,
-                grace=GRACE_SECONDS,
+                grace=GRACE_SECONDS + launch.more_grace,
                 whole_tree=False,
             )
             self._log.debug("ended", child=process.pid, how=outcome.exit.describe(), stopped=outcome.stopped)
