@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 PREFIX = "exec-"
 
+_LEAST = f"{PREFIX}00000000-000000-00000000"
+
 
 def new_run_id(clock: Clock, random_bytes: Callable[[int], bytes] = os.urandom) -> str:
     """A fresh id for a root run."""
@@ -38,12 +40,22 @@ def is_run_id(text: str) -> bool:
     )
 
 
+def is_run_id_prefix(text: str) -> bool:
+    """Whether a text is a run id, or one that is cut off at its end."""
+    return bool(text) and is_run_id(text + _LEAST[len(text) :])
+
+
+def stamp_of(run_id: str) -> str:
+    """Return ``YYYYMMDD-HHMMSS`` of a run id: the UTC second at which the root of its tree was started."""
+    return run_id[len(PREFIX) : len(_LEAST) - len("-xxxxxxxx")]
+
+
 def child_run_id(root_id: str, event_id: str, repo: str, workflow: str, taken: Container[str] = ()) -> str:
     """The id of the run that an event starts in a repository: the same for the same arguments.
 
     ``taken`` holds the ids already given in this tree: with 32 bits, 5,000 children collide once in 350 runs.
     """
-    stamp = root_id[: len("exec-YYYYMMDD-HHMMSS")]
+    stamp = f"{PREFIX}{stamp_of(root_id)}"
     salt = 0
     while True:
         run_id = f"{stamp}-{_digest(event_id, repo, workflow, str(salt))[:8]}"

@@ -105,13 +105,23 @@ class Wiring:
         The ``signals`` end the tree while this runs, SIGTSTP stops it for a while. Raises ``MachineError`` or
         ``StateError`` if Tako itself cannot go on.
         """
+        from tako.execution.run_order import EXEC, REDELIVERY
+        from tako.fanout.redelivery import is_redelivery
+
+        workspace = self._begin(request, by=REDELIVERY if is_redelivery(request) else EXEC)
+        with self.owning(workspace), self._executor(workspace, observer, echo) as executor:
+            return executor.run(request, workspace)
+
+    def _begin(self, request: RunRequest, *, by: str) -> Workspace:
+        """Make the workspace of a new root and record what started it and what it is asked."""
         from tako.execution.request import write_request
+        from tako.execution.run_order import record_start
 
         workspace = root_workspace(self.settings.home, request.run_id)
         workspace.make()
+        record_start(self.settings.home, workspace, by, clock=self.clock)
         write_request(workspace.request, request)
-        with self.owning(workspace), self._executor(workspace, observer, echo) as executor:
-            return executor.run(request, workspace)
+        return workspace
 
     def resume(
         self,
@@ -276,13 +286,11 @@ class Wiring:
 
     def run_alone(self, request: RunRequest, observer: TreeObserver, *, echo: Echo | None = None) -> AloneResult:
         """Run one run, and nothing that it triggers, in a workspace of its own; else as ``execute``."""
-        from tako.execution.request import write_request
+        from tako.execution.run_order import REPLAY
         from tako.fanout.alone import AloneExecutor
         from tako.fanout.journal import Journal
 
-        workspace = root_workspace(self.settings.home, request.run_id)
-        workspace.make()
-        write_request(workspace.request, request)
+        workspace = self._begin(request, by=REPLAY)
         with self.owning(workspace), contextlib.closing(Journal(workspace.journal, self.clock)) as journal:
             runner = self._root_runner(echo, rerun_from=None)
             executor = AloneExecutor(runner=runner, journal=journal, clock=self.clock, observer=observer)

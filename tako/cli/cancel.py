@@ -7,12 +7,12 @@ import signal
 
 import click
 
+from tako.cli.find import find_child, find_run
 from tako.cli.runs import outcome_word
 from tako.cli.target import make_wiring
-from tako.errors import MachineError, StateError, UnknownRunError, UsageError
+from tako.errors import MachineError, StateError, UsageError
 from tako.execution.alive import alive_runs
 from tako.execution.inbox import ask_to_cancel
-from tako.execution.workspace import root_workspace, workspaces_dir
 from tako.fanout.history import read_history
 from tako.identity import is_stopped, send
 from tako.locks import is_held
@@ -33,7 +33,7 @@ EPILOG = """\b
 Examples:
   tako cancel exec-20261123-181803-0a1b2c3d
   tako cancel exec-20261123-181803-0a1b2c3d --force
-  tako cancel exec-20261123-181803-0a1b2c3d --child exec-20261123-181803-4e5f6a7b
+  tako cancel @latest --child my-org/app
   tako cancel exec-20261123-181803-0a1b2c3d --no-wait
 """
 
@@ -49,21 +49,25 @@ def complete_alive(_ctx: click.Context, _param: click.Parameter, incomplete: str
 
 
 def complete_children(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The ids of the runs that the chosen root has triggered and that have not ended."""
+    """The ids and repositories of the runs that the chosen root has triggered and that have not ended."""
     home = make_wiring(cache_dir=None).settings.home
     # As long as the option has no value, click has not told arguments from what is left over.
     run_id = next((word for word in (ctx.params.get("run_id"), *ctx.args) if word), "")
     try:
-        _, *children = read_history(root_workspace(home, run_id)).outcomes
+        _, *children = read_history(find_run(home, run_id)).outcomes
     except (StateError, UsageError):
         return []
-    return _items((child.run_id for child in children if child.ended_at is None), incomplete)
+    names = [name for child in children if child.ended_at is None for name in (child.run_id, child.repo)]
+    return _items(dict.fromkeys(names), incomplete)
 
 
 @click.command(epilog=EPILOG)
 @click.argument("run_id", shell_complete=complete_alive)
 @click.option(
-    "--child", metavar="ID", shell_complete=complete_children, help="Cancel only this one of the runs it triggered."
+    "--child",
+    metavar="CHILD",
+    shell_complete=complete_children,
+    help="Cancel only this one of the runs it triggered: its id or its repository.",
 )
 @click.option("--force", is_flag=True, help="Do not let its steps end by themselves.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for its end.")
@@ -79,7 +83,7 @@ def cancel(run_id: str, *, child: str | None, force: bool, no_wait: bool) -> int
     run, workspace = _find(wiring.settings.home, run_id)
     if child is None:
         return _cancel_run(run, workspace, wiring.clock, force=force, wait=not no_wait)
-    return _cancel_child(run_id, child, workspace, wiring.clock, wait=not no_wait)
+    return _cancel_child(run.run_id, child, workspace, wiring.clock, wait=not no_wait)
 
 
 def wait_for(condition: Callable[[], bool], what: str, *, clock: Clock) -> bool:
@@ -97,29 +101,20 @@ def wait_for(condition: Callable[[], bool], what: str, *, clock: Clock) -> bool:
     return True
 
 
-def _find(home: str, run_id: str) -> tuple[AliveRun, Workspace]:
-    """The run of that id, if it is alive. Raises ``UsageError``."""
-    workspace = root_workspace(home, run_id)
-    runs = alive_runs(home, say=lambda line: say(f"{line}\n"))
-    for run in runs:
-        if run.run_id == run_id:
-            return run, workspace
-    if os.path.isdir(workspace.path):
-        if is_held(workspace.run_lock):
-            raise MachineError(
-                f"{run_id} is alive, but which process runs it is not known", where=workspace.run_lock,
-                cure="press Ctrl-C where it runs",
-            )  # fmt: skip
-        word = outcome_word(read_history(workspace), workspace)
-        raise UsageError(f"{run_id} is not alive: it ended as {word}", cure="`tako ps` lists the runs that are alive")
-    for run in runs:
-        if any(child.run_id == run_id for child in _children(root_workspace(home, run.run_id))):
-            raise UsageError(
-                f"{run_id} was triggered by another run", cure=f"`tako cancel {run.run_id} --child {run_id}`"
-            )
-    raise UnknownRunError(
-        f"there is no run {run_id}", where=workspaces_dir(home), cure="`tako ps` lists the runs that are alive"
-    )
+def _find(home: str, text: str) -> tuple[AliveRun, Workspace]:
+    """The run that a text names, if it is alive. Raises ``UsageError``."""
+    runs = {run.run_id: run for run in alive_runs(home, say=lambda line: say(f"{line}\n"))}
+    workspace = find_run(home, text, for_child="`tako cancel {root} --child {child}`", also=runs)
+    run_id = os.path.basename(workspace.path)
+    if run_id in runs:
+        return runs[run_id], workspace
+    if is_held(workspace.run_lock):
+        raise MachineError(
+            f"{run_id} is alive, but which process runs it is not known", where=workspace.run_lock,
+            cure="press Ctrl-C where it runs",
+        )  # fmt: skip
+    word = outcome_word(read_history(workspace), workspace)
+    raise UsageError(f"{run_id} is not alive: it ended as {word}", cure="`tako ps` lists the runs that are alive")
 
 
 def _cancel_run(run: AliveRun, workspace: Workspace, clock: Clock, *, force: bool, wait: bool) -> int:
@@ -167,14 +162,11 @@ def _let_go_on(run: AliveRun) -> None:
         send(run.root, signal.SIGCONT)
 
 
-def _cancel_child(run_id: str, child_id: str, workspace: Workspace, clock: Clock, *, wait: bool) -> int:
-    child = _child(workspace, child_id)
-    if child is None:
-        whole = f"`tako cancel {run_id}` stops the whole run"
-        raise UsageError(
-            f"{run_id} has not triggered {child_id}" if child_id != run_id else f"{run_id} is the run itself",
-            cure=whole if child_id == run_id else f"`tako status {run_id} --json` lists those it has",
-        )
+def _cancel_child(run_id: str, wanted: str, workspace: Workspace, clock: Clock, *, wait: bool) -> int:
+    if wanted == run_id:
+        raise UsageError(f"{run_id} is the run itself", cure=f"`tako cancel {run_id}` stops the whole run")
+    child = find_child(run_id, read_history(workspace).outcomes[1:], wanted)
+    child_id = child.run_id
     if child.ended_at is not None:
         say(f"{child_id} has ended already: {child.status}\n")
         return 0
@@ -211,13 +203,6 @@ class _Watched:
         self._size = size
         child = _child(self._workspace, self._child_id)
         return child is not None and child.ended_at is not None
-
-
-def _children(workspace: Workspace) -> tuple[ChildOutcome, ...]:
-    try:
-        return read_history(workspace).outcomes[1:]
-    except StateError:
-        return ()
 
 
 def _child(workspace: Workspace, child_id: str) -> ChildOutcome | None:

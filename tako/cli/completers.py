@@ -102,7 +102,7 @@ def complete_input_options(ctx: click.Context, _incomplete: str) -> Iterator[Off
 @completer
 def complete_resumed_steps(ctx: click.Context, _incomplete: str) -> Iterator[Offer]:
     """The steps of the run that is to be resumed."""
-    from tako.cli.runs import find_run
+    from tako.cli.find import find_run
     from tako.execution.request import read_request
 
     run_id = ctx.params.get("run_id") or "@latest"

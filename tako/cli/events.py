@@ -10,6 +10,7 @@ from functools import partial
 import click
 
 from tako.cli.completers import complete_repos
+from tako.cli.find import ambiguous
 from tako.cli.paths import HomePath
 from tako.cli.secrets import secrets_option
 from tako.cli.target import make_wiring
@@ -157,7 +158,7 @@ def redeliver(
     trial = replace(event, run_id=request.run_id, step_id=request.workflow.steps[0].id)
     if not wiring.orchestrator().plan(trial, request).runs:
         whom = f"{subscriber} does not hear it" if subscriber is not None else "nobody hears it"
-        raise UsageError(f"{event_id} cannot be delivered: {whom}", cure=f"see `tako events show {event_id}`")
+        raise UsageError(f"{event.id} cannot be delivered: {whom}", cure=f"see `tako events show {event.id}`")
     wiring.end_left_behind(say_line)
     say(f"Delivering {event.id} ({event.type} of {event.source}) once more: {request.run_id}\n")
     return carry_out(wiring, request, partial(wiring.execute, request), as_json=as_json, verbose=verbose)
@@ -188,8 +189,15 @@ def _ledger(wiring: Wiring) -> Iterator[Ledger | None]:
 
 
 def _find(wiring: Wiring, event_id: str) -> Recorded:
+    """The event of an id, or of the unique beginning of one. Raises ``UsageError``."""
+    found = None
     with _ledger(wiring) as ledger:
-        found = ledger.event(event_id) if ledger is not None else None
+        if ledger is not None and event_id:
+            found = ledger.event(event_id)
+            ids = ledger.ids_beginning_with(event_id) if found is None else []
+            if len(ids) > 1:
+                raise ambiguous(f"{event_id} is the beginning of several event ids", ids)
+            found = ledger.event(ids[0]) if ids else found
     if found is None:
         raise UsageError(f"there is no event {event_id}", where=_path(wiring), cure="`tako events list` lists them")
     return found

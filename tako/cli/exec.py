@@ -11,10 +11,11 @@ import click
 
 from tako.cli.carry_out import carry_out
 from tako.cli.completers import complete_inputs, complete_resumed_steps, complete_workflows
+from tako.cli.find import find_begun
 from tako.cli.inputs import InputCommand, parse_inputs
 from tako.cli.refusal import document, error_data
 from tako.cli.resume import Wanted, find_restored, still_alive
-from tako.cli.runs import complete_runs, find_begun
+from tako.cli.runs import complete_runs
 from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.strictness import strict_exit_option
 from tako.cli.target import (
@@ -203,7 +204,7 @@ def exec_(
 
 def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbose: bool) -> int:
     wiring.end_left_behind(say_line)
-    workspace = find_begun(wiring.settings.home, run_id)
+    workspace = find_begun(wiring.settings.home, run_id, for_child="resume its whole tree: `tako exec --resume {root}`")
     with contextlib.ExitStack() as owned:
         try:
             owned.enter_context(wiring.owning(workspace))

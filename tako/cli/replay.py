@@ -9,7 +9,8 @@ import os
 import click
 
 from tako.cli.carry_out import said
-from tako.cli.runs import complete_runs, find_begun, find_run
+from tako.cli.find import find_child, find_named, find_run, require_begun
+from tako.cli.runs import complete_runs
 from tako.cli.secrets import require_secrets, secrets_option
 from tako.cli.target import make_wiring
 from tako.clock import duration
@@ -50,12 +51,12 @@ EPILOG = """\b
 Examples:
   tako replay exec-20261123-181803-0a1b2c3d --child exec-20261123-181803-4e5f6a7b
   tako replay @latest
-  tako replay @latest --child exec-20261123-181803-4e5f6a7b --json
+  tako replay @latest --child my-org/app --json
 """
 
 
 def complete_children(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The ids of all runs that the chosen root has triggered, at any depth."""
+    """The ids and repositories of all runs that the chosen root has triggered, at any depth."""
     from click.shell_completion import CompletionItem
 
     # As long as the option has no value, click has not told arguments from what is left over.
@@ -64,18 +65,19 @@ def complete_children(ctx: click.Context, _param: click.Parameter, incomplete: s
         _, *children = read_history(find_run(make_wiring().settings.home, named)).outcomes
     except (StateError, UsageError):
         return []
+    offered = [(name, child) for child in children for name in (child.run_id, child.repo)]
     return [
-        CompletionItem(child.run_id, help=f"{child.repo}:{child.workflow} {child.status}")
-        for child in children
-        if child.run_id.startswith(incomplete)
+        CompletionItem(name, help=f"{child.repo}:{child.workflow} {child.status}")
+        for name, child in offered
+        if name.startswith(incomplete)
     ]
 
 
 @click.command(epilog=EPILOG)
 @click.argument("run_id", shell_complete=complete_runs)
 @click.option(
-    "--child", metavar="ID", shell_complete=complete_children,
-    help="Replay this one of the runs that it triggered, at any depth; without it, the run's own workflow.",
+    "--child", metavar="CHILD", shell_complete=complete_children,
+    help="Replay this one of the runs that it triggered: its id or its repository. Default: the run's own workflow.",
 )  # fmt: skip
 @secrets_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")
@@ -90,7 +92,10 @@ def replay(run_id: str, *, child: str | None, secrets_file: str | None, as_json:
     wiring = make_wiring(secrets_file=secrets_file, working_in=".")
     wiring.secrets.open()
     wiring.end_left_behind(say_line)
-    recorded = find_recorded(find_begun(wiring.settings.home, run_id), child)
+    named = find_named(wiring.settings.home, run_id)
+    if child is None and named.child is not None:
+        child = named.child.run_id
+    recorded = find_recorded(require_begun(named.root), child)
     request = again(recorded, new_run_id(wiring.clock))
     require_secrets(wiring, request.workflow, request.inputs)
     missing = [each for each in request.visible_artifacts if not os.path.lexists(each.path)]
@@ -137,27 +142,23 @@ def _run(wiring: Wiring, request: RunRequest) -> AloneResult:
 
 
 def find_recorded(root: Workspace, child: str | None) -> RunRequest:
-    """The request of a root run, or of one that it triggered; nothing is written.
+    """The request of a root run, or of one that it triggered, as ``find_child`` finds it; nothing is written.
 
     Raises ``UsageError`` if it has not triggered that, ``StateError`` if its files are damaged.
     """
     root_id = os.path.basename(root.path)
     if child is None or child == root_id:
         return read_request(root.request)
-    found = next((run for run in read_history(root).outcomes if run.run_id == child), None)
-    if found is None:
-        raise UsageError(
-            f"{root_id} has not triggered {child}", cure=f"`tako status {root_id} --json` lists those it has"
-        )
+    found = find_child(root_id, read_history(root).outcomes[1:], child)
     path = Workspace(found.workspace).request
     with contextlib.suppress(StateError):
         return read_request(path)
     # One that was never started has no directory yet; what was planned for it is in the journal.
     planned = restore(read_request(root.request), root, read_journal(root.journal), failed_only=False)
     for run in planned.runs:
-        if run.request.run_id == child:
+        if run.request.run_id == found.run_id:
             return run.request
-    raise StateError(f"what {child} was asked to do cannot be read", where=path)
+    raise StateError(f"what {found.run_id} was asked to do cannot be read", where=path)
 
 
 def again(recorded: RunRequest, run_id: str) -> RunRequest:

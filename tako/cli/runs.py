@@ -1,14 +1,9 @@
-"""Root runs, as command lines name them."""
+"""Root runs: the words for their outcomes, and their order."""
 
 from __future__ import annotations
 
-import os
-
 from tako.cli.target import make_wiring
-from tako.errors import UnknownRunError, UsageError
 from tako.execution.state import RUNNING, SUSPENDED
-from tako.execution.workspace import root_workspace, workspaces_dir
-from tako.ids import is_run_id
 from tako.locks import is_held
 
 TYPE_CHECKING = False
@@ -19,16 +14,12 @@ if TYPE_CHECKING:
     from tako.execution.workspace import Workspace
     from tako.fanout.history import History
 
-LATEST = "@latest"
-
 
 def root_runs(home: str) -> list[str]:
-    """The ids of all root runs, the latest first."""
-    try:
-        names = os.listdir(workspaces_dir(home))
-    except FileNotFoundError:
-        return []
-    return sorted((name for name in names if is_run_id(name)), reverse=True)
+    """The ids of all root runs, the one that was started last first."""
+    from tako.execution.run_order import newest_first
+
+    return newest_first(home)
 
 
 NEVER_BEGUN = "never begun"
@@ -52,34 +43,6 @@ def outcome_word(history: History, workspace: Workspace) -> str:
     if history.outcomes[0].status == SUSPENDED:
         return SUSPENDED
     return RUNNING if is_held(workspace.run_lock) else INTERRUPTED
-
-
-def find_begun(home: str, run_id: str) -> Workspace:
-    """As ``find_run``, of a run of which something is known; raises ``UsageError`` also if nothing is."""
-    workspace = find_run(home, run_id)
-    if not workspace.has_begun:
-        raise UsageError(
-            f"{os.path.basename(workspace.path)} has never begun",
-            where=workspace.path,
-            why="Tako was killed before it had written down what was asked",
-            cure="start a new run; `tako workspace clean` removes what is there",
-        )
-    return workspace
-
-
-def find_run(home: str, run_id: str) -> Workspace:
-    """The workspace of a root run, with ``@latest`` that of the last one. Raises ``UsageError`` if there is none."""
-    if run_id == LATEST:
-        latest = root_runs(home)
-        if not latest:
-            raise UnknownRunError("there are no runs yet", where=workspaces_dir(home))
-        run_id = latest[0]
-    workspace = root_workspace(home, run_id)
-    if not os.path.isdir(workspace.path):
-        raise UnknownRunError(
-            f"there is no run {run_id}", where=workspaces_dir(home), cure="`tako status` lists the runs there are"
-        )
-    return workspace
 
 
 def complete_runs(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:

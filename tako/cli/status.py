@@ -9,7 +9,8 @@ import sys
 
 import click
 
-from tako.cli.runs import INTERRUPTED, NEVER_BEGUN, UNREADABLE, complete_runs, find_begun, outcome_word, root_runs
+from tako.cli.find import find_named, require_begun
+from tako.cli.runs import INTERRUPTED, NEVER_BEGUN, UNREADABLE, complete_runs, outcome_word, root_runs
 from tako.cli.target import make_wiring
 from tako.clock import duration
 from tako.errors import StateError
@@ -50,8 +51,11 @@ def status(run_id: str | None, as_json: bool) -> int:
     home = wiring.settings.home
     if run_id is None:
         return _list(home, as_json=as_json)
-    workspace = find_begun(home, run_id)
+    named = find_named(home, run_id)
+    workspace = require_begun(named.root)
     run_id = os.path.basename(workspace.path)
+    if named.child is not None:
+        say(f"{named.child.run_id} is a child of run {run_id}:\n")
     history = read_history(workspace)
     state = outcome_word(history, workspace)
     history = replace(history, outcomes=tuple(as_of_now(run, state, wiring.clock.now()) for run in history.outcomes))

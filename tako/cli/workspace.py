@@ -10,7 +10,8 @@ import sys
 import click
 
 from tako.cli.cleaner import Cleaner
-from tako.cli.runs import NEVER_BEGUN, UNREADABLE, complete_runs, find_run, outcome_word, root_runs
+from tako.cli.find import find_run
+from tako.cli.runs import NEVER_BEGUN, UNREADABLE, complete_runs, outcome_word, root_runs
 from tako.cli.target import make_wiring
 from tako.directories import measure
 from tako.errors import MachineError, StateError, UsageError
@@ -135,7 +136,9 @@ def clean(
         retention = replace(retention, older_than=_age(older_than))
     if keep_failed is not None:
         retention = replace(retention, keep_failed=keep_failed)
-    named = tuple(dict.fromkeys(os.path.basename(find_run(wiring.settings.home, each).path) for each in run_ids))
+    for_child = "remove it with its whole tree: `tako workspace clean {root}`"
+    roots = (find_run(wiring.settings.home, each, for_child=for_child) for each in run_ids)
+    named = tuple(dict.fromkeys(os.path.basename(root.path) for root in roots))
     wiring.end_left_behind(say_line)
     cleaner = Cleaner(wiring, quiet=as_json, dry_run=dry_run)
     if os.path.isdir(workspaces_dir(wiring.settings.home)):

@@ -97,8 +97,11 @@ def unregister(home: str, run_id: str) -> None:
 
 
 def alive_runs(home: str, *, say: Say | None = None) -> tuple[AliveRun, ...]:
-    """The root runs of a home that are alive, sorted by id. ``say`` is told of damaged entries, a line each."""
-    return tuple(run for run in _registered(home, say) if not _is_dead(run))
+    """The root runs of a home that are alive, the oldest first. ``say`` is told of damaged entries, a line each."""
+    from tako.execution.run_order import how_started
+
+    alive = [run for run in _registered(home, say) if not _is_dead(run)]
+    return tuple(sorted(alive, key=lambda run: (how_started(home, run.run_id).number, run.run_id)))
 
 
 def left_behind(home: str, *, say: Say | None = None) -> tuple[AliveRun, ...]:

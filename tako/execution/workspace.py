@@ -3,6 +3,7 @@
 ::
 
     request.json          what was asked
+    started.json          of a root: what started it, and its place among all runs
     state.json            how far it came; written by the run itself only
     journal.jsonl         a root's record of its whole tree
     answers/<step>.json   how a fan-out ended, written by the root for a suspended run
@@ -38,6 +39,11 @@ class Workspace:
     @property
     def request(self) -> str:
         return os.path.join(self.path, "request.json")
+
+    @property
+    def started(self) -> str:
+        """Where a root records how it was started."""
+        return os.path.join(self.path, "started.json")
 
     @property
     def state(self) -> str:

@@ -236,6 +236,11 @@ class Ledger:
 
         return self._file.do(read)
 
+    def ids_beginning_with(self, prefix: str) -> list[str]:
+        """The ids of the events that begin with a text, the latest first."""
+        query = "SELECT event_id FROM events WHERE substr(event_id, 1, ?) = ? ORDER BY recorded_at DESC"
+        return self._file.do(lambda connection: [row[0] for row in connection.execute(query, (len(prefix), prefix))])
+
     def _tidy(self, connection: sqlite3.Connection, now: float) -> None:
         """Forget what is old, once in a process's life."""
         if self._is_tidy:

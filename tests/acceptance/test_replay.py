@@ -196,7 +196,8 @@ def test_its_children_are_completed(world: World, tree: Tree) -> None:
     env = {**world.env, "_TAKO_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "4"}
     said = subprocess.run(["tako"], env=env, capture_output=True, text=True, check=True).stdout
 
-    assert {line.partition(",")[2] for line in said.splitlines()} == {tree.middle["run_id"], tree.leaf["run_id"]}
+    offered = {line.partition(",")[2] for line in said.splitlines()}
+    assert offered == {tree.middle["run_id"], tree.leaf["run_id"], MIDDLE, LEAF}
 
 
 @pytest.fixture
