@@ -39,6 +39,7 @@ FLOORS = {
     "tako.household": 1,
     "tako.keeper": 1,
     "tako.limits": 1,
+    "tako.listeners": 1,
     "tako.patience": 1,
     "tako.process": 1,
     "tako.service_keeper": 1,

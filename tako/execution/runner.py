@@ -6,6 +6,7 @@ import os
 
 from tako.execution.answer import read_answer
 from tako.execution.failure import INTERRUPTED, WORKFLOW_TIMEOUT, Failure, concise
+from tako.execution.service import with_services
 from tako.execution.state import (
     FAILED,
     RUNNING,
@@ -134,6 +135,7 @@ class Runner:
             state = replace(state, failure=_interrupted(spec, error))
         state = self._run_finals(state, RUNNING)
         state = self._end_services(state)
+        state = replace(state, failure=with_services(state.failure, state.services))
         state = replace(state, status=FAILED if state.failure else SUCCESS, warnings=self._warnings(state))
         self._checkpoint(state)
         self._tell_services(state)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 
 from tako.errors import StateError
+from tako.execution.failure import CANCELLED, INTERRUPTED
 from tako.files import foreign_content, read_document
 from tako.identity import Identity, is_alive
-from tako.records import record
+from tako.records import record, replace
 from tako.signals import Exit, exit_status
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from tako.execution.failure import Failure
     from tako.execution.workspace import Workspace
 
 STOPPED = "stopped"
@@ -81,6 +83,19 @@ def end_of(workspace: Workspace, step_id: str, service: Service) -> ServiceEnd |
             return ServiceEnd(step_id, how, code, number, float(data["seconds"]))
     except StateError:
         return ServiceEnd(step_id, LOST)
+
+
+def with_services(failure: Failure | None, ends: Iterable[ServiceEnd]) -> Failure | None:
+    """Why a run failed, with the services that had died by then: a step behind them may have failed because of that."""
+    if failure is None or failure.kind in (INTERRUPTED, CANCELLED):
+        return failure
+    for end in ends:
+        said = f"step {end.step!r} {end.describe()}"
+        if end.how == EXITED and end.exit_code != 0 and said not in failure.message:
+            failure = replace(
+                failure, message=f"{failure.message}\n{said}; it was left running, and may have been needed"
+            )
+    return failure
 
 
 def service_from_data(data: Mapping[str, Any] | None) -> Service | None:

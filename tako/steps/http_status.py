@@ -21,8 +21,13 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 5.0
 """For an answer to begin."""
 
-_ADDRESSES = {"localhost": ("127.0.0.1", "::1")}
 _LONGEST_LINE = 4096
+_ADDRESSES = {"localhost": ("127.0.0.1", "::1")}
+
+
+def addresses_of(host: str) -> tuple[str, ...]:
+    """The addresses at which a loopback host is asked, in that order."""
+    return _ADDRESSES.get(host.lower(), (host,))
 
 
 def status_of(url: str, stops: Stops, *, seconds: float = ANSWER_SECONDS) -> tuple[int | None, str]:
@@ -32,7 +37,7 @@ def status_of(url: str, stops: Stops, *, seconds: float = ANSWER_SECONDS) -> tup
     """
     host, port = host_and_port(url)
     status, reason = None, ""
-    for address in _ADDRESSES.get(host.lower(), (host,)):
+    for address in addresses_of(host):
         found, words = _ask(address, int(port), host, _path(url), stops, seconds)
         if found is not None:
             return found, words

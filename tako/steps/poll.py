@@ -1,8 +1,8 @@
 """``tako/poll@v1``: waits for a step that was left running, for a file, or for an address of this machine.
 
 ``with``: ``target`` (``step``, ``file`` or ``http``); ``step_id``, ``path`` or ``url``; ``timeout``, ``interval``,
-``success_on_exit_code``. With a file or an address, ``step_id`` names the step that is to bring it, without which there
-is nothing more to wait for.
+``success_on_exit_code``. With a file or an address, ``step_id`` names the step that is to bring it: when that has died
+there is nothing more to wait for, whoever else answers at the address.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tako.execution.failure import LOG_TAIL, STEP_FAILED, STEP_KILLED, STEP_TIME
 from tako.execution.inside import is_inside
 from tako.execution.service import EXITED, end_of
 from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
-from tako.loopback import url_fault
+from tako.loopback import host_and_port, url_fault
 from tako.records import record
 from tako.signals import signal_name
 from tako.steps.base import StepResult
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 STEP_INTERVAL = 0.1
 """Seconds between two looks whether a step has ended; a look costs next to nothing."""
+
+BESIDE_SECONDS = 3.0
+"""How long a service must go on beside another process that answers at its address."""
 
 SAID_AGAIN_SECONDS = 10.0
 """After which the log says once more what is waited for, though nothing has changed."""
@@ -116,7 +119,9 @@ def _target(context: StepContext, params: Mapping[str, Any]) -> tuple[str, float
     wrong = url_fault(url)
     if wrong:
         raise StepError(f"the url {url!r} {wrong}", where=context.where)
-    return f"{url} has answered", interval, _unless_ended(context, started, lambda: _at_url(context, url))
+    if started is None:
+        return f"{url} has answered", interval, lambda: _at_url(context, url)
+    return f"{url} has answered", interval, _AnswersItself(context, url, started).look
 
 
 def _service(context: StepContext, step_id: str) -> tuple[str, Service]:
@@ -152,7 +157,10 @@ def _ended(context: StepContext, end: ServiceEnd) -> Failure:
 def _unless_ended(
     context: StepContext, started: tuple[str, Service] | None, look: Callable[[], Seen]
 ) -> Callable[[], Seen]:
-    """A look that is in vain once the step that is to bring what it looks for has ended."""
+    """A look that is in vain once the step that is to bring what it looks for has ended.
+
+    What it brought in its last moment is there, unless it has failed.
+    """
     if started is None:
         return look
     step_id, service = started
@@ -161,9 +169,53 @@ def _unless_ended(
         # In this order: what it brought in its last moment is there.
         end = end_of(context.capabilities.workspace, step_id, service)
         seen = look()
-        return seen if seen.done or end is None else Seen(failure=_ended(context, end))
+        if end is None or (seen.done and end.how == EXITED and end.exit_code == 0):
+            return seen
+        return Seen(failure=_ended(context, end))
 
     return both
+
+
+class _AnswersItself:
+    """A look at an address at which a service is to answer, and not another process that has its port.
+
+    A service that finds its port taken dies, but not at once. So another's answer counts only if the service is still
+    there ``BESIDE_SECONDS`` after it: it may have others answer for it, as a container's does.
+    """
+
+    def __init__(self, context: StepContext, url: str, started: tuple[str, Service]) -> None:
+        self._context = context
+        self._url = url
+        self._step_id, self._service = started
+        self._clock = context.capabilities.clock
+        self._since: float | None = None
+
+    def look(self) -> Seen:
+        """What one look shows."""
+        seen = _at_url(self._context, self._url)
+        end = end_of(self._context.capabilities.workspace, self._step_id, self._service)
+        if end is not None:
+            return Seen(failure=_ended(self._context, end))
+        if not seen.done or self._is_its_own():
+            self._since = None
+            return seen
+        now = self._clock.monotonic()
+        self._since = now if self._since is None else self._since
+        if now - self._since >= BESIDE_SECONDS:
+            return seen
+        others = f"{self._url} is answered by a process that step {self._step_id!r} did not start"
+        return Seen(reason=f"{others}; waiting whether the step goes on beside it")
+
+    def _is_its_own(self) -> bool:
+        from tako.listeners import listens_below
+        from tako.steps.http_status import addresses_of
+
+        host, port = host_and_port(self._url)
+        for address in addresses_of(host):
+            own = listens_below(self._service.pid, address, int(port))
+            if own is not None:
+                return own
+        return False
 
 
 def _at_file(context: StepContext, path: str) -> Seen:

@@ -30,12 +30,13 @@ def repository(result: Result) -> None:
 
 
 def workflow(result: Result) -> None:
-    assert statuses(result) == ["success", "skipped", "success"]
+    assert statuses(result) == ["success", "skipped", "success", "success"]
+    assert result["steps"][-1]["finally"]
     assert result["inputs"] == {"tag": "v2", "level": "minor", "copies": 3, "loud": False}
 
 
 def step(result: Result) -> None:
-    assert statuses(result) == ["success", "success", "success", "failed", "success"]
+    assert statuses(result) == ["success", "success", "success", "failed", "success", "success"]
     assert steps(result)["write"]["outputs"] == {"version": "1.2.3", "lines": "1"}
 
 
