@@ -23,6 +23,7 @@ OWN_VARIABLES = frozenset(
         "TAKO_EVENT_ID",
         "TAKO_FRESH",
         "TAKO_IDEMPOTENCY_KEY",
+        "TAKO_INPUTS",
         "TAKO_LIFELINE",
         "TAKO_OUTPUT",
         "TAKO_REPO",

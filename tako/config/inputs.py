@@ -9,6 +9,9 @@ from tako.config import values
 from tako.config.model import InputSpec, StepSpec, WorkflowSpec
 from tako.errors import InputError
 
+MAX_INPUT = 1 << 20
+"""Bytes of one input; what is larger is a file's."""
+
 CONVERTERS = {"string": values.as_text, "boolean": values.as_boolean, "number": values.as_number}
 
 
@@ -74,11 +77,27 @@ def _templates(step: StepSpec) -> Iterator[str]:
 
 def check_value(spec: InputSpec, value: Any) -> tuple[Any, list[str]]:
     """A value converted to the type of an input, and what of the input's rules it breaks."""
+    wrong = no_value(value) if isinstance(value, str) else ""
+    if wrong:
+        return value, [wrong]
     try:
         converted = CONVERTERS[spec.type](value)
     except ValueError as error:
         return value, [str(error)]
     return converted, values.broken_rules(converted, enum=spec.enum, low=spec.min, high=spec.max, pattern=spec.pattern)
+
+
+def no_value(text: str) -> str:
+    """What makes a text one that no step can be given; empty if nothing does."""
+    if "\0" in text:
+        return f"it holds a NUL, at character {text.index(chr(0))}; no process can be given that"
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return "it is not text in UTF-8"
+    if size > MAX_INPUT:
+        return f"it has {size} bytes, more than {MAX_INPUT}; send an artifact, or give the path of a file"
+    return ""
 
 
 def _unknown(name: str, workflow: WorkflowSpec) -> str:

@@ -13,6 +13,7 @@ from tako.execution.artifacts import find, select, store_artifact, tracked_files
 from tako.execution.checksums import path_checksum
 from tako.execution.lay_there import look
 from tako.execution.script_file import command_of, write_script
+from tako.execution.step_environment import is_long
 from tako.expressions.shebang import has_shebang
 from tako.files import remove_tree
 from tako.process import NO_STOPS
@@ -96,11 +97,15 @@ class Commands:
 
     def run(self, command: str, directory: str, **variables: str) -> str:
         """Run a command; returns what is wrong with how it ended, or nothing. Raises ``StoppedError``."""
-        if not has_shebang(command):
-            script = f'cd -- "$TAKO_DIRECTORY" && unset TAKO_DIRECTORY\n{command}'
-            return self._run(["/bin/sh", "-e", "-c", script], {**variables, "TAKO_DIRECTORY": directory})
+        with_directory = {**variables, "TAKO_DIRECTORY": directory}
+        script = f'cd -- "$TAKO_DIRECTORY" && unset TAKO_DIRECTORY\n{command}'
+        if not has_shebang(command) and not is_long(script):
+            return self._run(["/bin/sh", "-e", "-c", script], with_directory)
         with tempfile.TemporaryDirectory(prefix="tako-") as beside:
             path = os.path.join(beside, "command")
+            if not has_shebang(command):
+                write_script(path, script)
+                return self._run(["/bin/sh", "-e", path], with_directory)
             write_script(path, command)
             return self._run(command_of(command, path, directory), variables)
 

@@ -6,8 +6,8 @@ The key is the SHA-256 of a document that holds:
   the artifact that it produces, and the environment that workflow and step declare, after expansion; a variable that
   stands for a secret is that secret's name;
 - the files that ``cache_key_files`` match: path, kind (program or not), content;
-- the run's inputs, if the step or one of those files names ``TAKO_INPUT_``, and the checksums of the artifacts that it
-  was sent, if one names ``TAKO_ARTIFACT_``.
+- the run's inputs, if the step or one of those files names ``TAKO_INPUT_…`` or ``TAKO_INPUTS``, and the checksums of
+  the artifacts that it was sent, if one names ``TAKO_ARTIFACT_``.
 
 Where an artifact lies is another place in every run, so a template sees ``sha256:…`` there while the key is made. A
 step that is expanded with what tells one run from another (``run.id``, ``event.id``) has a key of its own in each.
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 """Raised when keys of this Tako must not be found by those of another."""
 
-NAMES_INPUTS = b"TAKO_INPUT_"
+NAMES_INPUTS = b"TAKO_INPUT"
 NAMES_ARTIFACTS = b"TAKO_ARTIFACT_"
 
 

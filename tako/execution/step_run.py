@@ -16,6 +16,7 @@ from tako.execution.lay_there import remember
 from tako.execution.produced import Produced, take
 from tako.execution.retry import StepAttempt, wait_before_next
 from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED, StepRecord
+from tako.execution.step_environment import note_left_out, write_inputs
 from tako.execution.step_results import read_results, result_of_failed
 from tako.files import machine_errors
 from tako.records import record, replace
@@ -177,13 +178,14 @@ class StepRunner:
                 return _Tried(None, restored)
             with machine_errors("remove", context.output_path), contextlib.suppress(FileNotFoundError):
                 os.unlink(context.output_path)
+            write_inputs(context)
             result = self._step_kind(spec).run(context)
             if result.failure is not None:
                 return _Tried(result.failure, result=result_of_failed(context, result))
             produced = take(context, result)
             if caching is not None:
                 caching.keep(produced)
-            return _Tried(None, produced, result.events, result.service)
+            return _Tried(None, with_note(produced, context), result.events, result.service)
         except TimeUpError as error:
             return _Tried(error.failure)
         except MachineError:
@@ -217,6 +219,13 @@ class StepRunner:
                 break
             with machine_errors("remove", path):
                 os.unlink(path)
+
+
+def with_note(produced: Produced, context: StepContext) -> Produced:
+    """What was taken from a step, with a word of the inputs that it did not get; said once, by a run's first step."""
+    if not context.inputs_left_out or context.state.steps:
+        return produced
+    return replace(produced, notes=(*produced.notes, note_left_out(context.inputs_left_out)))
 
 
 def _wanted(context: StepContext) -> bool:

@@ -13,7 +13,7 @@
     lay_there/            what lay in the repository before the first step, and before the first attempt at each
     services/<step>.json  how a step ended that was left running
     artifacts/<owner>/<repo>/<name>/
-    tmp/                  files that a step writes its outputs to
+    tmp/                  files that a step writes its outputs to, and inputs.json, which it reads its inputs from
     locks/run.lock        held while the run is at work
     repo/                 the private checkout
     children/<run id>/    the same shape again
@@ -73,6 +73,11 @@ class Workspace:
     @property
     def temporary(self) -> str:
         return os.path.join(self.path, "tmp")
+
+    @property
+    def inputs(self) -> str:
+        """The run's inputs as JSON, for its steps; no file of a step has this name."""
+        return os.path.join(self.temporary, "inputs.json")
 
     @property
     def run_lock(self) -> str:

@@ -18,6 +18,8 @@ _INPUT = re.compile(r"\b[iI]nputs\b(?:\s*\.\s*([\w-]+)|\s*\[\s*['\"]([^'\"]*)['\
 _OUTPUT = re.compile(r"\b[oO]utputs\b(?:\s*\.\s*([\w-]+)|\s*\[\s*['\"]([^'\"]*)['\"]\s*\])?")
 _STEP_FIELD = re.compile(r"\b[sS]teps\s*(?:\.\s*[\w-]+|\[[^\]]*\])\s*(?:\.\s*([\w-]+)|\[\s*['\"]([^'\"]*)['\"]\s*\])")
 _EVERYTHING = "*"
+_ALL_INPUTS = "TAKO_INPUTS"
+"""The variable that names the file with all inputs."""
 
 
 def unused(sheet: Sheet) -> Iterator[Finding]:
@@ -28,8 +30,10 @@ def unused(sheet: Sheet) -> Iterator[Finding]:
         yield from _unused_outputs(sheet, workflow, texts)
 
 
-def _unused_inputs(sheet: Sheet, name: str, workflow: Node, texts: Iterable[str]) -> Iterator[Finding]:
+def _unused_inputs(sheet: Sheet, name: str, workflow: Node, texts: list[str]) -> Iterator[Finding]:
     declared = sheet.field(workflow, "inputs")
+    if any(_ALL_INPUTS in text for text in texts):
+        return
     read = _read(texts, _INPUT)
     variables = {variable for text in texts for variable in re.findall(r"TAKO_INPUT_\w+", text)}
     for key, _ in fields(declared[1] if declared else None):

@@ -9,14 +9,14 @@ import select
 from tako.clock import SystemClock, duration
 from tako.environment import is_own
 from tako.errors import StepError
-from tako.execution.event import artifact_scope, joint_cause
+from tako.execution.event import artifact_scope
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.execution.inside import is_inside
 from tako.execution.output_files import NONE
+from tako.execution.step_environment import error_scope, for_processes, own_variables
 from tako.execution.step_time import StepTime
 from tako.execution.tainted import tainted_paths
 from tako.expressions import templates
-from tako.expressions.names import variable_name
 from tako.process import NO_STOPS
 from tako.records import record, replace
 from tako.secrets.run import NO_SECRETS, EnvScope
@@ -199,6 +199,8 @@ class StepContext:
         self._stops = StoppableClock(capabilities.stops)
         self.time = StepTime(capabilities.clock)
         self.output_files = NONE
+        self.inputs_left_out: tuple[str, ...] = ()
+        """Those that are too long for the environment, once somebody has asked for that."""
 
     @property
     def request(self) -> RunRequest:
@@ -307,8 +309,12 @@ class StepContext:
         return tainted_paths(self.request, self.state, self.spec, where=self.where)
 
     def environment(self) -> dict[str, str]:
-        """What the step's processes find in their environment. Raises ``ExpressionError`` or ``StepError``."""
-        return {**self.public_environment(), **self.secret_variables()}
+        """What the step's processes find in their environment.
+
+        Raises ``ExpressionError``, or ``StepError``, also if that is more than a process can be given.
+        """
+        variables, self.inputs_left_out = for_processes(self, {**self.public_environment(), **self.secret_variables()})
+        return variables
 
     def secret_variables(self) -> dict[str, str]:
         """Those variables of the step that are secrets: for nothing but its processes."""
@@ -324,35 +330,8 @@ class StepContext:
             for declared in (self.request.workflow.env, self.spec.env):
                 rendered = {name: self.render(value) for name, value in declared.items() if name not in secret}
                 self._environment.update(rendered)
-            self._environment.update(self._own_variables())
+            self._environment.update(own_variables(self))
         return self._environment
-
-    def _own_variables(self) -> dict[str, str]:
-        request = self.request
-        heard = request.heard or ((request.event,) if request.event is not None else ())
-        cause = joint_cause(heard) if heard else request.run_id
-        own = {
-            "TAKO_RUN_ID": request.run_id,
-            "TAKO_ROOT_RUN_ID": request.root_id,
-            "TAKO_STEP_ID": self.spec.id,
-            "TAKO_WORKSPACE": self.capabilities.workspace.path,
-            "TAKO_REPO": request.repo,
-            "TAKO_OUTPUT": self.output_path,
-            "TAKO_EVENT_ID": request.event.id if request.event is not None else "",
-            "TAKO_IDEMPOTENCY_KEY": f"{cause}:{request.label}:{self.spec.id}",
-            "TAKO_ATTEMPT": str(self.capabilities.attempt),
-            "TAKO_STEP_ATTEMPT": str(self.step_attempt),
-        }
-        if self.ending is not None:
-            own["TAKO_STATUS"] = self.ending.status
-        error = self.ending.failure if self.ending is not None else self.error
-        if error is not None:
-            own |= {f"TAKO_ERROR_{name.upper()}": _plain(value) for name, value in error_scope(error).items()}
-        for name, value in request.inputs.items():
-            own[f"TAKO_INPUT_{variable_name(name)}"] = _plain(value)
-        for artifact in reversed(request.visible_artifacts):
-            own[f"TAKO_ARTIFACT_{variable_name(artifact.name)}_PATH"] = artifact.path
-        return own
 
 
 def workflow_overtime(request: RunRequest) -> Failure:
@@ -362,25 +341,8 @@ def workflow_overtime(request: RunRequest) -> Failure:
     return Failure(kind=WORKFLOW_TIMEOUT, message=message)
 
 
-def error_scope(failure: Failure) -> dict[str, Any]:
-    """A failure as the steps of an ``on_failure`` see it. The message may hold a NUL, which no variable can."""
-    return {
-        "step": failure.step,
-        "kind": failure.kind,
-        "message": failure.message.replace("\0", "\N{REPLACEMENT CHARACTER}"),
-        "exit_code": failure.exit_code,
-        "signal": failure.signal,
-    }
-
-
 def _step_scope(step: StepRecord) -> dict[str, Any]:
     """A step that has ended as expressions see it. An output of the name ``result`` comes before the step's own."""
     result = step.outputs.get("result", step.result)
     more = {} if result is None else {"result": result}
     return {"outputs": dict(step.outputs), "status": step.status, **more}
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return "" if value is None else str(value)

@@ -11,6 +11,7 @@ from tako.execution.failure import LOG_TAIL, STEP_FAILED, STEP_KILLED, Failure
 from tako.execution.memory import LINES, kills_for_memory, tells_of_memory, with_limit_in_mind, with_memory_hint
 from tako.execution.outputs import needed_streams
 from tako.execution.script_file import command_of, script_file, write_script
+from tako.execution.step_environment import is_long
 from tako.expressions.shebang import has_shebang
 from tako.log_file import DEFAULT_LOG_LIMIT, open_log, tail
 from tako.process import Outcome
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from tako.process import Processes
     from tako.steps.base import StepContext
 
-_ARGV = {"sh": ("/bin/sh", "-e", "-c"), "bash": ("bash", "-e", "-o", "pipefail", "-c")}
+_FILE_ARGV = {"sh": ("/bin/sh", "-e"), "bash": ("bash", "-e", "-o", "pipefail")}
+_ARGV = {shell: (*argv, "-c") for shell, argv in _FILE_ARGV.items()}
 
 
 class ShellStep:
@@ -36,6 +38,11 @@ class ShellStep:
     def run(self, context: StepContext) -> StepResult:
         spec = context.spec
         script = context.render_script(spec.run or "")
+        if "\0" in script:
+            raise StepError(
+                f"the script holds a NUL, at character {script.index(chr(0))}; no process can be given that",
+                where=context.where,
+            )
         directory = context.directory
         if not os.path.isdir(directory):
             raise StepError(
@@ -46,7 +53,11 @@ class ShellStep:
             if has_shebang(spec.run or ""):
                 write_script(path, script)
                 return _leave_running(context, command_of(script, path, directory))
-            return _leave_running(context, [*_ARGV[spec.shell], _script(script, directory, None, ())])
+            whole = _script(script, directory, None, ())
+            if is_long(whole):
+                write_script(path, whole)
+                return _leave_running(context, [*_FILE_ARGV[spec.shell], path])
+            return _leave_running(context, [*_ARGV[spec.shell], whole])
         if has_shebang(spec.run or ""):
             with script_file(path, script):
                 return self._run(context, command_of(script, path, directory), None)
@@ -55,9 +66,11 @@ class ShellStep:
         if dump is not None:
             # An earlier try may have left one.
             _read_environment(dump)
-        return self._run(
-            context, [*_ARGV[spec.shell], _script(script, directory, dump, context.secret_variables())], dump
-        )
+        whole = _script(script, directory, dump, context.secret_variables())
+        if is_long(whole):
+            with script_file(path, whole):
+                return self._run(context, [*_FILE_ARGV[spec.shell], path], dump)
+        return self._run(context, [*_ARGV[spec.shell], whole], dump)
 
     def _run(self, context: StepContext, command: Sequence[str], dump: str | None) -> StepResult:
         """Run the command; ``dump`` is where it leaves its environment, if it does."""
