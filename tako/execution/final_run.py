@@ -6,6 +6,7 @@ from tako.execution.failure import INTERRUPTED, Failure
 from tako.execution.final_steps import limited, with_final
 from tako.execution.step_run import StepRunner
 from tako.records import replace
+from tako.signals import exit_status
 from tako.steps.base import RunInterruptedError, StoppableClock
 
 TYPE_CHECKING = False
@@ -47,7 +48,8 @@ def run_finals(
         except RunInterruptedError as error:
             how = f"; {error.how}" if error.how else ""
             message = f"stopped before the finally step had ended{how}"
-            stopped = Failure(kind=INTERRUPTED, message=message, step=spec.id, signal=error.signal)
+            code = exit_status(error.signal)
+            stopped = Failure(INTERRUPTED, message, step=spec.id, exit_code=code, signal=error.signal)
             return replace(state, failure=state.failure or stopped)
         failure = with_final(state.failure, record.id, record.failure)
         state = replace(state, finals=(*state.finals, replace(record, final=True)), failure=failure)

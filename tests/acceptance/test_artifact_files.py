@@ -40,7 +40,8 @@ workflows:
       - id: look
         run: |
           P="$TAKO_ARTIFACT_PKG_PATH"
-          if [ -d "$P" ]; then cd "$P"; find . ! -type d | LC_ALL=C sort; else echo "file ${P##*/}"; fi
+          if [ -d "$P" ]; then cd "$P"; find . ! -type d | LC_ALL=C sort; else echo "file ${P##*/}"; fi |
+            LC_ALL=C tr -cd "[:print:][:space:]"
         produces:
           outputs: {seen: from_stdout}
 subscriptions:
