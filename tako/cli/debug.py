@@ -1,4 +1,4 @@
-"""``tako exec --debug``: asks at the terminal before each step of the run's own workflow."""
+"""``tako exec --debug``: shows each step of the run's own workflow before it runs, and asks if there is a terminal."""
 
 from __future__ import annotations
 
@@ -31,29 +31,35 @@ HELP = """\
 """
 
 
-def require_terminal(*, as_json: bool, dry_run: bool) -> None:
-    """Raise ``UsageError`` if there is nobody to ask, or nothing to ask for."""
-    if as_json or dry_run:
-        raise UsageError(f"--debug does not go with {'--json' if as_json else '--dry-run'}")
-    if not (os.isatty(0) and os.isatty(2)):
-        raise UsageError(
-            "--debug asks before each step, and there is no terminal to ask at",
-            cure="run it at a terminal, without redirecting stdin or stderr",
-        )
+def debugger(processes: Processes, *, as_json: bool, dry_run: bool) -> Debugger:
+    """A debugger that asks if there is a terminal to ask at, and else only shows each step.
+
+    Raises ``UsageError`` if there is nothing to show.
+    """
+    asks = os.isatty(0) and os.isatty(2)
+    if dry_run or (as_json and asks):
+        raise UsageError(f"--debug does not go with {'--dry-run' if dry_run else '--json at a terminal'}")
+    return Debugger(processes, asks=asks)
 
 
 class Debugger:
-    """A ``Gate`` with a person behind it."""
+    """A ``Gate`` with a person behind it, or one that only shows what it lets pass."""
 
-    def __init__(self, processes: Processes, *, interrupt: Callable[[], object] | None = None) -> None:
+    def __init__(
+        self, processes: Processes, *, asks: bool = True, interrupt: Callable[[], object] | None = None
+    ) -> None:
         """``interrupt`` has the whole run stopped; by default as Ctrl-C does."""
         self._processes = processes
         self._interrupt = interrupt or _interrupt_ourselves
-        self._asks = True
+        self._only_shows = not asks
+        self._asks = asks
         self._has_begun = False
 
     def is_to_run(self, context: StepContext, *, wanted: bool) -> bool:
         """Show the step and ask; see ``Gate``."""
+        if self._only_shows:
+            say(step_text(context, wanted=wanted))
+            return wanted
         if not self._asks or (context.ending is not None and context.ending.is_hurried):
             # Whoever wants the run to end has been asked enough.
             return wanted

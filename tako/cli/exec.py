@@ -118,7 +118,7 @@ Examples:
 )
 @click.option(
     "--debug", is_flag=True,
-    help="At a terminal: show each step of WORKFLOW before it runs, and ask: run, skip, shell, continue or quit.",
+    help="Show each step of WORKFLOW before it runs; at a terminal, ask: run, skip, shell, continue or quit.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print what would run, and run nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result, or why there is none, as JSON on stdout.")
@@ -167,10 +167,9 @@ def exec_(
     )
     wiring.secrets.open()
     if debug:
-        from tako.cli.debug import Debugger, require_terminal
+        from tako.cli.debug import debugger
 
-        require_terminal(as_json=as_json, dry_run=dry_run)
-        wiring.gate, verbose = Debugger(wiring.processes), True
+        wiring.gate, verbose = debugger(wiring.processes, as_json=as_json, dry_run=dry_run), True
     if run_id is not None:
         _refuse_with_resume(
             workflow=workflow,

@@ -197,17 +197,44 @@ def test_no_secret_is_shown(world: World, terminal: Terminal) -> None:
     assert "sesame" not in shown
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["--debug"], "there is no terminal to ask at"),
-        (["--debug", "--json"], "--debug does not go with --json"),
-        (["--debug", "--dry-run"], "--debug does not go with --dry-run"),
-    ],
-)
-def test_without_a_terminal_or_with_json_it_is_refused(world: World, arguments: list[str], said: str) -> None:
+def test_with_dry_run_it_is_refused(world: World) -> None:
     root: Path = world.working("root", config("de/root", step("one", "touch one")))
-    ran = world.tako("exec", WORKFLOW, *arguments, cwd=root)
+    ran = world.tako("exec", WORKFLOW, "--debug", "--dry-run", cwd=root)
     assert ran.code == 2, ran.text
-    assert said in ran.err
+    assert "--debug does not go with --dry-run" in ran.err
+
+
+def test_with_json_at_a_terminal_it_is_refused(world: World, terminal: Terminal) -> None:
+    root: Path = world.working("root", config("de/root", step("one", "touch one")))
+    shown = terminal.run(f"cd {root}; tako exec {WORKFLOW} --debug --json")
+    assert "--debug does not go with --json at a terminal" in shown
     assert not (root / "one").exists()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--json"]])
+def test_without_a_terminal_each_step_is_shown_and_runs(world: World, arguments: list[str]) -> None:
+    steps = [
+        step("one", "echo {{ inputs.word | shell_quote }} > {{ inputs.word }}", env={"V": "v-{{ inputs.word }}"}),
+        step("two", "false", **{"if": "inputs.word != 'hello'"}),
+        step("three", "echo {{ steps.one.status }}"),
+    ]
+    final = [step("clean", "echo {{ status }}")]
+    more: dict[str, Any] = {"inputs": {"word": {"default": "hello"}}, "finally": final}
+    root = world.working("root", config("de/root", *steps, **more))
+    ran = world.tako("exec", WORKFLOW, "--debug", *arguments, cwd=root)
+
+    assert ran.code == 0, ran.text
+    assert (root / "hello").read_text() == "hello\n"
+    assert QUESTION not in ran.text
+    assert "without being asked for" not in ran.text
+    shown = ran.err
+    assert "Step one (1 of 3)\n" in shown
+    assert "    V: v-{{ inputs.word }}  → v-hello\n" in shown
+    before = "    echo {{ inputs.word | shell_quote }} > {{ inputs.word }}\n"
+    assert f"{before}  which becomes:\n    echo hello > hello\n" in shown
+    assert "  if: inputs.word != 'hello'  → false, so it is skipped\n" in shown
+    assert "    echo {{ steps.one.status }}\n  which becomes:\n    echo success\n" in shown
+    assert "Step clean, at the end of the run: success\n" in shown
+    assert shown.index("Step one") < shown.index("✓ step 'one'") < shown.index("Step three")
+    if arguments:
+        assert ran.json()["success"]
