@@ -16,7 +16,6 @@ import os
 import signal
 
 from tako import cgroup, family
-from tako.asking import Asked
 from tako.clock import SystemClock
 from tako.errors import SpawnError
 from tako.household import adopted, end_all, freeze, household, is_alone, kill_all, thaw
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any
 
+    from tako.asking import Asked
     from tako.clock import Clock
     from tako.family import Relative
 
@@ -337,7 +337,7 @@ class Processes:
         awake = Awake(self._clock)
         patience = Patience(awake.now(), timeout=timeout, grace=grace)
         watch = Watch(process, outputs, stops, closed)
-        asked = Asked(process, adopts=self._adopts, whole_tree=whole_tree)
+        asked: Asked | None = None
         try:
             while (exit_ := process.poll()) is None:
                 wait = patience.wait(awake.now(), due())
@@ -346,6 +346,7 @@ class Processes:
                     awake.skip()
                 action = patience.decide(awake.now(), watch.seen(due()))
                 if action is not None and process.poll() is None:
+                    asked = asked or self._asked(process, whole_tree=whole_tree)
                     asked.urge(action)
             if exit_.signal is not None and not patience.stopped:
                 # A signal to our own group, by which we are asked to stop, meets one that has not left it yet.
@@ -353,13 +354,13 @@ class Processes:
                 seen = watch.seen(None)
                 if seen.stop or seen.lost or seen.force:
                     patience.decide(awake.now(), seen)
-            if patience.stopped or patience.timed_out:
+            if asked is not None:
                 asked.see_out(patience, awake, watch)
             self.end_leftovers(process, force=patience.forced, in_order=exit_.code in (0, 1))
             watch.drain()
         except BaseException:
             if process.poll() is None:
-                asked.urge(FORCE)
+                (asked or self._asked(process, whole_tree=whole_tree)).urge(FORCE)
             # Whoever raised this may raise it again if given more to read.
             watch.ignore_all()
             while process.poll() is None:
@@ -383,6 +384,11 @@ class Processes:
             self._reap_at = now + REAP_SECONDS
             household.orphans()
         return REAP_SECONDS if seconds is None else min(seconds, REAP_SECONDS)
+
+    def _asked(self, process: Process, *, whole_tree: bool) -> Asked:
+        from tako.asking import Asked
+
+        return Asked(process, adopts=self._adopts, whole_tree=whole_tree)
 
     def end_leftovers(self, process: Process, *, force: bool = False, in_order: bool = False) -> int:
         """End what an ended process left running, and return how many processes that were; see ``end_all``.

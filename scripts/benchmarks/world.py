@@ -55,6 +55,9 @@ def make_world(root: Path, children: int, script: str) -> Path:
         repository = repository_of(root, number)
         shutil.copytree(template, repository)
         (repository / "tako.yml").write_text(SUBSCRIBER % {"number": number, "script": script})
+        # What is not committed is not run.
+        git(repository, "add", "tako.yml")
+        git(repository, "commit", "-qm", "tako.yml")
     return root
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tako.execution.event import Event
 from tako.execution.failure import Failure
-from tako.execution.final_steps import Ending
 from tako.execution.request import RunRequest
 from tako.execution.workspace import Workspace
 from tako.records import record
@@ -13,6 +12,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Protocol
+
+    from tako.execution.final_steps import Ending
 
     class ChildListener(Protocol):
         """Hears what children do while they do it; called from several threads."""

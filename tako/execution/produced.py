@@ -8,7 +8,6 @@ from tako.execution.confidential import keep_out, keep_outputs_public, refuse_ar
 from tako.execution.outputs import collect, read_output_file, require_values
 from tako.execution.payloads import render_payload
 from tako.execution.state import Announced
-from tako.execution.step_results import kept_result
 from tako.execution.tainted import tainted_outputs
 from tako.expressions import templates
 from tako.records import record, replace
@@ -44,7 +43,12 @@ def take(context: StepContext, result: StepResult) -> Produced:
 
     Raises ``StepError`` or ``ExpressionError`` if something promised is not there.
     """
-    return replace(_take(context, result), result=kept_result(context, result))
+    produced = _take(context, result)
+    if not context.keeps_result:
+        return produced
+    from tako.execution.step_results import kept_result
+
+    return replace(produced, result=kept_result(context, result))
 
 
 def _take(context: StepContext, result: StepResult) -> Produced:

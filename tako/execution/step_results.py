@@ -67,10 +67,11 @@ def result_of(stdout: bytes, *, where: str) -> str:
         ) from None
 
 
-def kept_result(context: StepContext, result: StepResult) -> str | None:
-    """What a step that has succeeded printed, if it is kept. Raises ``StepError``, also if there is a secret in it."""
-    if not context.keeps_result:
-        return None
+def kept_result(context: StepContext, result: StepResult) -> str:
+    """What a step that has succeeded printed, for one of which it is kept.
+
+    Raises ``StepError``, also if there is a secret in it.
+    """
     text = result_of(result.stdout, where=context.where)
     context.capabilities.secrets.refuse(text, "what the step printed, which an expression reads,", where=context.where)
     return text

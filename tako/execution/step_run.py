@@ -17,7 +17,6 @@ from tako.execution.produced import Produced, take
 from tako.execution.retry import StepAttempt, wait_before_next
 from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED, StepRecord
 from tako.execution.step_environment import note_left_out, write_inputs
-from tako.execution.step_results import read_results, result_of_failed
 from tako.files import machine_errors
 from tako.records import record, replace
 from tako.steps.base import StepContext, TimeUpError, workflow_overtime
@@ -27,13 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from tako.config.model import StepSpec
+    from tako.config.model import StepSpec, WorkflowSpec
     from tako.execution.event import Event
     from tako.execution.final_steps import Ending
     from tako.execution.service import Service
     from tako.execution.state import ExecutionState
     from tako.execution.step_caching import StepCaching
-    from tako.steps.base import Capabilities, Step
+    from tako.steps.base import Capabilities, Step, StepResult
 
     class StepObserver(Protocol):
         """Hears what a step does while it does it."""
@@ -100,7 +99,7 @@ class StepRunner:
         self._step_kind = step_kind
         self._observer = observer
         self._clock = capabilities.clock
-        self._read_results = read_results(capabilities.request.workflow)
+        self._read_results = _read_results(capabilities.request.workflow)
 
     def run(
         self,
@@ -181,7 +180,7 @@ class StepRunner:
             write_inputs(context)
             result = self._step_kind(spec).run(context)
             if result.failure is not None:
-                return _Tried(result.failure, result=result_of_failed(context, result))
+                return _Tried(result.failure, result=_result_of_failed(context, result))
             produced = take(context, result)
             if caching is not None:
                 caching.keep(produced)
@@ -226,6 +225,23 @@ def with_note(produced: Produced, context: StepContext) -> Produced:
     if not context.inputs_left_out or context.state.steps:
         return produced
     return replace(produced, notes=(*produced.notes, note_left_out(context.inputs_left_out)))
+
+
+def _read_results(workflow: WorkflowSpec) -> frozenset[str]:
+    """The ids of the steps whose result something in the workflow may read."""
+    if "result" not in repr(workflow):
+        return frozenset()
+    from tako.execution.step_results import read_results
+
+    return read_results(workflow)
+
+
+def _result_of_failed(context: StepContext, result: StepResult) -> str | None:
+    if not context.keeps_result:
+        return None
+    from tako.execution.step_results import result_of_failed
+
+    return result_of_failed(context, result)
 
 
 def _wanted(context: StepContext) -> bool:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from tako.execution.outputs import KEPT_OUTPUT
-from tako.sinks import JoinedSinks
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tako.process import Sink
+    from tako.sinks import JoinedSinks
     from tako.steps.base import StepContext
 
 
@@ -30,8 +30,13 @@ class StepOutput:
         self._step_id = context.spec.id
         sink = write_log if self._echo is None else self._both(write_log)
         apart = keep_out or keep_err or bool(context.secret_variables())
-        self._joined = joined = JoinedSinks(context.capabilities.secrets, sink, apart=apart)
-        out, err = joined.on_stdout, joined.on_stderr
+        self._joined: JoinedSinks | None = None
+        out, err = sink, None
+        if apart or context.capabilities.secrets:
+            from tako.sinks import JoinedSinks
+
+            self._joined = JoinedSinks(context.capabilities.secrets, sink, apart=apart)
+            out, err = self._joined.on_stdout, self._joined.on_stderr
         self.on_stdout: Sink = _kept(out, self.stdout) if keep_out else out
         self.on_stderr: Sink | None = _kept(err, self.stderr) if keep_err and err is not None else err
         """None if the command is to have one pipe for both."""
@@ -44,12 +49,13 @@ class StepOutput:
 
     def end(self) -> None:
         """Pass on what is still held: the command has ended."""
-        self._joined.end()
+        if self._joined is not None:
+            self._joined.end()
         if self._echo is not None:
             self._echo.end(self._step_id)
 
     def _tick(self) -> float | None:
-        waits = (self._joined.tick(), self._echo.tick() if self._echo is not None else None)
+        waits = [each.tick() for each in (self._joined, self._echo) if each is not None]
         return min((wait for wait in waits if wait is not None), default=None)
 
     def _both(self, write_log: Callable[[bytes], object]) -> Callable[[bytes], object]:
