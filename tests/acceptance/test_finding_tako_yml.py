@@ -33,7 +33,7 @@ def test_tako_yml_is_found_upwards(world: World, lib: Path) -> None:
     deep = lib / "src" / "deep"
     ran = world.tako("exec", "quick", "-v", cwd=deep)
     assert (ran.code, ran.err.splitlines()[0]) == (0, f"using {lib}/tako.yml"), ran.text
-    assert f"[step-1] {lib}\n" in ran.err
+    assert f"[me/lib step-1] {lib}\n" in ran.err
     for command in (
         ["validate"],
         ["validate", "--json"],
