@@ -46,6 +46,8 @@ class Found:
     """Bytes of a file."""
     touched: bool = True
     """Whether the run has made or changed it."""
+    leads_to: str = ""
+    """Of a link that stays one: what it leads to, relative to the repository."""
 
 
 @record
@@ -159,7 +161,7 @@ def _to_be_left_out(found: Sequence[Found], gits: Collection[str]) -> set[str]:
         new = {_without_version(match) for match, is_new in group.items() if is_new}
         old = [match for match, is_new in group.items() if not is_new]
         out |= {match for match in old if new and (match not in own or _without_version(match) in new)}
-    return out
+    return out - {each.leads_to for each in found if each.match not in out}
 
 
 def _without_version(path: str) -> str:

@@ -183,6 +183,7 @@ def _found_by(
                 inside,
                 status.st_size if inside == FILE else 0,
                 lay_there is None or lay_there.is_touched(source_name, status),
+                _led_to(os.readlink(os.path.join(directory, path)), path) if inside == LINK and not source else "",
             )
 
 
@@ -192,14 +193,15 @@ def _with_content(
     """A matched path and, of a directory, what is in it: where in it, the kind, what the system says of it."""
     status = os.lstat(place)
     if stat.S_ISLNK(status.st_mode):
-        if _leads_to_another(os.readlink(place), path, every):
-            yield "", LINK, status
-            return
         try:
-            status = os.stat(place)
+            led_to = os.stat(place)
         except OSError:
             yield "", DANGLING, status
             return
+        if _led_to(os.readlink(place), path) in every:
+            yield "", LINK, status
+            return
+        status = led_to
     kind = _kind(status)
     yield "", kind, status
     pending = [""] if kind == DIRECTORY else []
@@ -225,11 +227,9 @@ def _kind(status: os.stat_result) -> str:
     return DIRECTORY if stat.S_ISDIR(status.st_mode) else SPECIAL
 
 
-def _leads_to_another(text: str, path: str, every: Collection[str]) -> bool:
-    """Whether a link leads to what its own pattern matches: it leads there in the artifact as well."""
-    if os.path.isabs(text):
-        return False
-    return os.path.normpath(os.path.join(os.path.dirname(path), text)) in every
+def _led_to(text: str, path: str) -> str:
+    """Where a link leads, relative to the repository; what its own pattern matches too, it leads to in the artifact."""
+    return os.path.normpath(os.path.join(os.path.dirname(path), text))
 
 
 def _copy(chosen: Chosen, directory: str, target: str, *, artifact: str, where: str, check: Check) -> None:

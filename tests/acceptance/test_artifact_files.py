@@ -202,8 +202,9 @@ printf y > "out/$(printf 'a\\377b')"
     assert (copy / os.fsdecode(b"a\xffb")).read_text() == "y"
 
 
-def test_a_link_that_leads_nowhere_fails_the_step(world: World) -> None:
-    ran, data = release(world, lib(world, "out/*", "mkdir out; ln -s gone out/link; echo a > out/a"))
+@pytest.mark.parametrize("leads_to", ["gone", "link"])
+def test_a_link_that_leads_nowhere_fails_the_step(world: World, leads_to: str) -> None:
+    ran, data = release(world, lib(world, "out/*", f"mkdir out; ln -s {leads_to} out/link; echo a > out/a"))
 
     assert ran.code == 1
     assert "out/link is a link that leads nowhere" in data["failure"]["message"]

@@ -8,6 +8,7 @@ from tako.errors import StepError
 from tako.execution.artifact_files import (
     DANGLING,
     DIRECTORY,
+    LINK,
     SPECIAL,
     Chosen,
     Found,
@@ -120,6 +121,14 @@ def test_a_directory_with_something_new_counts_as_made() -> None:
 
     assert sources(made) == ["dist/d", "dist/d/a", "dist/d/b"]
     assert (made.left_out, made.single, made.count, made.size) == (("dist/old",), "d", 2, 3)
+
+
+def test_what_a_new_link_leads_to_is_not_left_out() -> None:
+    link = Found("dist/*", "dist/latest", "dist/latest", "latest", LINK, leads_to="dist/old")
+
+    made = chosen(link, at("dist/new"), at("dist/old", touched=False), at("dist/older", touched=False))
+
+    assert (sources(made), made.left_out) == (["dist/latest", "dist/new", "dist/old"], ("dist/older",))
 
 
 def test_a_path_that_two_patterns_match_is_sent_once() -> None:
