@@ -106,6 +106,9 @@ NOT_IN_A_CHILD = [
     "tako.cli",
     "tako.wiring",
     "tako.config.loader",
+    "tako.execution.artifacts",
+    "tako.execution.lay_there",
+    "tako.execution.output_files",
     "tako.fanout",
 ]
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from tako.execution.artifact_files import notes
-from tako.execution.artifacts import declared_paths, produced_name, select_in_run, store_of_run
 from tako.execution.confidential import keep_out, keep_outputs_public, refuse_artifact
 from tako.execution.outputs import collect, read_output_file, require_values
 from tako.execution.payloads import render_payload
@@ -75,9 +73,13 @@ def _take(context: StepContext, result: StepResult) -> Produced:
         directory=context.directory,
         render=lambda text, so_far: render_output(context, text, so_far),
         where=where,
-        is_left_over=context.output_files.is_left_over,
+        is_left_over=lambda path: context.output_files is not None and context.output_files.is_left_over(path),
     )
     keep_outputs_public(context, outputs)
+    # Most steps of most children produce nothing, and each import is paid for by all.
+    from tako.execution.artifact_files import notes
+    from tako.execution.artifacts import declared_paths, produced_name, select_in_run, store_of_run
+
     artifacts: tuple[ArtifactRef, ...] = ()
     said_of_it = result.notes
     patterns = declared_paths(produces, request.artifacts)

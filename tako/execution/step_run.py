@@ -9,10 +9,8 @@ import contextlib
 import os
 
 from tako.errors import MachineError, TakoError
-from tako.execution import output_files
 from tako.execution.confidential import masked
 from tako.execution.failure import STEP_ERROR, Failure, concise
-from tako.execution.lay_there import remember
 from tako.execution.produced import Produced, take
 from tako.execution.retry import StepAttempt, wait_before_next
 from tako.execution.state import FAILED, SKIPPED, SUCCESS, SUSPENDED, StepRecord
@@ -169,8 +167,7 @@ class StepRunner:
             # Whoever was asked may have taken his time.
             context.time.begin()
             self._observer.step_started(spec)
-            remember(context)
-            context.output_files = output_files.look(context)
+            _look_at_files(context)
             caching = self._caching(context, asked_again=asked_again)
             restored = caching.restore() if caching is not None else None
             if restored is not None:
@@ -218,6 +215,19 @@ class StepRunner:
                 break
             with machine_errors("remove", path):
                 os.unlink(path)
+
+
+def _look_at_files(context: StepContext) -> None:
+    """See what lies in the repository before an attempt, where that is asked afterwards."""
+    request = context.request
+    if request.artifacts or any(spec.produces is not None for spec in request.workflow.every_step):
+        from tako.execution.lay_there import remember
+
+        remember(context)
+    if context.spec.produces is not None:
+        from tako.execution.output_files import look
+
+        context.output_files = look(context)
 
 
 def with_note(produced: Produced, context: StepContext) -> Produced:

@@ -12,7 +12,6 @@ from tako.errors import StepError
 from tako.execution.event import artifact_scope
 from tako.execution.failure import STEP_TIMEOUT, WORKFLOW_TIMEOUT, Failure
 from tako.execution.inside import is_inside
-from tako.execution.output_files import NONE
 from tako.execution.step_environment import error_scope, for_processes, own_variables
 from tako.execution.step_time import StepTime
 from tako.execution.tainted import tainted_paths
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from tako.config.model import StepSpec
     from tako.execution.event import ArtifactRef, Event
     from tako.execution.final_steps import Ending
+    from tako.execution.output_files import OutputFiles
     from tako.execution.request import RunRequest
     from tako.execution.service import Service
     from tako.execution.state import ExecutionState, StepRecord
@@ -198,7 +198,8 @@ class StepContext:
         self._environment: dict[str, str] | None = None
         self._stops = StoppableClock(capabilities.stops)
         self.time = StepTime(capabilities.clock)
-        self.output_files = NONE
+        self.output_files: OutputFiles | None = None
+        """What lay there before of the files that outputs are promised from, if any are."""
         self.inputs_left_out: tuple[str, ...] = ()
         """Those that are too long for the environment, once somebody has asked for that."""
 
