@@ -70,7 +70,7 @@ def asked_politely(world: World, name: str) -> str:
     """A step that is in no hurry when it is asked to end."""
     go = world.root / "go"
     return f"""
-trap 'touch {world.root}/asked-{name}; {until_there(go)}; echo tidied up; exit 0' TERM
+trap 'touch {world.root}/asked-{name}; {until_there(go)}; echo tidied up; exit 0' TERM INT
 touch {there(world, name)}
 while :; do sleep 0.02 || true; done
 """

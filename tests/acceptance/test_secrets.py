@@ -192,7 +192,7 @@ def test_a_replay_and_a_child_by_hand_take_them_from_where_a_person_has_them(wor
     run = run_named(ran.json(), TELLING)
     child = Path(run["workspace"])
     replay = ["replay", ran.json()["run_id"], "--child", run["run_id"], "--json"]
-    assert "[tell] it is ***" in world.tako(*replay).err
+    assert "[sec/telling tell] it is ***" in world.tako(*replay).err
 
     by_hand = world.child(str(child), "--fresh")
     assert by_hand.code == 0, by_hand.text
