@@ -13,7 +13,7 @@ from tako.config.recipes import ECOSYSTEMS, MANIFESTS, ecosystems_of, package_na
 from tako.config.starter import starter
 from tako.errors import CheckoutError, UsageError
 from tako.files import atomic_write, machine_errors
-from tako.repos.hosts import parse_address
+from tako.repos.identity import origin_of
 from tako.stdio import say, show
 
 EPILOG = """\b
@@ -67,7 +67,7 @@ def init(ecosystem: str | None, root: str, force: bool, dry_run: bool, as_json: 
 
 def _origin(root: str) -> str | None:
     try:
-        origin = parse_address(make_wiring().git.origin_url(root) or "")
+        origin = origin_of(root, make_wiring().git)
         return origin.path if origin is not None else None
     except CheckoutError:
         # What git cannot read is still a directory to write a file in.

@@ -86,9 +86,12 @@ def event_spec(name: str, event: schema.Event) -> model.EventSpec:
 
 
 def split_artifact(reference: str) -> tuple[str, str]:
-    """``owner/repo:artifact`` in its two parts; without an artifact, the implicit one."""
+    """``owner/repo:artifact`` in its two parts; without an artifact, the implicit one.
+
+    An address's ``.git`` behind the repository is no part of its name.
+    """
     repo, colon, artifact = reference.partition(":")
-    return repo, artifact if colon else model.DEFAULT_ARTIFACT
+    return repo.removesuffix(".git"), artifact if colon else model.DEFAULT_ARTIFACT
 
 
 def _workflow(name: str, workflow: schema.Workflow, line: Line) -> model.WorkflowSpec:
@@ -257,7 +260,7 @@ def _subscription(index: int, given: schema.Subscription, line: Line) -> model.S
 def _dependent(index: int, given: schema.Dependent, line: Line) -> model.Dependent:
     repo, colon, ref = given.repo.partition(":")
     return model.Dependent(
-        repo=repo,
+        repo=repo.removesuffix(".git"),
         ref=ref if colon else None,
         artifacts=tuple(given.artifacts),
         workflows=tuple(given.workflows),

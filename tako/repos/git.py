@@ -36,6 +36,7 @@ class Git:
         self._hidden = hidden
         self._processes = processes
         self._stops = stops
+        self._abbreviations: tuple[gitconfig.Setting, ...] | None = None
 
     def stopped_by(self, stops: Stops) -> Git:
         """The same, but ended by other stops."""
@@ -95,20 +96,34 @@ class Git:
         return None
 
     def origin_url(self, directory: str) -> str | None:
-        """The address of the remote ``origin``, as it is written down; None without one, or outside a repository.
+        """The address of the remote ``origin``, else of the only remote, as it is written down.
 
-        Raises ``CheckoutError`` if the configuration cannot be read, ``MachineError`` if there is no git.
+        None without one, or outside a repository. Raises ``CheckoutError`` if the configuration cannot be read,
+        ``MachineError`` if there is no git.
         """
         git_dir = find_git_dir(directory)
         if git_dir is None:
             return None
         settings = gitconfig.parse(_content(os.path.join(common_dir(git_dir), "config")))
         if settings and not any(setting.section.startswith("include") for setting in settings):
-            return gitconfig.value_of(settings, "remote", "origin", "url")
-        completed = self.run(f"--git-dir={git_dir}", "config", "--get", "remote.origin.url")
+            return gitconfig.fetch_address(settings)
+        return gitconfig.fetch_address(self._settings(git_dir, r"^remote\..*\.url$", directory))
+
+    def expanded(self, address: str) -> str:
+        """An address with the user's abbreviation in it written out (``url.<base>.insteadOf``, git-config(1)).
+
+        Raises ``CheckoutError`` if the user's configuration cannot be read, ``MachineError`` if there is no git.
+        """
+        if self._abbreviations is None:
+            self._abbreviations = self._settings(os.devnull, r"^url\..*\.insteadof$", "the user's configuration of git")
+        return gitconfig.expanded(self._abbreviations, address)
+
+    def _settings(self, git_dir: str, pattern: str, where: str) -> tuple[gitconfig.Setting, ...]:
+        """The settings whose names match, of a repository and of the user."""
+        completed = self.run(f"--git-dir={git_dir}", "config", "--null", "--get-regexp", pattern)
         if completed.exit.code not in (0, 1):
-            raise CheckoutError("git cannot read the configuration", where=directory, why=completed.message())
-        return _text(completed.stdout).strip() or None
+            raise CheckoutError("git cannot read the configuration", where=where, why=completed.message())
+        return tuple(gitconfig.parse_list(_text(completed.stdout)))
 
 
 def environment(base: Mapping[str, str]) -> dict[str, str]:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from tako.records import record
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 _SPACE = " \t"
 _NEEDS_GIT = '"\\#;\t'
 """Quotes, escapes, continued lines, comments after a value, and space that versions of git read differently."""
@@ -42,13 +46,33 @@ def parse(text: str) -> tuple[Setting, ...] | None:
     return tuple(settings)
 
 
-def value_of(settings: tuple[Setting, ...], section: str, subsection: str, key: str) -> str | None:
-    """The last value given, which is the one that git uses; None if there is none."""
-    found = None
+def fetch_address(settings: Iterable[Setting]) -> str | None:
+    """The address that ``git fetch`` uses by default: that of ``origin``, else of the only remote; None without.
+
+    Of several addresses of one remote, git fetches from the first and pushes to all.
+    """
+    found: dict[str, str] = {}
     for setting in settings:
-        if (setting.section, setting.subsection, setting.key) == (section, subsection, key):
-            found = setting.value
-    return found
+        if setting.section == "remote" and setting.key == "url":
+            found.setdefault(setting.subsection, setting.value)
+    return found.get("origin") or (next(iter(found.values())) if len(found) == 1 else None)
+
+
+def parse_list(text: str) -> Iterator[Setting]:
+    """The settings in what ``git config --null --get-regexp`` prints."""
+    for line in text.split("\0"):
+        name, newline, value = line.partition("\n")
+        section, _, rest = name.partition(".")
+        subsection, _, key = rest.rpartition(".")
+        if section:
+            yield Setting(section, subsection, key, value if newline else "true")
+
+
+def expanded(rules: Iterable[Setting], address: str) -> str:
+    """An address with the longest abbreviation that fits written out (``url.<base>.insteadOf``)."""
+    fitting = [rule for rule in rules if rule.value and address.startswith(rule.value)]
+    longest = max(fitting, key=lambda rule: len(rule.value), default=None)
+    return longest.subsection + address.removeprefix(longest.value) if longest is not None else address
 
 
 def _header(line: str) -> tuple[str, str] | None:

@@ -19,7 +19,7 @@ _SAME_HOST = {
 # Forges on which two repositories cannot differ in case alone: the public ones, and the servers of companies, which
 # commonly have the forge's name in theirs (gitlab.example.com).
 _CASELESS_HOSTS = frozenset({"dev.azure.com"})
-_CASELESS_LABELS = frozenset({"bitbucket", "codeberg", "forgejo", "gitea", "github", "gitlab"})
+_CASELESS_WORDS = frozenset({"bitbucket", "codeberg", "forgejo", "gitea", "github", "gitlab", "stash"})
 
 
 @record
@@ -39,7 +39,7 @@ class Identity:
 
 def is_caseless(host: str) -> bool:
     """Whether names of repositories on a host are the same in upper and lower case."""
-    return host in _CASELESS_HOSTS or not _CASELESS_LABELS.isdisjoint(host.split("."))
+    return host in _CASELESS_HOSTS or not _CASELESS_WORDS.isdisjoint(host.replace("-", ".").split("."))
 
 
 def is_same(one: Identity, other: Identity) -> bool:
@@ -80,9 +80,12 @@ def parse_address(url: str) -> Identity | None:
         host = _without_port(host.rpartition("@")[2])
     elif ":" in url.partition("/")[0]:
         # The scp-like form of git-clone(1), [user@]host:path: it has a colon before the first slash.
+        # Brackets around [user@]host:port may stand there, too.
         before, slash, rest = url.partition("/")
         host, _, start = before.rpartition(":")
         host, path = host.rpartition("@")[2], start + slash + rest
+        if before.startswith("[") and not host.startswith("["):
+            host = _without_port(host.removesuffix("]"))
     else:
         host, path = "", url
     return _on_host(host.strip("[]").lower(), path) if host else _local(path)
@@ -99,7 +102,7 @@ def _on_host(host: str, path: str) -> Identity | None:
     parts = path.strip("/").removesuffix(".git").split("/")
     if host.endswith(("dev.azure.com", ".visualstudio.com")):
         host, parts = _azure(host, parts)
-    elif len(parts) == 3 and parts[0] == "scm" and "bitbucket" in host.split("."):
+    elif len(parts) == 3 and parts[0] == "scm" and not {"bitbucket", "stash"}.isdisjoint(host.split(".")):
         # Bitbucket's own servers: /scm/project/name over HTTPS, /project/name over SSH.
         parts = parts[1:]
     good = len(parts) >= 2 and all(is_name(part) for part in parts)
@@ -107,11 +110,16 @@ def _on_host(host: str, path: str) -> Identity | None:
 
 
 def _azure(host: str, parts: list[str]) -> tuple[str, list[str]]:
-    """organization/project/_git/name over HTTPS, v3/organization/project/name over SSH, and two older hosts."""
+    """organization/project/_git/name over HTTPS, v3/organization/project/name over SSH, and two older hosts.
+
+    Over HTTPS, a repository with the name of its project has organization/_git/name as well.
+    """
     if parts[0] == "v3":
         parts = parts[1:]
     elif host.endswith(".visualstudio.com"):
         parts = [host.partition(".")[0], *(part for part in parts if part != "DefaultCollection")]
+    if parts[1:2] == ["_git"]:
+        parts = [parts[0], *parts[2:], *parts[2:]]
     return "dev.azure.com", [part for part in parts if part != "_git"]
 
 

@@ -90,6 +90,50 @@ def test_case_counts_only_where_the_host_has_one(world: World, origin: str, hear
     assert repositories(ran(world, directory)) == (["x/listener"] if hears else [])
 
 
+def test_git_suffix_is_no_part_of_a_name(world: World) -> None:
+    cached(world, "x/subscriber.git", None, said(HEARD, hears=("lab/root.git",)))
+    cached(world, "y/other", None, said(HEARD, hears=("github.com/lab/root.git",)))
+
+    report = ran(world, root(world, "git@github.com:lab/root.git"))
+
+    assert repositories(report) == ["x/subscriber", "y/other"]
+
+
+def test_only_remote_counts_when_there_is_no_origin(world: World) -> None:
+    cached(world, "x/subscriber", None, said(HEARD, hears=("lab/root",)))
+    directory = root(world, None)
+    subprocess.run(
+        ["git", "-C", str(directory), "remote", "add", "upstream", "https://github.com/lab/root"], check=True
+    )
+
+    assert repositories(ran(world, directory)) == ["x/subscriber"]
+
+
+def test_second_address_of_origin_does_not_count(world: World) -> None:
+    cached(world, "x/subscriber", None, said(HEARD, hears=("lab/root",)))
+    directory = root(world, "https://github.com/lab/root")
+    mirror = "https://gitlab.com/mirrors/root"
+    subprocess.run(["git", "-C", str(directory), "remote", "set-url", "--add", "origin", mirror], check=True)
+
+    assert repositories(ran(world, directory)) == ["x/subscriber"]
+
+
+@pytest.mark.parametrize(
+    ("base", "abbreviation", "origin"),
+    [
+        ("git@github.com:", "gh:", "gh:lab/root"),
+        ("https://github.com/lab/", "lab:", "lab:root"),
+        ("https://mirror.example/copies/", "https://github.com/", "https://github.com/lab/root"),
+    ],
+)
+def test_abbreviated_address_is_expanded(world: World, base: str, abbreviation: str, origin: str) -> None:
+    configured = {"COUNT": "1", "KEY_0": f"url.{base}.insteadOf", "VALUE_0": abbreviation}
+    world.env |= {f"GIT_CONFIG_{name}": value for name, value in configured.items()}
+    cached(world, "x/subscriber", None, said(HEARD, hears=("github.com/lab/root",)))
+
+    assert repositories(ran(world, root(world, origin))) == ["x/subscriber"]
+
+
 @pytest.mark.parametrize("key", [None, "once"])
 def test_same_repository_cloned_twice_is_refused_by_name(world: World, key: str | None) -> None:
     text = said(HEARD, hears=("lab/root",))

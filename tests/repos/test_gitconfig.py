@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tako.process import Processes
-from tako.repos.gitconfig import Setting, parse, value_of
+from tako.repos.gitconfig import Setting, expanded, fetch_address, parse
 
 PLAIN = """\
 # written by git
@@ -38,12 +38,33 @@ def test_plain_settings_are_read_in_their_order() -> None:
     assert settings[-1] == Setting("branch", "feature/x", "remote", "origin")
 
 
-def test_the_last_value_counts() -> None:
-    settings = parse(PLAIN) or ()
+@pytest.mark.parametrize(
+    ("addresses", "expected"),
+    [
+        ((), None),
+        ((("origin", "a"), ("origin", "b")), "a"),
+        ((("upstream", "a"), ("origin", "b")), "b"),
+        ((("upstream", "a"), ("upstream", "b")), "a"),
+        ((("upstream", "a"), ("fork", "b")), None),
+    ],
+)
+def test_address_is_the_one_git_fetches_from(addresses: tuple[tuple[str, str], ...], expected: str | None) -> None:
+    settings = [Setting("remote", name, "url", address) for name, address in addresses]
+    others = [Setting("remote", "origin", "pushurl", "p"), Setting("url", "origin", "url", "u")]
 
-    assert value_of(settings, "remote", "origin", "fetch") == "+refs/tags/*:refs/tags/*"
-    assert value_of(settings, "remote", "Origin", "fetch") is None
-    assert value_of(settings, "core", "", "url") is None
+    assert fetch_address([*others, *settings]) == expected
+
+
+def test_longest_abbreviation_is_expanded() -> None:
+    rules = [
+        Setting("url", "git@github.com:", "insteadof", "gh:"),
+        Setting("url", "git@github.com:acme/", "insteadof", "gh:a/"),
+        Setting("url", "nowhere", "insteadof", ""),
+    ]
+
+    assert expanded(rules, "gh:a/lib") == "git@github.com:acme/lib"
+    assert expanded(rules, "gh:b/lib") == "git@github.com:b/lib"
+    assert expanded(rules, "https://gh:b/lib") == "https://gh:b/lib"
 
 
 def test_an_empty_file_holds_nothing() -> None:
@@ -121,4 +142,4 @@ def test_the_configuration_of_a_clone_is_plain(
     settings = parse((tmp_path / "clone" / ".git" / "config").read_text())
 
     assert settings is not None
-    assert value_of(settings, "remote", "origin", "url") == str(source)
+    assert fetch_address(settings) == str(source)

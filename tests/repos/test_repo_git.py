@@ -179,10 +179,14 @@ def test_the_origin_is_read_without_a_process(
     assert counting.commands == []
 
 
-def test_a_repository_without_origin_has_none(git: Git, make_repo: MakeRepo, run_git: RunGit, tmp_path: Path) -> None:
+def test_only_remote_stands_for_origin(git: Git, make_repo: MakeRepo, run_git: RunGit, tmp_path: Path) -> None:
     repo = make_repo(tmp_path / "repo")
-    run_git(repo, "remote", "add", "upstream", "https://example.invalid/org/lib")
+    assert git.origin_url(str(repo)) is None
 
+    run_git(repo, "remote", "add", "upstream", "https://example.invalid/org/lib")
+    assert git.origin_url(str(repo)) == "https://example.invalid/org/lib"
+
+    run_git(repo, "remote", "add", "fork", "https://example.invalid/me/lib")
     assert git.origin_url(str(repo)) is None
 
 
