@@ -13,7 +13,7 @@ import signal
 # Not threading's: importing that would take every child 10 ms.
 from _thread import allocate_lock
 
-from runner_child import SERVER
+from runner_child import SERVER, WARDEN
 from tako import family
 from tako.family import Relative
 
@@ -111,6 +111,15 @@ def _serves(pid: int) -> str:
     return ""
 
 
+def _is_warden(pid: int) -> bool:
+    with contextlib.suppress(OSError):
+        if os.getsid(pid) != pid:
+            return False
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            return os.fsencode(WARDEN) in file.read().split(b"\0")
+    return False
+
+
 household = Household()
 """That of this process; there is one, as there is one set of children."""
 
@@ -188,13 +197,14 @@ def kill_ours(clock: Clock) -> None:
 def freeze(clock: Clock) -> None:
     """Stop all that was started here or adopted, with all below (SIGSTOP), until ``thaw``.
 
-    Returns when all stand still, since what still runs may start another.
+    Returns when all stand still, since what still runs may start another. A warden of a Tako that a step has started
+    is left alone: it does nothing before that Tako is killed, and would not notice that if it stood still.
     """
     told: set[int] = set()
     give_up = clock.monotonic() + _FREEZING_SECONDS
     all_stand_still = False
     while clock.monotonic() < give_up:
-        found = _all_below()
+        found = [relative for relative in _all_below() if not _is_warden(relative.pid)]
         new = [relative for relative in found if relative.pid not in told]
         if all_stand_still and not new:
             return

@@ -104,3 +104,26 @@ processes.kill_all()
 processes.supervise(process, {})
 """,
     )
+
+
+def test_warden_of_a_tako_below_is_left_alone(processes: Processes) -> None:
+    """A step may run Tako: its warden must notice when that is killed, be it while all stand still."""
+    in_a_process(
+        processes,
+        """
+from runner_child import WARDEN
+script = 'setsid sh -c "read -r line" tako-warden "$0" <&3 & exec sleep 1000'
+read, write = os.pipe()
+process = processes.spawn(["sh", "-c", script, WARDEN], env=os.environ, more={3: read})
+while len(living()) < 2: time.sleep(0.01)
+(warden,) = [pid for pid in living() if pid != process.pid]
+while os.getsid(warden) != warden: time.sleep(0.01)
+while b"tako-warden" not in open(f"/proc/{warden}/cmdline", "rb").read(): time.sleep(0.01)
+while open(f"/proc/{process.pid}/comm").read() != "sleep\\n": time.sleep(0.01)
+processes.freeze()
+assert state(process.pid) == "T"
+assert state(warden) in "RS", state(warden)
+processes.kill_all()
+processes.supervise(process, {})
+""",
+    )

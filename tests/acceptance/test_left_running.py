@@ -174,7 +174,7 @@ def test_a_service_of_the_roots_own_is_told_at_the_end_and_in_the_result(world: 
     assert not marked(world.mark)
     services = ran.json()["services"]
     assert [(end["step"], end["how"], end["exit_code"], end["signal"]) for end in services] == [
-        ("db", "stopped", None, signal.SIGTERM),
+        ("db", "stopped", 128 + signal.SIGTERM, signal.SIGTERM),
         ("short", "exited", 3, None),
     ]
     assert "■ step 'db' was still running and was stopped" in ran.err
