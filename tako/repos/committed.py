@@ -30,6 +30,16 @@ class Committed:
     """How the working tree differs, if it does."""
 
 
+def bare_without_commit(directory: str, head: str | None) -> str:
+    """Return why nothing of a bare repository can be used, and what to do; empty if its HEAD has a commit."""
+    if head is not None or find_git_dir(directory) != directory:
+        return ""
+    return (
+        f"{directory} is a bare repository whose HEAD has no commit, so it has no {CONFIG_FILE}:"
+        f" git -C {directory} symbolic-ref HEAD refs/heads/BRANCH"
+    )
+
+
 def committed_config(directory: str, head: str | None, git: Git) -> Committed | None:
     """Return what the commit that a directory is at, ``head``, has as its ``tako.yml``.
 
@@ -62,10 +72,8 @@ def _committed(directory: str, head: str | None, git: Git) -> Committed | None:
     if is_bare:
         return Committed(content)
     if working is None:
-        # `git clone --no-checkout` leaves no index: nobody has deleted anything.
-        deleted = os.path.exists(os.path.join(git_dir, "index"))
-        warning = f"{path} is deleted, but not in the commit {head[:12]}, which counts: commit that" if deleted else ""
-        return Committed(content, warning)
+        warning = f"{path} is deleted, but not in the commit {head[:12]}, which counts: commit that"
+        return Committed(content, "" if _is_left_out(directory, git_dir, git) else warning)
     # Line ends and filters may make of a file what is committed, and a link's content is elsewhere.
     if all(_is_committed(directory, name, each, git) for name, each in found.items()):
         return None
@@ -115,6 +123,16 @@ def _is_committed(directory: str, name: str, entry: TreeEntry, git: Git) -> bool
         return entry.mode == _LINK and os.path.islink(path) and working is not None and _is_blob(working, entry)
     done = git.run("-C", directory, "hash-object", f"--path={name}", "--", path)
     return done.ok and os.fsdecode(done.stdout).strip() == entry.id
+
+
+def _is_left_out(directory: str, git_dir: str, git: Git) -> bool:
+    """Whether the file is missing because git did not check it out, and not because somebody deleted it."""
+    # `git clone --no-checkout` leaves no index.
+    if not os.path.exists(os.path.join(git_dir, "index")):
+        return True
+    done = git.run("-C", directory, "ls-files", "-t", "--", CONFIG_FILE)
+    # The tag of files that a sparse checkout skips.
+    return done.stdout.startswith(b"S ")
 
 
 def _blob_content(git_dir: str, blob: str, git: Git) -> bytes:

@@ -7,7 +7,7 @@ import stat
 
 from tako.errors import CheckoutError, ConfigError, MachineError, TakoError
 from tako.records import record
-from tako.repos.committed import CONFIG_FILE, committed_config
+from tako.repos.committed import CONFIG_FILE, bare_without_commit, committed_config
 from tako.repos.hosts import Identity
 from tako.repos.identity import identity
 
@@ -45,7 +45,7 @@ class Indexed:
     same_as: tuple[str, ...] = ()
     """Where in the cache the same repository is, too."""
     warning: str = ""
-    """How its working tree differs from the committed ``tako.yml``, which counts."""
+    """How its working tree differs from the committed ``tako.yml``, which counts, or why there is no commit."""
     commit: str | None = None
     """The commit that ``config`` is of."""
 
@@ -113,7 +113,7 @@ class RepoIndex:
         path = os.path.join(entry.path, CONFIG_FILE)
         try:
             committed = committed_config(entry.path, stamp[1], self._git)
-            warning = committed.warning if committed is not None else ""
+            warning = committed.warning if committed is not None else bare_without_commit(entry.path, stamp[1])
             if committed is not None and committed.content is not None:
                 config = self._load(path, data=committed.content)
             elif committed is None and stamp[0] is not None:

@@ -213,6 +213,31 @@ def test_bare_repository_in_the_cache_is_used(world: World, root: Path, kind: st
     assert "would run com/child:work" in world.tako("exec", WORKFLOW, "--dry-run", cwd=root).out
 
 
+def test_bare_repository_without_commit_at_head_is_a_warning(world: World, root: Path) -> None:
+    cached = world.cached(CHILD, said(OLD))
+    source = cached.rename(world.root / "source")
+    subprocess.run(["git", "init", "--quiet", "--bare", "--initial-branch=other", str(cached)], check=True)
+    git(source, "push", "--quiet", str(cached), "HEAD:refs/heads/main")
+
+    report = ran(world, root)
+
+    assert report["runs"] == []
+    (warning,) = report["warnings"]
+    assert f"{cached} is a bare repository whose HEAD has no commit" in warning
+    git(cached, "symbolic-ref", "HEAD", "refs/heads/main")
+    assert outputs(ran(world, root)) == ["the committed one"]
+
+
+def test_config_outside_a_sparse_checkout_is_no_deleted_one(world: World, root: Path) -> None:
+    cached = world.cached(CHILD, said(OLD), {"kept": ""})
+    git(cached, "sparse-checkout", "set", "--no-cone", "/kept")
+    assert not (cached / "tako.yml").exists()
+
+    report = ran(world, root)
+
+    assert (outputs(report), report["warnings"]) == (["the committed one"], [])
+
+
 def test_bare_repository_at_a_wrong_place_is_named(world: World, root: Path) -> None:
     made = world.working("made", said("true"))
     place = world.home / "cache" / "repos" / CHILD
