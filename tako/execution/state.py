@@ -6,6 +6,7 @@ Write points, and what a crash just after each means (all of Tako's are in ``doc
 before the first step      the run is known to have begun; no step is recorded
 when it goes on            as before; only the process at work is another one
 after each step            the step is not run again
+after each finally step    all of them are run again when the run ends again
 at a waiting fan-out       ``suspended`` with the event; the root runs the subscribers
 at the end                 the result, before it is reported
 ========================== =============================================================
