@@ -1,4 +1,4 @@
-"""What the repositories of a tree are called, so that no two share a name and none has two. Pure."""
+"""The names of the repositories of a tree: no two share a name, and none has two. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Known:
 
 
 def identity_of(shown: str, host: str) -> Identity:
-    """Who is shown under a name, with or without the host in front."""
+    """Return the identity of a repository that is shown under a name, with or without the host in front."""
     return Identity(shown.removeprefix(f"{host}/") if host else shown, host)
 
 

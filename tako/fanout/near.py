@@ -1,7 +1,7 @@
-"""Subscriptions that do not hear an event, though their words for it are one letter or only the case away. Pure.
+"""Find subscriptions that miss an event by one typing error, or by upper and lower case. Pure.
 
-A name that means something else, such as another artifact of the emitter or another cached repository, is not taken
-for a slip. Compared for every subscription of every repository: lengths first, then at most once along the text.
+A name that means something else, such as another artifact of the emitter or another cached repository, is no error.
+This runs for every subscription of every repository, so lengths are compared first.
 """
 
 from __future__ import annotations
@@ -66,9 +66,9 @@ def near_miss(subscription: Subscription, event: Event, known: Words, meant: Col
         wanted.append(("event", near[0], event.type))
     if not wanted:
         return ""
-    listens = " and ".join(f"{kind} `{there}`" for kind, there, _ in wanted)
-    meant = " and ".join(f"`{here}`" for *_, here in wanted)
-    return f"listens for {listens}; did you mean {meant}?"
+    written = " and ".join(f"{kind} `{there}`" for kind, there, _ in wanted)
+    emitted = " and ".join(f"`{here}`" for *_, here in wanted)
+    return f"listens for {written}; did you mean {emitted}?"
 
 
 def _names_of(event: Event) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def _names_of(event: Event) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def is_near(one: str, other: str) -> bool:
-    """Whether two names differ only in case, or besides in one letter: another, one more, or two in turned order."""
+    """Return whether two names differ in case, or by one typing error: a letter changed, added, missing or swapped."""
     if abs(len(one) - len(other)) > 1 or one == other:
         return False
     short, long = sorted((one.casefold(), other.casefold()), key=len)
