@@ -123,6 +123,11 @@ def ignores(pid: int, number: int) -> bool:
     return bool(int(ignored, 16) >> (number - 1) & 1)
 
 
+def parent_of(pid: int) -> int:
+    """The process that started a process, or has adopted it; 0 if there is none, or the process is no more."""
+    return _state_and_parent(pid)[1]
+
+
 def group_of(pid: int) -> int:
     """The process group of a process; -1 if it is no more."""
     try:

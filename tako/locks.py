@@ -77,6 +77,20 @@ def exclusive(
 
 
 @contextlib.contextmanager
+def directory(path: str, *, clock: Clock, timeout: float) -> Iterator[None]:
+    """Hold a directory itself alone, so that nothing is written to it; else as ``shared``.
+
+    Whoever names the same directory in another way finds the same lock. Raises ``MachineError`` on file systems that
+    lock no directory, such as NFS.
+    """
+    descriptor = _wait(path, lambda: _try_directory(path), clock, timeout, None)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
 def own(path: str, *, clock: Clock | None = None) -> Iterator[None]:
     """Claim a path alone, now or not at all: a child's hold on its own directory.
 
@@ -104,6 +118,11 @@ def is_held(path: str) -> bool:
         return not _flock(path, descriptor, fcntl.LOCK_SH)
     finally:
         os.close(descriptor)
+
+
+def holders(path: str) -> list[int]:
+    """The pids that hold a lock, as far as the system tells."""
+    return [int(pid) for pid in _kernel_holders(path)]
 
 
 def holder(path: str) -> str:
@@ -160,6 +179,21 @@ def _try_lock(path: str, operation: int) -> int | None:
     descriptor = _open(path)
     try:
         if _flock(path, descriptor, operation) and _is_still_named(path, descriptor):
+            held, descriptor = descriptor, -1
+            return held
+    finally:
+        if descriptor >= 0:
+            os.close(descriptor)
+    return None
+
+
+def _try_directory(path: str) -> int | None:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise _refused(path, error) from error
+    try:
+        if _flock(path, descriptor, fcntl.LOCK_EX):
             held, descriptor = descriptor, -1
             return held
     finally:

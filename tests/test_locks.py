@@ -391,3 +391,22 @@ def test_the_module_is_cheap_to_import(processes: Processes) -> None:
 def test_the_real_clock_serves(path: str) -> None:
     with locks.exclusive(path, clock=SystemClock(), timeout=1):
         pass
+
+
+def test_directory_is_held_alone_under_any_of_its_names(tmp_path: Path) -> None:
+    place, link = tmp_path / "place", tmp_path / "link"
+    place.mkdir()
+    link.symlink_to(place)
+    with locks.directory(str(place), clock=SystemClock(), timeout=0):
+        assert locks.holders(str(link)) == [os.getpid()]
+        with pytest.raises(LockTimeoutError), locks.directory(str(link), clock=SystemClock(), timeout=0):
+            pass
+    with locks.directory(str(link), clock=SystemClock(), timeout=0):
+        pass
+    assert list(place.iterdir()) == []
+
+
+def test_directory_that_is_not_there_cannot_be_locked(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    with pytest.raises(MachineError, match="cannot lock"), locks.directory(str(gone), clock=SystemClock(), timeout=0):
+        pass

@@ -25,7 +25,9 @@ from tako.cli.target import (
     repository_options,
     root_request,
 )
+from tako.cli.working_directory import alone_in
 from tako.errors import ConfigError, LockTimeoutError, UsageError
+from tako.execution.request import read_request
 from tako.records import replace
 from tako.stdio import say, say_line, show
 from tako.wiring import bind_inputs, load_config_thoroughly
@@ -121,6 +123,10 @@ Examples:
     help="Show each step of WORKFLOW before it runs; at a terminal, ask: run, skip, shell, continue or quit.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print what would run, and run nothing.")
+@click.option(
+    "--no-wait", is_flag=True,
+    help="Fail, instead of waiting, if another run works in the same directory; with --repo no run does.",
+)  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the result, or why there is none, as JSON on stdout.")
 @strict_exit_option
 @click.option("-v", "--verbose", is_flag=True, help="Show what the steps print, and the steps of children.")
@@ -146,13 +152,15 @@ def exec_(
     rerun_from: str | None,
     debug: bool,
     dry_run: bool,
+    no_wait: bool,
     as_json: bool,
     verbose: bool,
 ) -> int:
     """Run WORKFLOW, and every workflow in other repositories that its fan-outs trigger; or go on with a run.
 
     The workflow's own steps run in the repository's directory (with --repo, in a private checkout); each triggered
-    workflow runs as a process of its own. Exits with 1 if anything failed, after everything else has ended.
+    workflow runs as a process of its own. A second run in the same directory waits for the first one. Exits with 1 if
+    anything failed, after everything else has ended.
     """
     del local  # nothing is ever cloned or fetched yet, with or without it
     wiring = make_wiring(
@@ -181,9 +189,27 @@ def exec_(
             dry_run=dry_run,
         )
         wanted = Wanted(failed_only=failed_only, accept_drift=accept_drift, rerun_from=rerun_from)
-        return _resume(wiring, run_id, wanted, as_json=as_json, verbose=verbose)
+        return _resume(wiring, run_id, wanted, wait=not no_wait, as_json=as_json, verbose=verbose)
     if failed_only or accept_drift or rerun_from is not None:
         raise UsageError("--failed-only, --accept-drift and --rerun-from need --resume RUN_ID")
+    find = partial(_find, wiring, root, repo, workflow, given)
+    target, spec, inputs = find()
+    if dry_run:
+        return _dry_run(wiring, target, spec, inputs, as_json=as_json)
+    with contextlib.ExitStack() as held:
+        if not target.private and held.enter_context(alone_in(target.source, wiring, wait=not no_wait)):
+            target, spec, inputs = find()
+        require_secrets(wiring, spec, inputs)
+        wiring.end_left_behind(say_line)
+        request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent, no_cache=no_cache)
+        say(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None))
+        return carry_out(wiring, request, partial(wiring.execute, request), as_json=as_json, verbose=verbose)
+
+
+def _find(
+    wiring: Wiring, root: str | None, repo: str | None, workflow: str | None, given: tuple[str, ...]
+) -> tuple[Target, WorkflowSpec, Mapping[str, Any]]:
+    """What is to run, as its repository says it now."""
     try:
         target = find_target(wiring, root, repo, load=load_config_thoroughly)
         spec = find_workflow(target, workflow)
@@ -191,17 +217,10 @@ def exec_(
         # Of a workflow that is asked for, it is a failure (see ``errors.WorkflowError``), but for a strict exit.
         error.exit_code = 1 if workflow is not None else error.exit_code
         raise
-    inputs = bind_inputs(spec, parse_inputs(given), target.config.path)
-    if dry_run:
-        return _dry_run(wiring, target, spec, inputs, as_json=as_json)
-    require_secrets(wiring, spec, inputs)
-    wiring.end_left_behind(say_line)
-    request = replace(root_request(wiring, target, spec, inputs), idempotent=idempotent, no_cache=no_cache)
-    say(_header(request, shown_repo=f"{target.repo}:{target.ref}" if repo else None))
-    return carry_out(wiring, request, partial(wiring.execute, request), as_json=as_json, verbose=verbose)
+    return target, spec, bind_inputs(spec, parse_inputs(given), target.config.path)
 
 
-def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbose: bool) -> int:
+def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, wait: bool, as_json: bool, verbose: bool) -> int:
     wiring.end_left_behind(say_line)
     workspace = find_begun(wiring.settings.home, run_id, for_child="resume its whole tree: `tako exec --resume {root}`")
     with contextlib.ExitStack() as owned:
@@ -209,6 +228,9 @@ def _resume(wiring: Wiring, run_id: str, wanted: Wanted, *, as_json: bool, verbo
             owned.enter_context(wiring.owning(workspace))
         except LockTimeoutError as error:
             raise still_alive(workspace) from error
+        recorded = read_request(workspace.request)
+        if not recorded.private and os.path.isdir(recorded.source):
+            owned.enter_context(alone_in(recorded.source, wiring, wait=wait))
         restored = find_restored(wiring, workspace, wanted)
         if restored is None:
             told = f"{os.path.basename(workspace.path)} has succeeded; there is nothing to resume"
