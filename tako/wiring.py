@@ -133,6 +133,8 @@ class Wiring:
     ) -> TreeResult:
         """Go on with a tree, whose workspace the caller owns; else as ``execute``."""
         root = restored.root
+        # One that had succeeded has cleared some of it away.
+        root.workspace.make()
         if root.renewed:
             from tako.execution.renewal import renew
 

@@ -6,9 +6,9 @@ import os
 
 from tako.cli.paths import CONFIG_FILE
 from tako.cli.target import load_committed
-from tako.errors import ConfigError, DriftError, RunAliveError, TakoError, UsageError
+from tako.errors import ConfigError, DriftError, RunAliveError, UsageError
 from tako.execution.request import read_request
-from tako.fanout.drift import differences
+from tako.fanout.drift import Difference, differences
 from tako.fanout.journal import read_journal
 from tako.fanout.redelivery import is_redelivery
 from tako.fanout.restore import Restored, RestoredRun, restore
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from tako.config.model import RepoConfig
     from tako.execution.request import RunRequest
     from tako.execution.workspace import Workspace
-    from tako.fanout.drift import Difference
     from tako.repos.cache import RepoCache
     from tako.wiring import Wiring
 
@@ -36,11 +35,20 @@ class Wanted:
     rerun_from: str | None = None
 
 
+@record
+class _Found:
+    """What a repository says now."""
+
+    config: RepoConfig
+    commit: str | None
+
+
 def find_restored(wiring: Wiring, workspace: Workspace, wanted: Wanted) -> Restored | None:
     """The tree to go on with; None if it has succeeded, and nothing is to be done. For who owns the workspace.
 
     Raises ``UsageError`` if the run has no such step, ``DriftError`` if what it depends on has changed and that is not
-    accepted, ``StateError`` if its request or its journal cannot be read.
+    accepted, ``ConfigError`` if a ``tako.yml`` cannot be read any more, ``StateError`` if its request or its journal
+    cannot be read.
     """
     request = read_request(workspace.request)
     entries = read_journal(workspace.journal)
@@ -102,7 +110,7 @@ def _require_step(request: RunRequest, step_id: str) -> None:
 
 def _checked(wiring: Wiring, restored: Restored, wanted: Wanted) -> Restored:
     """The tree, with what has changed taken in if that is accepted."""
-    looked_at: dict[str, tuple[RepoConfig | None, str | None]] = {}
+    looked_at: dict[str, _Found | None] = {}
     found: list[Difference] = []
 
     def checked(run: RestoredRun) -> RestoredRun:
@@ -123,56 +131,59 @@ def _checked(wiring: Wiring, restored: Restored, wanted: Wanted) -> Restored:
         raise DriftError(
             f"what {restored.root.request.run_id} depends on has changed since it was planned",
             why="\n       ".join(str(difference) for difference in found),
-            cure="go on with what is there now by --accept-drift, or bring back what was there",
+            cure=(
+                f"use the current versions with `tako exec --resume {restored.root.request.run_id} --accept-drift`, "
+                "or bring back what was there"
+            ),
         )
     return restored
 
 
-def _changes(
-    wiring: Wiring, run: RestoredRun, looked_at: dict[str, tuple[RepoConfig | None, str | None]]
-) -> tuple[Difference, ...]:
+def _changes(wiring: Wiring, run: RestoredRun, looked_at: dict[str, _Found | None]) -> tuple[Difference, ...]:
     request = run.request
     if is_redelivery(request):
         return ()
     source = request.source
     if source not in looked_at:
         looked_at[source] = _look(wiring, source, private=request.private)
-    config, commit = looked_at[source]
-    workflow = config.workflow(request.workflow.name) if config is not None else None
-    events = config.events if config is not None else ()
-    return differences(request, workflow=workflow, commit=commit, events=events)
+    found = looked_at[source]
+    if found is None:
+        return (Difference(request.label, "repository", f"at {source}", "not there any more"),)
+    workflow = found.config.workflow(request.workflow.name)
+    return differences(request, workflow=workflow, commit=found.commit, events=found.config.events)
 
 
-def _look(wiring: Wiring, source: str, *, private: bool) -> tuple[RepoConfig | None, str | None]:
-    """What a repository says and where it is now; what cannot be read any more is gone."""
-    try:
-        if private:
-            config, _ = load_committed(wiring, source, load_config_thoroughly)
-        else:
-            config = load_config_thoroughly(os.path.join(source, CONFIG_FILE))
-        return config, wiring.git.head_commit(source)
-    except TakoError:
-        return None, None
+def _look(wiring: Wiring, source: str, *, private: bool) -> _Found | None:
+    """What a repository says and where it is now; None if it is not in its place.
+
+    Raises ``ConfigError``, ``CheckoutError`` or ``MachineError`` if it cannot be read.
+    """
+    if not os.path.isdir(source):
+        return None
+    if private:
+        config, _ = load_committed(wiring, source, load_config_thoroughly)
+    else:
+        config = load_config_thoroughly(os.path.join(source, CONFIG_FILE))
+    return _Found(config, wiring.git.head_commit(source))
 
 
-def _renewed(run: RestoredRun, now: tuple[RepoConfig | None, str | None]) -> RestoredRun:
+def _renewed(run: RestoredRun, now: _Found | None) -> RestoredRun:
     """A run with what is there now; a private checkout is made anew, so its steps are run again from the first."""
-    config, commit = now
     request = run.request
-    workflow = config.workflow(request.workflow.name) if config is not None else None
-    if config is None or workflow is None:
+    workflow = now.config.workflow(request.workflow.name) if now is not None else None
+    if now is None or workflow is None:
         raise ConfigError(
-            f"{request.label} cannot be run again: its repository or its workflow is gone",
+            f"{request.label} cannot be run again: its {'repository' if now is None else 'workflow'} is gone",
             where=request.source,
             cure="bring it back, or start a new run",
         )
     renewed = replace(
         request,
         workflow=workflow,
-        commit=commit,
-        artifacts=config.artifacts,
-        events=config.events,
-        dependents=config.dependents,
+        commit=now.commit,
+        artifacts=now.config.artifacts,
+        events=now.config.events,
+        dependents=now.config.dependents,
     )
     waits_for = () if request.private else run.waits_for
     return replace(run, request=renewed, renewed=True, fresh=request.private, waits_for=waits_for)

@@ -174,9 +174,13 @@ def test_what_is_gone_cannot_be_accepted(world: World, gone: str) -> None:
     accepted = resume(world, "--accept-drift")
 
     assert ran.code == 2, ran.text
-    assert f"{CHILD}:{WORKFLOW}: workflow: was there, is gone" in ran.err
+    said = (
+        "workflow: was there, is gone" if gone == "workflow" else f"repository: was at {child}, is not there any more"
+    )
+    assert f"{CHILD}:{WORKFLOW}: {said}" in ran.err
+    assert "no commit" not in ran.err
     assert accepted.code == 2, accepted.text
-    assert "cannot be run again: its repository or its workflow is gone" in accepted.err
+    assert f"cannot be run again: its {gone} is gone" in accepted.err
 
 
 STEPS = ("a", "b", "c")
@@ -330,3 +334,31 @@ def test_accepted_drift_of_root_triggers_runs_anew(world: World, run_git: Git) -
     assert diary(world) == {"build": 2, "test": 2}
     assert [run["status"] for run in ran.json()["runs"]] == ["cancelled", "success"]
     assert ran.json()["runs"][0]["failure"]["kind"] == "superseded"
+
+
+@pytest.mark.parametrize("whose", ["root", "child"])
+def test_resuming_with_broken_file_shows_what_is_wrong_with_it(world: World, whose: str) -> None:
+    root = world.working("root", config(ROOT, step("build", "true"), fan_out()))
+    child = world.cached(CHILD, child_config(world), git=False)
+    assert world.tako("exec", WORKFLOW, cwd=root).code == 1
+    broken = (root if whose == "root" else child) / "tako.yml"
+    broken.write_text("version: 1\nworkflows: [\n")
+
+    ran = resume(world, "--json")
+
+    assert ran.code == 2, ran.text
+    assert f"{broken}:3:1" in ran.err
+    assert "gone" not in ran.text
+    assert ran.json()["error"]["code"] == "config_invalid"
+
+
+def test_resuming_moved_project_says_that_it_moved(world: World, run_git: Git) -> None:
+    root = world.working("root", config(ROOT, step("check", "test -e fix.txt")))
+    assert world.tako("exec", WORKFLOW, cwd=root).code == 1
+    root.rename(world.root / "moved")
+
+    ran = resume(world)
+
+    assert ran.code == 2, ran.text
+    assert f"{ROOT}:{WORKFLOW}: repository: was at {root}, is not there any more" in ran.err
+    assert "commit" not in ran.err
