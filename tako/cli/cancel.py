@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 
 import click
 
 from tako.cli.find import find_child, find_run
-from tako.cli.runs import outcome_word
+from tako.cli.runs import INTERRUPTED, NEVER_BEGUN, UNREADABLE, outcome_word
 from tako.cli.target import make_wiring
 from tako.errors import MachineError, StateError, UsageError
 from tako.execution.alive import alive_runs
@@ -16,7 +17,7 @@ from tako.execution.inbox import ask_to_cancel
 from tako.fanout.history import read_history
 from tako.identity import is_stopped, send
 from tako.locks import is_held
-from tako.stdio import say, say_line
+from tako.stdio import say, say_line, show
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def complete_children(ctx: click.Context, _param: click.Parameter, incomplete: s
 )
 @click.option("--force", is_flag=True, help="Do not let its steps end by themselves.")
 @click.option("--no-wait", is_flag=True, help="Do not wait for its end.")
-def cancel(run_id: str, *, child: str | None, force: bool, no_wait: bool) -> int:
+@click.option("--json", "as_json", is_flag=True, help="Print the ids and the status as JSON.")
+def cancel(run_id: str, *, child: str | None, force: bool, no_wait: bool, as_json: bool) -> int:
     """Stop the run RUN_ID, which is alive on this machine, or one of the runs that it triggered.
 
     The run is asked to stop as by Ctrl-C: its steps get time to end, what it did is kept, and it tells how to resume.
@@ -81,9 +83,15 @@ def cancel(run_id: str, *, child: str | None, force: bool, no_wait: bool) -> int
     wiring = make_wiring(cache_dir=None)
     wiring.end_left_behind(say_line)
     run, workspace = _find(wiring.settings.home, run_id)
+    child_id = None
     if child is None:
-        return _cancel_run(run, workspace, wiring.clock, force=force, wait=not no_wait)
-    return _cancel_child(run.run_id, child, workspace, wiring.clock, wait=not no_wait)
+        _cancel_run(run, workspace, wiring.clock, force=force, wait=not no_wait)
+    else:
+        child_id = _cancel_child(run.run_id, child, workspace, wiring.clock, wait=not no_wait)
+    if as_json:
+        data = {"run_id": run.run_id, "child_id": child_id, "status": _status(workspace, child_id)}
+        show(json.dumps(data, indent=2) + "\n")
+    return 0
 
 
 def wait_for(condition: Callable[[], bool], what: str, *, clock: Clock) -> bool:
@@ -117,7 +125,7 @@ def _find(home: str, text: str) -> tuple[AliveRun, Workspace]:
     raise UsageError(f"{run_id} is not alive: it ended as {word}", cure="`tako ps` lists the runs that are alive")
 
 
-def _cancel_run(run: AliveRun, workspace: Workspace, clock: Clock, *, force: bool, wait: bool) -> int:
+def _cancel_run(run: AliveRun, workspace: Workspace, clock: Clock, *, force: bool, wait: bool) -> None:
     _ask_to_stop(run)
     if force:
         # Of two signals sent at once, the kernel and Python both make one.
@@ -125,7 +133,7 @@ def _cancel_run(run: AliveRun, workspace: Workspace, clock: Clock, *, force: boo
         _ask_to_stop(run)
     say(f"{run.run_id} was asked to stop\n")
     if not wait:
-        return 0
+        return
 
     def has_ended() -> bool:
         # It may have been about to stop, by Ctrl-Z, when it was asked.
@@ -140,7 +148,6 @@ def _cancel_run(run: AliveRun, workspace: Workspace, clock: Clock, *, force: boo
             cure=last_resort if force else f"`tako cancel {run.run_id} --force` does not let its steps end first",
         )
     say(f"{run.run_id} has ended\n")
-    return 0
 
 
 def _ask_to_stop(run: AliveRun) -> None:
@@ -162,18 +169,19 @@ def _let_go_on(run: AliveRun) -> None:
         send(run.root, signal.SIGCONT)
 
 
-def _cancel_child(run_id: str, wanted: str, workspace: Workspace, clock: Clock, *, wait: bool) -> int:
+def _cancel_child(run_id: str, wanted: str, workspace: Workspace, clock: Clock, *, wait: bool) -> str:
+    """Cancel one child; returns its id. Raises ``UsageError`` if the run has none that the text names."""
     if wanted == run_id:
         raise UsageError(f"{run_id} is the run itself", cure=f"`tako cancel {run_id}` stops the whole run")
     child = find_child(run_id, read_history(workspace).outcomes[1:], wanted)
     child_id = child.run_id
     if child.ended_at is not None:
         say(f"{child_id} has ended already: {child.status}\n")
-        return 0
+        return child_id
     ask_to_cancel(workspace, child_id, by=f"tako cancel, process {os.getpid()}")
     say(f"{child_id} was asked to stop\n")
     if not wait:
-        return 0
+        return child_id
     seen = _Watched(workspace, child_id)
     if not wait_for(lambda: seen.ended() or not is_held(workspace.run_lock), child_id, clock=clock):
         raise MachineError(
@@ -185,7 +193,22 @@ def _cancel_child(run_id: str, wanted: str, workspace: Workspace, clock: Clock, 
         say(f"{child_id} has ended: {ended.status}\n")
     else:
         say(f"{run_id} has ended, and {child_id} with it\n")
-    return 0
+    return child_id
+
+
+def _status(workspace: Workspace, child_id: str | None) -> str:
+    """Return how far a run, or one that it triggered, has come, as ``tako status`` says it."""
+    if not workspace.has_begun:
+        return NEVER_BEGUN
+    try:
+        history = read_history(workspace)
+    except StateError:
+        return UNREADABLE
+    status = outcome_word(history, workspace)
+    child = next((run for run in history.outcomes if run.run_id == child_id), None)
+    if child is None:
+        return status
+    return INTERRUPTED if child.ended_at is None and status == INTERRUPTED else child.status
 
 
 class _Watched:

@@ -11,8 +11,8 @@ import pytest
 from tako.cli.main import COMMANDS, cli
 from tests.acceptance.conftest import World
 
-WITHOUT = {"cancel", "child", "completion"}
-"""What prints no data: messages, frames, a script."""
+WITHOUT = {"child", "completion"}
+"""What prints no data: frames, a script."""
 
 
 def commands() -> Iterator[tuple[str, click.Command]]:

@@ -216,6 +216,20 @@ def test_a_cancelled_run_ends_in_good_order(world: World) -> None:
     assert f"{tree.run_id} is not alive: it ended as interrupted" in again.err
 
 
+def test_cancel_prints_status_as_json(world: World) -> None:
+    tree = Tree(world)
+    child = tree.child("b-works")
+    ran = world.tako("cancel", tree.run_id, "--child", child, "--json")
+    assert ran.json() == {"run_id": tree.run_id, "child_id": child, "status": "cancelled"}
+    assert ran.err.endswith(f"{child} has ended: cancelled\n")
+
+    ran = world.tako("cancel", tree.run_id, "--json")
+    assert (ran.code, ran.json()) == (0, {"run_id": tree.run_id, "child_id": None, "status": "interrupted"})
+    tree.running.finish()
+    refused = world.tako("cancel", tree.run_id, "--json")
+    assert (refused.code, refused.json()["error"]["code"]) == (2, "usage")
+
+
 def test_cancel_waits_until_all_has_ended_and_says_that_it_does(world: World) -> None:
     slow = f"trap '{until_there(world.root / 'go')}; exit' TERM; {held(world, 'x')['run']}"
     hearer(world, "seen/slow", step("it", slow))
