@@ -30,14 +30,14 @@ def name_fault(name: str) -> str:
     if "/" in name or ".." in name or "=" in name or name == ".":
         return "must not hold '/', '..' or '='"
     # File systems take 255 bytes, and a suffix is added.
-    return "is too long" if len(name.encode()) > _MAX_NAME else ""
+    return f"is too long: at most {_MAX_NAME} bytes" if len(name.encode()) > _MAX_NAME else ""
 
 
 def id_fault(name: str) -> str:
     """Of a step's id."""
     if not _ID.fullmatch(name):
         return "must be letters, digits, '_' and '-', and start with a letter or '_'"
-    return "is too long" if len(name) > _MAX_NAME else ""
+    return f"is too long: at most {_MAX_NAME} characters" if len(name) > _MAX_NAME else ""
 
 
 def env_fault(name: str) -> str:

@@ -86,7 +86,7 @@ BAD_NAMES = [
     ('"a\\tb"', "must not hold control characters"),
     ('"a\\eb"', "must not hold control characters"),
     ('"a\\Lb"', "must not hold control characters"),
-    ("é" * 101, "is too long"),
+    ("é" * 101, "is too long: at most 200 bytes"),
 ]
 
 
