@@ -45,6 +45,11 @@ class Settings:
     """Bytes of the step cache that `tako cache prune` leaves."""
 
 
+def home_from(environment: Mapping[str, str]) -> str:
+    """Return Tako's home. Raises ``UsageError`` if it names a user that there is not."""
+    return os.path.abspath(expanded(environment.get("TAKO_HOME") or "~/.tako", "TAKO_HOME"))
+
+
 def settings_from(
     environment: Mapping[str, str],
     *,
@@ -63,7 +68,7 @@ def settings_from(
     ``working_in`` is a directory of the project; None reads no files, for what must work whatever they say. Raises
     ``UsageError`` if the environment says something that cannot be, ``ConfigError`` if a file does.
     """
-    home = os.path.abspath(expanded(environment.get("TAKO_HOME") or "~/.tako", "TAKO_HOME"))
+    home = home_from(environment)
     chosen = choose(environment, files_for(home, working_in) if working_in is not None else ())
     inherited = base_environment(environment, only=strict_env)
     if chosen.log_limit is not None:

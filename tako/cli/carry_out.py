@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tako.execution.request import RunRequest
-    from tako.execution.workspace import Workspace
     from tako.fanout.result import TreeResult
     from tako.report.echo import LineEcho
     from tako.wiring import Wiring
@@ -35,16 +34,18 @@ def carry_out(
             with _observer(verbose) as observer:
                 result = run(observer, echo=said(request.repo) if verbose else observer.echo)
         except MachineError as error:
-            raise _resumable(error, root_workspace(wiring.settings.home, request.run_id)) from error
+            raise _resumable(error, request.run_id, wiring.settings.home) from error
         code = _report(wiring, request, result, as_json=as_json)
     _clean_up(wiring, result)
     return code
 
 
-def _resumable(error: MachineError, workspace: Workspace) -> MachineError:
+def _resumable(error: MachineError, run_id: str, home: str) -> MachineError:
     """The error that Tako itself could not go on for, with how to resume the run, if there is one by now."""
-    if os.path.lexists(workspace.request):
-        resume = f"go on with it: tako exec --resume {os.path.basename(workspace.path)}"
+    from tako.report.again import command
+
+    if os.path.lexists(root_workspace(home, run_id).request):
+        resume = f"go on with it: {command(f'exec --resume {run_id}', home)}"
         error.cure = f"{error.cure}\n  {resume}" if error.cure else resume
     return error
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from tako.errors import MAKE_ROOM, ConfigError, InterruptedCommandError, MachineError, TakoError, UsageError
@@ -33,6 +35,7 @@ def refusal_of(error: BaseException) -> Refusal:
     if isinstance(error, InterruptedCommandError):
         return Refusal(f"{error.what}\n", refusal_data(error), error.exit_code)
     if isinstance(error, TakoError):
+        error.cure = _pasteable(error.cure)
         return Refusal(f"error: {error}\n", refusal_data(error), error.exit_code)
     if isinstance(error, click.ClickException):
         return _usage(error)
@@ -50,6 +53,19 @@ def refusal_of(error: BaseException) -> Refusal:
     bug = f"this is a bug in Tako ({name}); please report it with the above"
     data = error_data("internal", f"this is a bug in Tako ({name})", why=str(error), fix="please report it")
     return Refusal(f"{text}error: {bug}\n", data, TakoError.exit_code)
+
+
+def _pasteable(cure: str) -> str:
+    """The commands of a cure that name a run, with the home that the run is in."""
+    if "`tako " not in cure:
+        return cure
+    from tako.effective import home_from
+    from tako.report.again import pasteable
+
+    try:
+        return pasteable(cure, home_from(os.environ))
+    except UsageError:
+        return cure
 
 
 def refusal_data(error: TakoError) -> dict[str, Any]:

@@ -1,10 +1,13 @@
-"""The command that runs a failed run again, as it can be pasted into a shell."""
+"""Commands that messages print, as they can be pasted into a shell."""
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
+
+from tako.execution.workspace import Workspace, home_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,14 +15,35 @@ if TYPE_CHECKING:
 
 NAME = "tako"
 
+_NAMES_A_RUN = re.compile(r"`tako ([^`]*\bexec-[0-9][^`]*)`")
+
 
 def replay_command(run: ChildOutcome) -> str:
-    """Return the command that runs it again, alone, and changes nothing recorded.
-
-    It names ``TAKO_HOME`` if the run is not in the default one.
-    """
+    """Return the command that runs it again, alone, and changes nothing recorded."""
     child = "" if run.run_id == run.root_id else f" --child {run.run_id}"
-    return f"{_home(run)}{tako_command()} replay {run.root_id}{child}"
+    return _command_of(run, f"replay {run.root_id}{child}")
+
+
+def resume_command(root: ChildOutcome) -> str:
+    """Return the command that resumes a tree."""
+    return _command_of(root, f"exec --resume {root.run_id}")
+
+
+def status_command(root: ChildOutcome) -> str:
+    """Return the command that shows a tree."""
+    return _command_of(root, f"status {root.run_id}")
+
+
+def command(arguments: str, home: str | None) -> str:
+    """Return a command line of this Tako to paste into a shell; it names ``TAKO_HOME`` if that is not the default."""
+    default = os.path.abspath(os.path.expanduser("~/.tako"))
+    variable = f"TAKO_HOME={_quoted(home)} " if home is not None and os.path.abspath(home) != default else ""
+    return f"{variable}{tako_command()} {arguments}"
+
+
+def pasteable(text: str, home: str) -> str:
+    """Complete the commands in backticks that name a run, so that they work in any shell."""
+    return _NAMES_A_RUN.sub(lambda found: f"`{command(found[1], home)}`", text)
 
 
 def tako_command() -> str:
@@ -41,11 +65,8 @@ def tako_command() -> str:
     return f"{shlex.quote(sys.executable)} -P -m {NAME}"
 
 
-def _home(run: ChildOutcome) -> str:
-    home, workspaces, _ = run.workspace.partition(f"/workspaces/{run.root_id}")
-    if not workspaces or os.path.abspath(home) == os.path.abspath(os.path.expanduser("~/.tako")):
-        return ""
-    return f"TAKO_HOME={_quoted(home)} "
+def _command_of(run: ChildOutcome, arguments: str) -> str:
+    return command(arguments, home_of(Workspace(run.workspace), run.root_id))
 
 
 def _quoted(path: str) -> str:

@@ -9,6 +9,7 @@ from tako.errors import TakoError
 from tako.expressions import templates
 from tako.expressions.shebang import interpreter
 from tako.expressions.templates import is_template
+from tako.report.again import tako_command
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def not_asked_for(workflow: WorkflowSpec) -> str:
         return ""
     return (
         "note: what a fan-out triggers runs in processes of its own, without being asked for\n"
-        "  to look into one of them: tako child DIR, the directory that a failure names\n"
+        f"  to look into one of them: {tako_command()} child DIR, the directory that a failure names\n"
     )
 
 

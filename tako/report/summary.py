@@ -5,7 +5,7 @@ from __future__ import annotations
 from tako.clock import duration
 from tako.execution.failure import FAN_OUT_FAILED, INTERRUPTED
 from tako.fanout.result import in_numbers
-from tako.report.again import replay_command
+from tako.report.again import replay_command, resume_command, status_command
 from tako.report.steps import service_lines, step_report
 from tako.report.style import PAPER, Line, indented, painted, plain
 from tako.report.tree import counted_by_status, render_tree, word_of
@@ -78,7 +78,7 @@ def failures(result: TreeResult, screen: Screen = PAPER) -> str:
         lines += [Line(""), *_child_report(run)]
     if len(detailed) > MAX_DETAILED:
         more = len(detailed) - MAX_DETAILED
-        lines += plain(["", f"and {more} more failed runs; `tako status {result.root.run_id}` lists them"])
+        lines += plain(["", f"and {more} more failed runs; `{status_command(result.root)}` lists them"])
     if len(stopped) > MAX_ALIKE:
         lines += [Line(""), _together("interrupted", "at work", stopped)]
     if len(unstarted) > MAX_ALIKE:
@@ -99,7 +99,7 @@ def failures(result: TreeResult, screen: Screen = PAPER) -> str:
         title = f"execution interrupted by {signal_name(result.interrupted_by)}"
         lines += [Line(""), Line(title, status="interrupted", head=len(title))]
     if not result.ok:
-        lines.append(Line(f"  go on with it: tako exec --resume {result.root.run_id}"))
+        lines.append(Line(f"  go on with it: {resume_command(result.root)}"))
     return painted(lines[1:] if lines and not lines[0].text else lines, screen)
 
 

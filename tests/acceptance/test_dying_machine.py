@@ -143,7 +143,8 @@ def test_the_disk_is_full_for_the_root_as_well(world: World) -> None:
     assert told.startswith(f"cannot write {world.home}/workspaces/"), "what is in the message is not said twice"
     assert told.endswith("No space left on device")
     run_id = told.partition("/workspaces/")[2].partition("/")[0]
-    assert advice == f"  fix: free some space and try again\n  go on with it: tako exec --resume {run_id}\n"
+    resume = f"TAKO_HOME={world.home} tako exec --resume {run_id}"
+    assert advice == f"  fix: free some space and try again\n  go on with it: {resume}\n"
 
 
 def test_tako_is_started_in_a_directory_that_has_vanished(world: World) -> None:

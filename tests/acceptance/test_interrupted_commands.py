@@ -96,7 +96,7 @@ def test_a_signal_before_the_run_can_hear_it_ends_it_in_good_order(
     shown = terminal.shown[before:]
     assert terminal.run("echo code=$?") == f"code={code}\n", shown
     assert f"{name}: stopping" in shown
-    assert f"go on with it: tako exec --resume {run.name}\r\n" in shown
+    assert f"go on with it: TAKO_HOME={world.home} tako exec --resume {run.name}\r\n" in shown
     assert terminal.cursor_is_visible
     assert terminal.run("stty -a") == settings
     assert not list((world.home / "alive").glob("*.json"))

@@ -183,6 +183,7 @@ def test_repository_of_several_children_is_ambiguous(world: World) -> None:
 
 
 def test_childs_id_is_answered_with_its_root(world: World, tree: Any) -> None:
+    home = f"TAKO_HOME={world.home}"
     root, child = tree["run_id"], child_of(tree, APP)
 
     told = world.tako("status", child)
@@ -191,9 +192,9 @@ def test_childs_id_is_answered_with_its_root(world: World, tree: Any) -> None:
     assert told.out.startswith(f"{root}: failed")
     assert replayed(world.tako("replay", child, "--json")) == child
     for command, fix in (
-        (("exec", "--resume"), f"`tako exec --resume {root}`"),
-        (("cancel",), f"`tako cancel {root} --child {child}`"),
-        (("workspace", "clean"), f"`tako workspace clean {root}`"),
+        (("exec", "--resume"), f"`{home} tako exec --resume {root}`"),
+        (("cancel",), f"`{home} tako cancel {root} --child {child}`"),
+        (("workspace", "clean"), f"`{home} tako workspace clean {root}`"),
     ):
         ran = world.tako(*command, child)
         assert ran.code == 2, ran.text

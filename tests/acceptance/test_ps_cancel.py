@@ -350,7 +350,7 @@ def test_a_child_given_as_the_run_is_told_how_to_be_cancelled(world: World, star
 
     assert ran.code == 2
     assert f"{child} is a child of run {root.run_id}\n" in ran.err
-    assert f"fix: `tako cancel {root.run_id} --child {child}`" in ran.err
+    assert f"fix: `TAKO_HOME={world.home} tako cancel {root.run_id} --child {child}`" in ran.err
 
 
 def test_run_ids_are_completed(world: World, start: Start) -> None:

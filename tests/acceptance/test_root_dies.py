@@ -121,7 +121,9 @@ def test_an_interrupted_run_says_how_to_go_on(world: World, name: str) -> None:
     ran = running.finish()
 
     (root,) = workspaces(world)
-    last = f"\nexecution interrupted by {name}\n  go on with it: tako exec --resume {root.name}\n"
+    last = (
+        f"\nexecution interrupted by {name}\n  go on with it: TAKO_HOME={world.home} tako exec --resume {root.name}\n"
+    )
     assert ran.err.endswith(last)
     told = world.tako("status", root.name)
     assert (told.code, told.out.partition(",")[0]) == (0, f"{root.name}: interrupted")
@@ -143,7 +145,8 @@ def test_a_signal_ends_the_step_of_the_root_itself(world: World) -> None:
     (workspace,) = workspaces(world)
     assert "tidied up\n" in (workspace / "logs" / "own.log").read_text()
     assert "step 'own' failed: stopped before the step had ended" in ran.err
-    assert f"\nexecution interrupted by SIGINT\n  go on with it: tako exec --resume {workspace.name}\n" in ran.err
+    resume = f"TAKO_HOME={world.home} tako exec --resume {workspace.name}"
+    assert f"\nexecution interrupted by SIGINT\n  go on with it: {resume}\n" in ran.err
     state = state_of(workspace)
     assert (state["status"], state["failure"]["kind"], state["steps"]) == ("failed", "interrupted", [])
     assert not (world.root / "after").exists()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tako.fanout.result import ChildOutcome
-from tako.report.again import replay_command, tako_command
+from tako.report.again import pasteable, replay_command, resume_command, status_command, tako_command
 
 ROOT_ID = "exec-20261123-181803-0a1b2c3d"
 
@@ -77,6 +77,20 @@ def test_home_is_named_unless_it_is_default(own: Path, tmp_path: Path, monkeypat
     monkeypatch.setenv("HOME", str(tmp_path))
     assert replay_command(outcome(f"{tmp_path}/.tako")) == f"tako replay {ROOT_ID}"
     assert replay_command(outcome("/my runs", "c")) == f"TAKO_HOME='/my runs' tako replay {ROOT_ID} --child c"
+
+
+def test_commands_for_a_tree_name_its_home(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(own.parent))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert resume_command(outcome(f"{tmp_path}/.tako")) == f"tako exec --resume {ROOT_ID}"
+    assert resume_command(outcome("/my runs")) == f"TAKO_HOME='/my runs' tako exec --resume {ROOT_ID}"
+    assert status_command(outcome("/my runs")) == f"TAKO_HOME='/my runs' tako status {ROOT_ID}"
+
+
+def test_cure_completes_only_commands_that_name_a_run(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(own.parent))
+    cure = f"`tako ps` lists them; `tako cancel {ROOT_ID} --force` kills one, `kill 1` another"
+    assert pasteable(cure, "/h") == cure.replace("`tako cancel", "`TAKO_HOME=/h tako cancel")
 
 
 def test_home_of_any_bytes_can_be_pasted(own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -208,7 +208,7 @@ def test_runs_are_counted_by_how_they_ended() -> None:
 
 # The summary.
 
-GO_ON = "  go on with it: tako exec --resume root"
+GO_ON = f"  go on with it: {tako_command()} exec --resume root"
 
 STEPS = (
     StepRecord("build", "success", 1.0, 1.25),
@@ -284,7 +284,7 @@ def test_hundreds_of_failures_are_told_up_to_a_limit() -> None:
     text = failures(tree(*(run(f"r{number}", failure=BROKEN) for number in range(MAX_DETAILED + 7))))
 
     assert text.count("failed after") == MAX_DETAILED
-    assert "and 7 more failed runs; `tako status root` lists them" in text
+    assert f"and 7 more failed runs; `{tako_command()} status root` lists them" in text
 
 
 @pytest.mark.parametrize("waiting", [True, False])
@@ -353,7 +353,9 @@ def test_an_interruption_of_the_root_s_own_step_is_told_with_the_step() -> None:
     text = failures(tree(root=stopped, ok=False, interrupted_by=2))
 
     assert text.startswith("execution failed: step 'build' failed: stopped before the step had ended\n\n")
-    assert text.endswith(f"\nexecution interrupted by SIGINT\n  go on with it: tako exec --resume {ROOT.run_id}\n")
+    assert text.endswith(
+        f"\nexecution interrupted by SIGINT\n  go on with it: {tako_command()} exec --resume {ROOT.run_id}\n"
+    )
 
 
 @pytest.mark.parametrize(
