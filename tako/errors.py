@@ -16,7 +16,7 @@ CODES = {
     "input_invalid": "an input is missing, unknown, or not what the workflow declares",
     "secret_missing": "a secret has no value, or one that cannot be used",
     "run_unknown": "there is no such run",
-    "run_alive": "the run is still alive",
+    "run_alive": "the run, or another one in the same directory, is still alive",
     "nothing_to_resume": "the run has succeeded already; the exit code is 0",
     "not_cached": "a repository is not in the cache",
     "drift": "what a run depends on has changed since it was planned",
