@@ -46,8 +46,9 @@ def step_report(step: StepRecord, names: Mapping[str, str], since: float | None 
     """The same for a screen."""
     head = len(f"  {MARKS.get(step.status, '?')} {listed_step(step.id, names)}")
     first, *more = step_lines(step, names, since)
+    tail = 0 if step.tolerated else len(f" ({took(step, since)})")
     return [
-        Line(first, status=step.status, head=head, may_be_cut=True),
+        Line(first, status=step.status, head=head, may_be_cut=True, tail=tail),
         *(Line(line, may_be_cut=True) for line in more),
     ]
 

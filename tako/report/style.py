@@ -44,6 +44,8 @@ class Line:
     """How many characters the head has; what follows is dim."""
     may_be_cut: bool = False
     """Whether it is cut to the width of the terminal. What people copy is not."""
+    tail: int = 0
+    """How many characters at its end are kept when it is cut."""
 
 
 @record
@@ -106,11 +108,13 @@ def cut(text: str, width: int) -> str:
 def _painted(line: Line, screen: Screen) -> str:
     text = shown(line.text)
     if line.may_be_cut and screen.width is not None:
-        text = cut(text, screen.width)
+        tail = text[len(text) - line.tail :]
+        text = cut(text[: len(text) - line.tail], max(screen.width - cells(tail), 1)) + tail
     code = _CODES.get(COLORS.get(line.status, ""))
     if not screen.has_color or code is None:
         return text
-    head, rest = text[: line.head], text[line.head :]
+    end = min(line.head, len(text) - line.tail)
+    head, rest = text[:end], text[end:]
     return f"\x1b[{code}m{head}{_RESET}" + (f"\x1b[2m{rest}{_RESET}" if rest else "")
 
 

@@ -10,7 +10,8 @@ from tako.execution.retry import StepAttempt
 from tako.execution.service import ServiceEnd
 from tako.execution.state import ExecutionState, StepRecord
 from tako.report.data import service_data, step_data
-from tako.report.steps import noteworthy_lines, service_lines, step_lines, update_line
+from tako.report.steps import noteworthy_lines, service_lines, step_lines, step_report, update_line
+from tako.report.style import Screen, painted
 
 FAILURE = Failure(STEP_FAILED, "exit code 7\nand more", step="a", exit_code=7)
 TRY = StepAttempt(1, FAILURE, 0.5)
@@ -76,3 +77,13 @@ def test_a_step_as_data_has_all_of_that() -> None:
         "signal": None,
         "duration_seconds": 1.235,
     }
+
+
+def test_cut_line_of_step_keeps_its_duration() -> None:
+    lines = step_report(StepRecord("build", "success", 1.0, 1.25), {"build": "A long name " * 10})
+    (text,) = painted(lines, Screen(width=30)).splitlines()
+    assert len(text) == 30
+    assert text.startswith("  ✓ build: A long")
+    assert text.endswith("… (1.2s)")
+    (colored,) = painted(lines, Screen(width=30, has_color=True)).splitlines()
+    assert colored.endswith("…\x1b[0m\x1b[2m (1.2s)\x1b[0m")
