@@ -53,6 +53,8 @@ class LazyGroup(click.Group):
             return None
         module, _, attribute = COMMANDS[name].partition(":")
         command: click.Command = getattr(importlib.import_module(module), attribute)
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.short_help = each.short_help or _summary(each)
         return command
 
     def resolve_command(
@@ -78,6 +80,11 @@ class LazyGroup(click.Group):
 
     def get_help(self, _ctx: click.Context) -> str:
         return HELP.rstrip("\n")
+
+
+def _summary(command: click.Command) -> str:
+    """Return the first paragraph of a command's help, which click would cut to 45 characters."""
+    return " ".join((command.help or "").partition("\n\n")[0].split())
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 100})

@@ -126,6 +126,8 @@ def test_fish_keeps_whole_descriptions(world: World, lib: Path) -> None:
         assert ran.code == 0, ran.text
         return ran.out.splitlines()
 
+    assert "artifacts\tBuild the artifacts that a repository declares, and install them in others." in fish("tako a")
+    assert fish("tako events s") == ["show\tShow the event EVENT_ID: what it says, and what came of each delivery."]
     assert "release\tBuild it, test it: announce it" in fish("tako exec ")
     assert fish("tako exec release -i v") == ["version-bump=\tHow far, and why, string"]
     assert fish("tako exec release -i version-bump=mi") == ["version-bump=minor"]
