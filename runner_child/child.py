@@ -26,7 +26,7 @@ from tako.execution.failure import (
     OUT_OF_MEMORY,
     concise,
 )
-from tako.execution.going_on import go_on
+from tako.execution.going_on import go_on, standing
 from tako.execution.moved import Place
 from tako.execution.raised import failure_by_exception, traceback_of
 from tako.execution.request import read_request
@@ -214,7 +214,7 @@ def _where_to_begin(
     """
     if options.from_step is not None:
         recorded = read_state(workspace.state) if os.path.exists(workspace.state) else None
-        ids = [spec.id for spec in request.workflow.steps]
+        ids = request.workflow.step_ids
         start = ids.index(options.from_step)
         kept = tuple(step for step in (recorded.steps if recorded else ()) if step.id in ids[:start])
         return replace(empty, steps=kept), start
@@ -231,7 +231,7 @@ def _where_to_begin(
     # One that has succeeded only has something to tell once more; its checkout may be gone.
     there = recorded.status == SUCCESS or os.path.isdir(workspace.repo if request.private else request.source)
     if waited or (attempt > 1 and there):
-        return go_on(recorded, answered), None
+        return go_on(standing(recorded, request.workflow.step_ids), answered), None
     return empty, None
 
 
@@ -245,7 +245,7 @@ def _secrets(request: RunRequest, options: Options, processes: Processes) -> Run
 
 
 def _require_step(request: RunRequest, step_id: str | None) -> None:
-    ids = [spec.id for spec in request.workflow.steps]
+    ids = request.workflow.step_ids
     if step_id is not None and step_id not in ids:
         raise UsageError(f"{request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
 

@@ -17,7 +17,7 @@ from tako.execution.failure import (
     concise,
     failure_of_machine,
 )
-from tako.execution.going_on import before, go_on
+from tako.execution.going_on import before, go_on, standing
 from tako.execution.moved import Place
 from tako.execution.raised import failure_by_exception
 from tako.execution.runner import Runner
@@ -192,6 +192,7 @@ class InProcessRunner:
         recorded = Place(workspace, request.run.root_id).state(recorded)
         if self._rerun_from is not None:
             recorded, self._rerun_from = before(recorded, self._rerun_from), None
+        recorded = standing(recorded, request.run.workflow.step_ids)
         return go_on(recorded, lambda step_id: os.path.exists(workspace.answer(step_id)))
 
 

@@ -7,7 +7,9 @@ import os
 from tako.cli.paths import CONFIG_FILE
 from tako.cli.target import load_committed
 from tako.errors import ConfigError, DriftError, RunAliveError, UsageError
+from tako.execution.going_on import before, standing
 from tako.execution.request import read_request
+from tako.execution.state import recorded_state
 from tako.fanout.drift import Difference, differences
 from tako.fanout.journal import read_journal
 from tako.fanout.redelivery import is_redelivery
@@ -57,7 +59,8 @@ def find_restored(wiring: Wiring, workspace: Workspace, wanted: Wanted) -> Resto
         return None
     restored = _relocated(wiring, restore(request, workspace, entries, failed_only=wanted.failed_only))
     if wanted.rerun_from is not None:
-        restored = _rerun(restored, wanted.rerun_from)
+        root = replace(restored.root, result=None, waits_for=())
+        restored = replace(restored, runs=(root, *restored.runs[1:]))
     return _checked(wiring, restored, wanted)
 
 
@@ -88,22 +91,9 @@ def _found_in(cache: RepoCache, run: RestoredRun) -> RestoredRun:
     return replace(run, request=replace(request, source=source, cache_lock=lock, config_path=config_path))
 
 
-def _rerun(restored: Restored, step_id: str) -> Restored:
-    """The tree with its root to be run again from a step on."""
-    root = restored.root
-    _require_step(root.request, step_id)
-    ids = _step_ids(root.request)
-    again = replace(root, result=None, waits_for=())
-    return supersede(replace(restored, runs=(again, *restored.runs[1:])), ids[ids.index(step_id) :])
-
-
-def _step_ids(request: RunRequest) -> list[str]:
-    return [step.id for step in request.workflow.steps]
-
-
 def _require_step(request: RunRequest, step_id: str) -> None:
     """Raise ``UsageError`` if a workflow has no such step."""
-    ids = _step_ids(request)
+    ids = request.workflow.step_ids
     if step_id not in ids:
         raise UsageError(f"{request.label} has no step {step_id!r}", cure=f"its steps are {', '.join(ids)}")
 
@@ -118,14 +108,17 @@ def _checked(wiring: Wiring, restored: Restored, wanted: Wanted) -> Restored:
         found.extend(changed)
         return _renewed(run, looked_at[run.request.source]) if changed and wanted.accept_drift else run
 
-    step_ids = _step_ids(restored.root.request)
     root = checked(restored.root)
-    restored = replace(restored, runs=(root, *restored.runs[1:]))
-    if root.renewed and wanted.rerun_from is not None:
+    if wanted.rerun_from is not None:
         _require_step(root.request, wanted.rerun_from)
-    elif root.fresh:
-        # All its steps run again, and trigger others.
-        restored = supersede(restored, [*step_ids, *_step_ids(root.request)])
+    if root.result is None:
+        # Steps that run again trigger others; those that were removed had triggered some, too.
+        kept = _kept_steps(root, wanted.rerun_from)
+        emitted = [plan.event.step_id for plan in restored.plans if plan.event.run_id == root.request.run_id]
+        if root.waits_at not in kept:
+            root = replace(root, waits_for=())
+        restored = replace(restored, runs=(root, *restored.runs[1:]))
+        restored = supersede(restored, [step_id for step_id in emitted if step_id not in kept])
     restored = replace(restored, runs=(restored.root, *map(checked, restored.runs[1:])))
     if found and not wanted.accept_drift:
         raise DriftError(
@@ -137,6 +130,16 @@ def _checked(wiring: Wiring, restored: Restored, wanted: Wanted) -> Restored:
             ),
         )
     return restored
+
+
+def _kept_steps(root: RestoredRun, rerun_from: str | None) -> tuple[str, ...]:
+    """The ids of the recorded steps of a root that do not run again; one that failed, or waits, continues."""
+    recorded = None if root.fresh and rerun_from is None else recorded_state(root.workspace.state)
+    if recorded is None:
+        return ()
+    if rerun_from is not None:
+        recorded = before(recorded, rerun_from)
+    return tuple(step.id for step in standing(recorded, root.request.workflow.step_ids).steps)
 
 
 def _changes(wiring: Wiring, run: RestoredRun, looked_at: dict[str, _Found | None]) -> tuple[Difference, ...]:

@@ -131,6 +131,11 @@ class WorkflowSpec:
         return (*(each for step in self.steps for each in (step, *step.on_failure)), *self.finals)
 
     @property
+    def step_ids(self) -> list[str]:
+        """The ids of its steps, in their order; those that run after a failure or at the end are not among them."""
+        return [step.id for step in self.steps]
+
+    @property
     def step_names(self) -> dict[str, str]:
         """The names of its steps by their ids, of those that have a name of their own."""
         return {step.id: step.name for step in self.every_step if step.name and step.name != step.id}

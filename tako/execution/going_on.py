@@ -8,7 +8,7 @@ from tako.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tako.execution.state import ExecutionState, StepRecord
 
@@ -48,6 +48,20 @@ def awaited(step: StepRecord) -> bool:
     return step.status == SUSPENDED or (
         step.status == FAILED and failure is not None and failure.kind in _OF_THE_FAN_OUT
     )
+
+
+def standing(recorded: ExecutionState, step_ids: Sequence[str]) -> ExecutionState:
+    """The state with the steps that still count in a workflow which has these steps now.
+
+    Steps that were removed are forgotten. The others count up to the first that is new, or at another place: a workflow
+    continues at a place, and no step that did not run may be before it.
+    """
+    there = [step for step in recorded.steps if step.id in step_ids]
+    same = [step.id == step_id for step, step_id in zip(there, step_ids, strict=False)]
+    steps = tuple(there[: same.index(False)] if False in same else there)
+    if steps == recorded.steps:
+        return recorded
+    return replace(recorded, steps=steps, generation=recorded.generation + 1)
 
 
 def before(recorded: ExecutionState, step_id: str) -> ExecutionState:

@@ -362,3 +362,59 @@ def test_resuming_moved_project_says_that_it_moved(world: World, run_git: Git) -
     assert ran.code == 2, ran.text
     assert f"{ROOT}:{WORKFLOW}: repository: was at {root}, is not there any more" in ran.err
     assert "commit" not in ran.err
+
+
+STEPS_BY_NAME: dict[str, Callable[[World], dict[str, Any]]] = {
+    "one": lambda world: step("one", write(world, "one")),
+    "mid": lambda world: step("mid", write(world, "mid")),
+    "new": lambda world: step("new", write(world, "new")),
+    "two": lambda world: step("two", write(world, "two", unless_mended(world))),
+    "other": lambda world: step("other", write(world, "other")),
+    "tell": lambda _: fan_out("tell"),
+    "last": lambda world: step("last", write(world, "last")),
+}
+
+
+def of_steps(world: World, names: str) -> str:
+    return config(ROOT, *(STEPS_BY_NAME[name](world) for name in names.split()))
+
+
+@pytest.mark.parametrize(
+    ("planned", "now", "rerun_from", "done"),
+    [
+        ("one two last", "two last", "", "two last"),
+        ("one two last", "one new two last", "", "new two last"),
+        ("one two last", "new one two last", "", "new one two last"),
+        ("one two last", "other two last", "", "other two last"),
+        ("one two last", "one other last", "other", "other last"),
+        ("one mid two last", "one two last", "two", "two last"),
+        ("one mid tell two", "one tell two", "tell", "child two"),
+        ("one tell two", "tell two", "", "two"),
+        ("one tell two", "new tell two", "", "new child two"),
+    ],
+)
+def test_steps_added_and_removed_shift_no_other(
+    world: World, planned: str, now: str, rerun_from: str, done: str
+) -> None:
+    """A finished step is known by its id: where it stood before says nothing about what stands there now."""
+    world.cached(CHILD, config(CHILD, step("it", write(world, "child")), hears=ROOT))
+    root = world.working("root", of_steps(world, planned))
+    assert world.tako("exec", WORKFLOW, cwd=root).code == 1
+    mend(world)
+    (world.root / "diary").unlink()
+    (root / "tako.yml").write_text(of_steps(world, now))
+    ran = resume(world, "--accept-drift", *(["--rerun-from", rerun_from] if rerun_from else []))
+
+    assert ran.code == 0, ran.text
+    assert (world.root / "diary").read_text().split() == done.split()
+
+
+def test_removed_fan_out_leaves_nothing_to_wait_for(world: World) -> None:
+    world.cached(CHILD, child_config(world))
+    root = world.working("root", of_steps(world, "one tell last"))
+    assert world.tako("exec", WORKFLOW, cwd=root).code == 1
+    (root / "tako.yml").write_text(of_steps(world, "one last"))
+    ran = resume(world, "--accept-drift")
+
+    assert ran.code == 0, ran.text
+    assert diary(world) == {"one": 1, "first": 1, "second": 1, "last": 1}

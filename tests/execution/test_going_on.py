@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tako.execution.failure import FAN_OUT_FAILED, FAN_OUT_TIMEOUT, PLAN_REFUSED, STEP_FAILED, Failure
-from tako.execution.going_on import awaited, awaited_events, before, go_on
+from tako.execution.going_on import awaited, awaited_events, before, go_on, standing
 from tako.execution.state import ExecutionState, StepRecord
 from tako.records import replace
 from tests.builders import CHILD_ID, CLIENT, make_event
@@ -136,3 +136,24 @@ def test_what_stands_is_the_beginning_and_no_step_that_was_done_is_dropped_befor
     assert not rest or (answered and awaited(steps[done]))
     # Going on twice is going on once.
     assert go_on(state(*gone_on), lambda _: answered).steps == gone_on
+
+
+@pytest.mark.parametrize(
+    ("recorded", "now", "kept"),
+    [
+        ("a b c", "a b c d", "a b c"),
+        ("a b c", "b c d", "b c"),
+        ("a b c", "new a b c", ""),
+        ("a b c", "a new b c", "a"),
+        ("a b c", "a other c", "a"),
+        ("a b c", "a c b", "a"),
+        ("a b c", "a b", "a b"),
+        ("", "a", ""),
+    ],
+)
+def test_recorded_steps_count_up_to_the_first_new_one(recorded: str, now: str, kept: str) -> None:
+    before_it = state(*map(record, recorded.split()))
+    after_it = standing(before_it, now.split())
+
+    assert [step.id for step in after_it.steps] == kept.split()
+    assert after_it.generation - before_it.generation == (recorded != kept)
