@@ -125,6 +125,13 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
+def kill_hint(number: int) -> str:
+    """Return what to do to kill what a first signal asks to stop; nothing for SIGHUP, which comes once."""
+    if number == signal.SIGHUP:
+        return ""
+    return f"; {'press Ctrl-C' if number == signal.SIGINT else f'send {signal_name(number)}'} again to kill"
+
+
 def exit_status(number: int | None) -> int | None:
     """The exit code by which a shell tells that a signal ended a process (POSIX 2.8.2); None for no signal."""
     return None if number is None else 128 + number

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import tempfile
 
 from tako.errors import TakoError, UsageError
@@ -13,7 +12,7 @@ from tako.files import remove_tree
 from tako.interrupts import Insistence, handlers
 from tako.patience import FORCE
 from tako.quantities import parse_duration
-from tako.signals import Stops, StopSignal, signal_name
+from tako.signals import Stops, StopSignal, kill_hint, signal_name
 from tako.stdio import say_line
 from tako.steps.base import RunInterruptedError, StoppableClock
 
@@ -94,8 +93,7 @@ class Stopped:
         wanted = self._insistence.hear(number)
         if wanted is None:
             return
-        hint = " (the same signal again kills)" if number != signal.SIGHUP else ""
-        what = " again: killing what is at work" if wanted == FORCE else f": stopping{hint}"
+        what = " again: killing what is at work" if wanted == FORCE else f": stopping{kill_hint(number)}"
         # What the handler has come into may be a write to Python's own stream, which bears no second one within it.
         with contextlib.suppress(OSError):
             os.write(2, f"{signal_name(number)}{what}\n".encode())

@@ -9,6 +9,7 @@ from tako.execution.failure import INTERRUPTED
 from tako.report.passed_over import how_to_add, looked, passed_over_lines
 from tako.report.steps import update_line
 from tako.report.words import MARKS, failure_title, quoted_step, shown
+from tako.signals import kill_hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -120,8 +121,7 @@ def interruption_line(signal_number: int, *, working: int, again: bool) -> str:
     if not working:
         return f"{name}: stopping"
     whom = "1 run" if working == 1 else f"{working} runs"
-    how_to_kill = " (the same signal again kills)" if signal_number != signal.SIGHUP else ""
-    return f"{name}: stopping; {whom} at work may end in good order{how_to_kill}"
+    return f"{name}: stopping {whom}{kill_hint(signal_number)}"
 
 
 def warning_lines(plan: Plan, known: set[str]) -> list[str]:

@@ -13,6 +13,7 @@ import pytest
 
 from tako.clock import SystemClock
 from tako.locks import exclusive
+from tako.signals import kill_hint
 from tests.acceptance.conftest import Ran, World
 from tests.acceptance.observe import marked, wait_for
 from tests.acceptance.recipes import WORKFLOW, config, fan_out, step
@@ -235,7 +236,7 @@ def test_an_interrupted_build_ends_its_command(world: World, name: str, code: in
     running.send(getattr(signal, name))
     ran = running.finish()
 
-    hint = "" if name == "SIGHUP" else " (the same signal again kills)"
+    hint = kill_hint(getattr(signal, name))
     assert (ran.code, ran.out) == (code, "")
     assert ran.err == f"{name}: stopping{hint}\ntidied up\ninterrupted\n"
     assert not marked(world.mark)
@@ -251,7 +252,7 @@ def test_the_second_signal_kills_a_command_that_does_not_end(world: World, doing
     wait_for(there.exists, "it was at work")
 
     running.send(signal.SIGINT)
-    running.wait_for("SIGINT: stopping (the same signal again kills)\n")
+    running.wait_for("SIGINT: stopping; press Ctrl-C again to kill\n")
     running.send(signal.SIGINT)
     ran = running.finish()
 

@@ -206,7 +206,7 @@ def test_a_cancelled_run_ends_in_good_order(world: World) -> None:
     assert ran.err.splitlines()[-1] == f"{tree.run_id} has ended"
     ended = tree.running.finish()
     assert ended.code == 143
-    assert "SIGTERM: stopping; 2 runs at work may end in good order" in ended.err
+    assert "SIGTERM: stopping 2 runs; send SIGTERM again to kill" in ended.err
     assert f"go on with it: TAKO_HOME={world.home} tako exec --resume {tree.run_id}" in ended.err
     assert ended.json()["interrupted_by"] == signal.SIGTERM
     assert not marked(world.mark)

@@ -15,6 +15,7 @@ from tako import cgroup
 from tako.clock import SystemClock
 from tako.locks import exclusive
 from tako.process import GRACE_SECONDS
+from tako.signals import kill_hint
 from tests.acceptance import own_code
 from tests.acceptance.conftest import World
 from tests.acceptance.observe import children_at_work, entries, marked, wait_for, warden_of
@@ -85,8 +86,8 @@ def test_a_signal_ends_the_whole_tree_in_good_order(world: World, name: str, cod
 
     running.send(getattr(signal, name))
     # It says so at once, and not when all have ended: those wait for a file that is not there yet.
-    hint = "" if name == "SIGHUP" else " (the same signal again kills)"
-    running.wait_for(f"{name}: stopping; 2 runs at work may end in good order{hint}\n")
+    hint = kill_hint(getattr(signal, name))
+    running.wait_for(f"{name}: stopping 2 runs{hint}\n")
     wait_for(lambda: all((world.root / f"asked-{one}").exists() for one in ("wide", "deep")), "both were asked to end")
     assert running.process.poll() is None
     (world.root / "go").touch()
@@ -136,7 +137,7 @@ def test_a_signal_ends_the_step_of_the_root_itself(world: World) -> None:
     running = start(world, root, "own", arguments=())
 
     running.send(signal.SIGINT)
-    running.wait_for("SIGINT: stopping; 1 run at work may end in good order (the same signal again kills)\n")
+    running.wait_for("SIGINT: stopping 1 run; press Ctrl-C again to kill\n")
     (world.root / "go").touch()
     ran = running.finish()
 

@@ -202,7 +202,7 @@ def test_ctrl_c_leaves_the_terminal_as_it_was(world: World, terminal: Terminal, 
     begin(world, terminal, "one")
 
     before = terminal.type("\x03")
-    terminal.wait_for("SIGINT: stopping; 1 run at work may end in good order (the same signal again kills)", before)
+    terminal.wait_for("SIGINT: stopping 1 run; press Ctrl-C again to kill", before)
     if script is DEAF:
         terminal.type("\x03")
         terminal.wait_for("SIGINT again: killing what is at work", before)

@@ -335,7 +335,7 @@ def test_both_interruptions_are_said_on_the_screen() -> None:
         reporter.interrupted(signal.SIGINT, working=3, again=False)
         reporter.interrupted(signal.SIGINT, working=3, again=True)
 
-    assert "SIGINT: stopping; 3 runs at work may end in good order" in stream.getvalue()
+    assert "SIGINT: stopping 3 runs; press Ctrl-C again to kill" in stream.getvalue()
     assert "SIGINT again: killing what is at work" in stream.getvalue()
 
 

@@ -188,8 +188,8 @@ def test_a_warning_that_every_plan_has_is_told_once() -> None:
     ("working", "again", "line"),
     [
         (0, False, "SIGINT: stopping"),
-        (1, False, "SIGINT: stopping; 1 run at work may end in good order (the same signal again kills)"),
-        (7, False, "SIGINT: stopping; 7 runs at work may end in good order (the same signal again kills)"),
+        (1, False, "SIGINT: stopping 1 run; press Ctrl-C again to kill"),
+        (7, False, "SIGINT: stopping 7 runs; press Ctrl-C again to kill"),
         (7, True, "SIGINT again: killing what is at work"),
     ],
 )
