@@ -106,11 +106,14 @@ def build(name: str | None, root: str | None, repo: str | None, cache_dir: str |
 @click.option(
     "--into",
     type=HomePath(file_okay=False, exists=True),
+    metavar="DIR",
     default=".",
-    help="Where to install it; the current directory by default.",
+    help="Install it in this directory; by default in the current one.",
 )
-@click.option("--timeout", metavar="TIME", help="How long each command may take, like 10m.")
-@click.option("--cache-dir", type=HomePath(file_okay=False), help="The cache, if not TAKO_HOME/cache.")
+@click.option("--timeout", metavar="DURATION", help="Stop each command after this long, like 10m.")
+@click.option(
+    "--cache-dir", type=HomePath(file_okay=False), metavar="DIR", help="Use this cache instead of TAKO_HOME/cache."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print what was installed as JSON.")
 def install(source: str, into: str, timeout: str | None, cache_dir: str | None, as_json: bool) -> int:
     """Build an artifact in its repository, install it in another one, and verify that this one works with it.

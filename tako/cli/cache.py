@@ -59,10 +59,10 @@ Examples:
   tako cache prune
 """)  # fmt: skip
 def cache() -> None:
-    """Show and remove what cached steps came to.
+    """Show and remove cached step results.
 
-    Steps with `cache_key_files` are kept, in cache/steps of Tako's home. What is removed is run again when it is
-    needed next; a run that is at work is not harmed.
+    Tako keeps the results of steps with `cache_key_files` in cache/steps of its home. A step whose result is
+    removed runs again when it is needed next. Live runs are not harmed.
     """
 
 
@@ -79,9 +79,9 @@ class Row:
 @cache.command("list", epilog=LIST_EPILOG, short_help="Show what is cached.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def list_(as_json: bool) -> int:
-    """Show what is cached, what was used last first.
+    """Show cached step results, the last used first.
 
-    AGE is since the step was run, LAST USED since this was of use instead of running it.
+    AGE: time since the step was run. LAST USED: time since the last cache hit.
     """
     wiring = make_wiring(working_in=".")
     steps, now = StepCache(wiring.settings.home), wiring.clock.now()
@@ -98,12 +98,12 @@ def list_(as_json: bool) -> int:
     return 0
 
 
-@cache.command(epilog=CLEAN_EPILOG, short_help="Remove what is cached, or what was long of no use.")
-@click.option("--older-than", metavar="AGE", help="Remove what was of no use for so long, like 7d or 12h; else all.")
+@cache.command(epilog=CLEAN_EPILOG, short_help="Remove cached step results, all or those long unused.")
+@click.option("--older-than", metavar="DURATION", help="Remove only what was not used for so long, like 7d or 12h.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def clean(older_than: str | None, *, dry_run: bool, as_json: bool) -> int:
-    """Remove what is cached: everything, or with --older-than what was of no use for that time.
+    """Remove cached step results: all, or with --older-than those not used for that time.
 
     Exits with 3 if something could not be removed, after everything else has been.
     """
@@ -120,7 +120,11 @@ def clean(older_than: str | None, *, dry_run: bool, as_json: bool) -> int:
 
 
 @cache.command(epilog=PRUNE_EPILOG, short_help="Remove what is damaged, and what is over the limit.")
-@click.option("--max-size", metavar="SIZE", help="How much to leave, like 500Mi or 2Gi; 5Gi unless the settings say.")
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    help="Leave at most this much, like 500Mi or 2Gi; by default 5Gi or what the settings say.",
+)
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def prune(max_size: str | None, *, dry_run: bool, as_json: bool) -> int:

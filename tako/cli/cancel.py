@@ -70,8 +70,8 @@ def complete_children(ctx: click.Context, _param: click.Parameter, incomplete: s
     shell_complete=complete_children,
     help="Cancel only this one of the runs it triggered: its id or its repository.",
 )
-@click.option("--force", is_flag=True, help="Do not let its steps end by themselves.")
-@click.option("--no-wait", is_flag=True, help="Do not wait for its end.")
+@click.option("--force", is_flag=True, help="Kill its steps at once.")
+@click.option("--no-wait", is_flag=True, help="Return at once instead of waiting for its end.")
 @click.option("--json", "as_json", is_flag=True, help="Print the ids and the status as JSON.")
 def cancel(run_id: str, *, child: str | None, force: bool, no_wait: bool, as_json: bool) -> int:
     """Stop the run RUN_ID, which is alive on this machine, or one of the runs that it triggered.

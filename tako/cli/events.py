@@ -35,6 +35,22 @@ if TYPE_CHECKING:
     from tako.fanout.ledger_rows import Delivery, Recorded
     from tako.wiring import Wiring
 
+LIST_EPILOG = """\b
+Examples:
+  tako events list --since 1d
+"""
+
+SHOW_EPILOG = """\b
+Examples:
+  tako events show evt-0123456789abcdef01234567
+"""
+
+REDELIVER_EPILOG = """\b
+Examples:
+  tako events redeliver evt-0123456789abcdef01234567
+  tako events redeliver evt-0123456789abcdef01234567 --subscriber my-org/app
+"""
+
 EPILOG = """\b
 Examples:
   tako events list --since 1d
@@ -60,8 +76,8 @@ def complete_events(_ctx: click.Context, _param: click.Parameter, incomplete: st
     return [CompletionItem(each.event.id) for each in found if each.event.id.startswith(incomplete)]
 
 
-@events.command("list", epilog=EPILOG)
-@click.option("--since", metavar="DURATION", help="Only what was emitted in the last 30m, 1d, …")
+@events.command("list", epilog=LIST_EPILOG)
+@click.option("--since", metavar="DURATION", help="List only events emitted in the last 30m, 1d, …")
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def list_(since: str | None, as_json: bool) -> int:
     """List the events that were emitted, the latest first, and how many deliveries came to what."""
@@ -81,7 +97,7 @@ def list_(since: str | None, as_json: bool) -> int:
     return 0
 
 
-@events.command("show", epilog=EPILOG)
+@events.command("show", epilog=SHOW_EPILOG)
 @click.argument("event_id", shell_complete=complete_events)
 @click.option("--json", "as_json", is_flag=True, help="Print it as JSON.")
 def show_(event_id: str, as_json: bool) -> int:
@@ -107,18 +123,20 @@ def show_(event_id: str, as_json: bool) -> int:
     return 0
 
 
-@events.command("redeliver", epilog=EPILOG)
+@events.command("redeliver", epilog=REDELIVER_EPILOG)
 @click.argument("event_id", shell_complete=complete_events)
 @click.option(
     "--subscriber",
     metavar="OWNER/NAME[:WORKFLOW]",
     shell_complete=complete_repos,
-    help="Deliver it to this one only; to all that hear it by default.",
+    help="Deliver it only to this subscriber; by default to all.",
 )
-@click.option("--cache-dir", type=HomePath(file_okay=False), help="The cache, if not TAKO_HOME/cache.")
+@click.option(
+    "--cache-dir", type=HomePath(file_okay=False), metavar="DIR", help="Use this cache instead of TAKO_HOME/cache."
+)
 @click.option(
     "-j", "--max-concurrent-repos", "cap", type=click.IntRange(min=1), metavar="N",
-    help="How many children are at work at once; the number of cores by default.",
+    help="Run at most N children at once; by default as many as there are cores.",
 )  # fmt: skip
 @secrets_option
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON on stdout.")

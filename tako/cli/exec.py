@@ -77,11 +77,11 @@ Examples:
 @repository_options
 @click.option(
     "-i", "--input", "given", multiple=True, metavar="NAME=VALUE", shell_complete=complete_inputs,
-    help="An input of the workflow; also --inputs.NAME=VALUE or --inputs.NAME VALUE.",
+    help="Set an input of the workflow; also --inputs.NAME=VALUE or --inputs.NAME VALUE.",
 )  # fmt: skip
 @click.option(
     "-j", "--max-concurrent-repos", "cap", type=click.IntRange(min=1), metavar="N",
-    help="How many children are at work at once; the number of cores by default.",
+    help="Run at most N children at once; by default as many as there are cores.",
 )  # fmt: skip
 @click.option("--local", is_flag=True, help="Use only what is in the cache; clone and fetch nothing.")
 @click.option(
@@ -95,22 +95,26 @@ Examples:
 @secrets_option
 @click.option(
     "--max-crashes", type=click.IntRange(min=1), metavar="N",
-    help="After N crashes in a row of one repository's workflow, start it no more in this run; 5 by default.",
+    help="Stop starting a repository's workflow after N crashes of it in a row; 5 by default.",
 )  # fmt: skip
 @click.option(
     "--idempotent", is_flag=True,
     help="Give every event without an idempotency key one, made of what it says: the same is delivered once in 24h.",
 )  # fmt: skip
-@click.option("--no-cache", is_flag=True, help="Run every step, whatever the step cache knows, and put nothing there.")
+@click.option("--no-cache", is_flag=True, help="Run every step: neither read nor write the step cache.")
 @click.option(
     "--chaos", "faults", multiple=True, metavar="KIND@STEP[,P]",
-    help="Let a fault strike at a step, to see whether workflows bear it; see below. May be given several times.",
+    help="Inject a fault at a step to test recovery; see below. May be given several times.",
 )  # fmt: skip
 @click.option(
     "--resume", "run_id", metavar="RUN_ID", shell_complete=complete_runs,
-    help="Go on with a run that failed or was cut off; @latest for the last one. What succeeded is not run again.",
+    help="Resume a run that failed or was interrupted; @latest is the last one. What succeeded is not run again.",
 )  # fmt: skip
-@click.option("--failed-only", is_flag=True, help="With --resume: leave a run that failed after it triggered others.")
+@click.option(
+    "--failed-only",
+    is_flag=True,
+    help="With --resume: rerun failed children only, not a workflow that failed after its fan-out.",
+)
 @click.option("--accept-drift", is_flag=True, help="With --resume: continue with the current workflows and commits.")
 @click.option(
     "--rerun-from",

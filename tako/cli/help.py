@@ -12,7 +12,7 @@ Usage: tako [OPTIONS] COMMAND [ARGS]...
 
 Commands:
   artifacts   Build what a repository makes; install it in another one.
-  cache       Show and remove what cached steps came to.
+  cache       Show and remove cached step results.
   cancel      Stop a run that is alive, or one of the runs that it triggered.
   child       Run one child of a run by hand, in its directory.
   completion  Print the completion script for a shell.

@@ -62,7 +62,12 @@ def _complete_directories(ctx: click.Context, param: click.Parameter, incomplete
 def repository_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """``--root``, ``--repo`` and ``--cache-dir``."""
     for option in (
-        click.option("--cache-dir", type=HomePath(file_okay=False), help="The cache, if not TAKO_HOME/cache."),
+        click.option(
+            "--cache-dir",
+            type=HomePath(file_okay=False),
+            metavar="DIR",
+            help="Use this cache instead of TAKO_HOME/cache.",
+        ),
         click.option(
             "--repo", metavar="OWNER/NAME[:REF]", help="A repository in the cache.", shell_complete=_complete_repos
         ),

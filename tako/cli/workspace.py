@@ -114,8 +114,8 @@ def list_(as_json: bool) -> int:
 @workspace.command(epilog=CLEAN_EPILOG, short_help="Remove the directories of runs.")
 @click.argument("run_ids", nargs=-1, metavar="[RUN_ID]...", shell_complete=complete_runs)
 @click.option(
-    "--older-than", metavar="AGE",
-    help="Remove runs that have done nothing for so long, like 7d or 12h; 7d by default, 0 for all.",
+    "--older-than", metavar="DURATION",
+    help="Remove runs that have done nothing for so long, like 7d or 12h; by default 7d, and with 0 all.",
 )  # fmt: skip
 @click.option("--keep-failed/--no-keep-failed", default=None, help="Keep what has not succeeded.")
 @click.option("--dry-run", is_flag=True, help="Print what would be removed, and remove nothing.")
@@ -125,7 +125,7 @@ def clean(
 ) -> int:
     """Remove the directories of old runs, or of the runs RUN_ID, with those of the runs that they triggered.
 
-    What is not asked for by options is as the settings say. A run that is alive is never touched. Exits with 3 if
+    Options not given come from the settings. A run that is alive is never touched. Exits with 3 if
     something could not be removed, after everything else has been.
     """
     if run_ids and (older_than is not None or keep_failed is not None):
