@@ -84,15 +84,17 @@ def _manifest(root: str, names: list[str], ecosystem: str) -> str:
 
 
 def _next_steps(path: str, chosen: str, others: list[str]) -> str:
+    from shlex import quote
+
     also = f"; there is {' and '.join(others)} here as well: --ecosystem chooses" if others else ""
     at = os.path.dirname(path)
-    root = f" --root {at}" if at else ""
+    root = f" --root {quote(at)}" if at else ""
     tag = ", and tag the commit that you release, like: git tag v1.2.3" if recipe(chosen).tagged else ""
     return (
         f"wrote {path} ({chosen}{also})\n"
         "next:\n"
         "  1. read it, and put your own commands where they differ\n"
-        f"  2. tako lint {path}\n"
+        f"  2. tako lint {quote(path)}\n"
         f"  3. commit it{tag}\n"
         f"  4. tako exec release --dry-run{root}\n"
     )

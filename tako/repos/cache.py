@@ -114,7 +114,9 @@ class RepoCache:
                 what, branch = f"{what} at {ref}", f"--branch {ref} "
             else:
                 why = _nearest(name, [entry.owner_name for entry in self.entries() if not entry.problem])
-            cure = f"put it there: git clone {branch}ADDRESS {self.path(wanted)}"
+            from shlex import quote
+
+            cure = f"put it there: git clone {branch}ADDRESS {quote(self.path(wanted))}"
         return NotCachedError(what, where=self._repo_path(wanted), why=why, cure=cure)
 
 

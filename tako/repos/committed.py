@@ -34,9 +34,11 @@ def bare_without_commit(directory: str, head: str | None) -> str:
     """Return why nothing of a bare repository can be used, and what to do; empty if its HEAD has a commit."""
     if head is not None or find_git_dir(directory) != directory:
         return ""
+    from shlex import quote
+
     return (
         f"{directory} is a bare repository whose HEAD has no commit, so it has no {CONFIG_FILE}:"
-        f" git -C {directory} symbolic-ref HEAD refs/heads/BRANCH"
+        f" git -C {quote(directory)} symbolic-ref HEAD refs/heads/BRANCH"
     )
 
 

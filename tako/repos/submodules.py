@@ -33,11 +33,13 @@ def populate(source: str, target: str, git: Git, make: Callable[[str, str, str],
         try:
             make(there, here, commit)
         except CheckoutError as error:
+            from shlex import quote
+
             raise CheckoutError(
                 f"the submodule {path} cannot be checked out: {error.what}",
                 where=error.where,
                 why=error.why,
-                cure=f"git -C {source} submodule update --init --recursive",
+                cure=f"git -C {quote(source)} submodule update --init --recursive",
             ) from error
 
 

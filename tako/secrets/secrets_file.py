@@ -66,7 +66,9 @@ def _require_private(found: os.stat_result, path: str) -> None:
             cure="make a copy of your own that only you can read",
         )  # fmt: skip
     if found.st_mode & 0o077:
+        from shlex import quote
+
         mode = stat.S_IMODE(found.st_mode)
         raise SecretError(
-            f"others can get at the secrets file: its mode is {mode:04o}", where=path, cure=f"chmod 600 {path}"
+            f"others can get at the secrets file: its mode is {mode:04o}", where=path, cure=f"chmod 600 {quote(path)}"
         )

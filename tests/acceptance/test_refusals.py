@@ -40,7 +40,6 @@ REFUSALS = [
     (["exec", "quick", "--root", "nowhere"], 1, "config_invalid"),
     (["exec", "--nonsense"], 2, "usage"),
     (["exec", "quick", "-j", "0"], 2, "usage"),
-    (["exec", "quick", "--debug"], 2, "usage"),
     (["exec", "quick", "more"], 2, "usage"),
     (["nonsense"], 2, "usage"),
     (["status", "exec-20261123-181803-0a1b2c3d"], 2, "run_unknown"),
@@ -157,3 +156,21 @@ def test_codes_are_closed_and_documented() -> None:
 
 def wait_until(world: World, path: Path) -> None:
     world.run(["sh", "-c", f"while ! [ -e '{path}' ]; do sleep 0.02; done"], timeout=30)
+
+
+def test_printed_commands_quote_paths_with_spaces(world: World) -> None:
+    here = world.root / "my projects"
+    (here / "lib").mkdir(parents=True)
+    secrets = here / "secrets"
+    secrets.write_text("A=b\n")
+    secrets.chmod(0o644)
+    (world.root / "tako.yml").write_text("version: 1\nmetadata: {name: me/lib}\nworkflows: {w: {steps: ['true']}}\n")
+
+    cache = str(here / "cache")
+    missing = world.tako("exec", "w", "--repo", "no/one", "--cache-dir", cache, "--json").json()["error"]
+    assert missing["fix"] == f"put it there: git clone ADDRESS '{cache}/repos/no/one/main'"
+    unsafe = world.tako("exec", "w", "--secrets-file", str(secrets), "--json", cwd=world.root).json()["error"]
+    assert unsafe["fix"] == f"chmod 600 '{secrets}'"
+    made = world.tako("init", "--root", str(here / "lib"))
+    assert f"tako lint '{here}/lib/tako.yml'\n" in made.text
+    assert f"tako exec release --dry-run --root '{here}/lib'\n" in made.text
