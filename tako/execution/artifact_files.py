@@ -62,6 +62,8 @@ class Chosen:
     """What is sent though it lay there before, and is none of git's files."""
     unchanged: tuple[str, ...] = ()
     """What is sent as the sources have it."""
+    hidden: tuple[str, ...] = ()
+    """What a pattern for a whole directory does not match because it begins with a dot."""
 
     @property
     def matches(self) -> tuple[str, ...]:
@@ -233,6 +235,11 @@ def notes(artifact: str, chosen: Chosen) -> tuple[str, ...]:
         lines.append(
             f"artifact {artifact!r}: no step of this run made or changed {_some(chosen.stale)}, which was there before "
             "it and is sent"
+        )
+    if chosen.hidden:
+        lines.append(
+            f"artifact {artifact!r}: left out {_some(chosen.hidden)}: no wildcard matches a name that begins with a "
+            "dot; give the directory itself as the path to send all that is in it"
         )
     return tuple(lines)
 

@@ -23,7 +23,9 @@ from tako.execution.artifact_files import (
     without_places,
 )
 from tako.execution.event import ArtifactRef
+from tako.execution.globs import hidden_beside
 from tako.files import leads_out, machine_errors, make_dirs, remove_tree
+from tako.records import replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -73,12 +75,24 @@ def select(
             f"artifact {name!r} was not made: nothing matches {', '.join(patterns)}",
             where=where,
             why=f"looked in {directory}",
-            cure="let the step make it, or correct the artifact's path",
+            cure=f"let the step make it, or correct the artifact's path{_forms(patterns)}",
         )
     for match in dict.fromkeys(each.match for each in found):
         if leads_out(os.path.join(directory, match), directory):
             raise StepError(f"artifact {name!r} leads out of the repository: {match}", where=where)
-    return choose(found, artifact=name, where=where, tracked=tracked)
+    chosen = choose(found, artifact=name, where=where, tracked=tracked)
+    hidden = {each for pattern in patterns for each in hidden_beside(pattern, directory)}
+    return replace(chosen, hidden=tuple(sorted(hidden.difference(each.source for each in found))))
+
+
+def _forms(patterns: Sequence[str]) -> str:
+    """What a pattern that matches nothing may have been meant to say."""
+    hints = []
+    if any("{" in pattern for pattern in patterns):
+        hints.append("a pattern knows no {a,b}")
+    if any("[" in pattern for pattern in patterns):
+        hints.append("a bracket in a name is written [[]")
+    return f" ({'; '.join(hints)})" if hints else ""
 
 
 def select_in_run(name: str, patterns: Sequence[str], context: StepContext) -> Chosen:

@@ -41,6 +41,25 @@ def match(pattern: str, directory: str, *, check: Check = no_check) -> Iterator[
             yield path
 
 
+def hidden_beside(pattern: str, directory: str) -> Iterator[str]:
+    """What a pattern for all of a directory, ``dist/*`` or ``dist/**``, leaves out since it begins with a dot.
+
+    Relative to the directory, in no order; what is in a hidden directory aside. Nothing for other patterns, and for
+    those of the whole repository, where hidden files are its own.
+    """
+    parts = [part for part in pattern.split("/") if part not in ("", os.curdir)]
+    if len(parts) < 2 or parts[-1] not in ("*", _ANY_DEPTH) or has_wildcard(parts[0]):
+        return
+    for above in match("/".join(parts[:-1]), directory):
+        if os.path.isdir(os.path.join(directory, above)):
+            for place in _directories(above, directory) if parts[-1] == _ANY_DEPTH else (above,):
+                yield from (
+                    os.path.join(place, entry.name)
+                    for entry in _entries(place, directory)
+                    if entry.name.startswith(".")
+                )
+
+
 def _below(base: str, parts: Sequence[str], directory: str, check: Check) -> Iterator[str]:
     check()
     if not parts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.children.base import RETRYING
 from tako.clock import duration
+from tako.execution.event import sent_line
 from tako.execution.service import EXITED, LOST, STOPPED
 from tako.execution.state import RUNNING
 from tako.report.style import Line
@@ -38,6 +39,7 @@ def step_lines(step: StepRecord, names: Mapping[str, str] = NO_NAMES, since: flo
     ``names`` are those of all steps by their ids; ``since`` is when the tree was resumed, in seconds since the epoch.
     """
     lines = [f"  {step_line(step, names, since)}"]
+    lines += [f"      {sent_line(artifact)}" for artifact in step.artifacts]
     lines += [f"      on failure: {step_line(handler, names, since)}" for handler in step.handlers]
     return lines
 

@@ -232,3 +232,35 @@ def test_holes_stay_holes(world: World) -> None:
         assert file.read() == b"\0end"
     expected = subprocess.run(["sha256sum", sent["path"]], capture_output=True, text=True, check=True).stdout.split()[0]
     assert sent["sha256"] == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "left"), [("dist/**", "dist/.hid, dist/a/.env"), ("dist/*", "dist/.hid"), ("dist", "")]
+)
+def test_hidden_files_of_directory_are_sent_or_named(world: World, path: str, left: str) -> None:
+    place = lib(world, path, "mkdir -p dist/a; touch dist/.hid dist/x dist/a/.env dist/a/y")
+
+    ran = world.tako("exec", "release", "--root", str(place), "-v")
+
+    assert ran.code == 0, ran.text
+    said = f"left out {left}: no wildcard matches a name that begins with a dot"
+    assert (said in ran.text) is bool(left), ran.text
+
+
+def test_report_says_what_was_sent(world: World) -> None:
+    place = lib(world, "notes.txt", "echo hi > notes.txt")
+
+    ran = world.tako("exec", "release", "--root", str(place))
+    told = world.tako("status", "@latest")
+
+    line = "artifact pkg: notes.txt, 3 bytes, sha256:98ea6e4f216f2fb4b69fff9b3a44842c38686ca685f3f55dc48c5d3fb1107be4"
+    assert line in ran.out, ran.text
+    assert told.code == 0, told.text
+
+
+@pytest.mark.parametrize(("path", "hint"), [("dist/*.{whl,gz}", "knows no {a,b}"), ("dist/a[1].txt", "written [[]")])
+def test_pattern_that_matches_nothing_says_what_it_may_have_meant(world: World, path: str, hint: str) -> None:
+    ran = world.tako("exec", "release", "--root", str(lib(world, path, "mkdir dist; touch 'dist/a[1].txt'")))
+
+    assert ran.code == 1, ran.text
+    assert hint in ran.err, ran.text
