@@ -17,6 +17,7 @@ from tako.children.protocol import Hello
 from tako.clock import SystemClock
 from tako.environment import base_environment, log_limit_from
 from tako.errors import CheckoutError, LockTimeoutError, MachineError, TakoError, UsageError
+from tako.execution.checkout_time import within_timeout
 from tako.execution.confidential import masked
 from tako.execution.failure import (
     DISK_FULL,
@@ -40,8 +41,7 @@ from tako.execution.state import (
     read_state,
     recorded_state,
 )
-from tako.execution.workspace import Workspace
-from tako.files import remove_tree
+from tako.execution.workspace import Workspace, remove_checkout
 from tako.limits import limit_memory
 from tako.locks import own
 from tako.process import Processes
@@ -50,7 +50,7 @@ from tako.repos.checkout import checkout
 from tako.repos.git import Git
 from tako.secrets.run import NO_SECRETS
 from tako.signals import Stops, StopSignal, is_ignored
-from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock
+from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock, TimeUpError
 from tako.steps.registry import step_kind
 
 TYPE_CHECKING = False
@@ -184,20 +184,22 @@ def _run(
     state, start = _where_to_begin(request, workspace, options, runner.begin(), attempt)
     try:
         if options.fresh:
-            remove_tree(workspace.repo)
+            remove_checkout(workspace, check=stoppable.check)
         if request.private and state.status != SUCCESS and not os.path.isdir(workspace.repo):
-            checkout(
-                request.source,
-                workspace.repo,
-                commit=request.commit,
-                git=Git(processes, stops=stops),
-                lock_path=request.cache_lock,
-                clock=stoppable,
-                waiting=observer.note,
-                check=stoppable.check,
-            )
+            with within_timeout(request, stops, SystemClock()) as until:
+                clock = StoppableClock(until)
+                checkout(
+                    request.source,
+                    workspace.repo,
+                    commit=request.commit,
+                    git=Git(processes, stops=until),
+                    lock_path=request.cache_lock,
+                    clock=clock,
+                    waiting=observer.note,
+                    check=clock.check,
+                )
             workspace.forget_lay_there()
-    except (CheckoutError, LockTimeoutError, RunInterruptedError) as error:
+    except (CheckoutError, LockTimeoutError, RunInterruptedError, TimeUpError) as error:
         failed = replace(state, status=FAILED, failure=checkout_failure(error, stoppable))
         begin_state(workspace, failed)
         return failed

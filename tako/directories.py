@@ -12,11 +12,14 @@ import errno
 import os
 import stat
 
+from tako.content import no_check
 from tako.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from tako.content import Check
 
 _FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _OWNERS = stat.S_IRWXU
@@ -54,16 +57,17 @@ class _Level:
         """Whether nothing in it was refused."""
 
 
-def remove(path: str) -> tuple[Unremoved, ...]:
+def remove(path: str, *, check: Check = no_check) -> tuple[Unremoved, ...]:
     """Remove a directory with everything in it, read-only parts included, and say what could not be removed.
 
     What cannot be removed does not hinder the rest, but for what is mounted below: then nothing is removed, since it
     would be somebody else's. Symbolic links are removed, not followed. A directory that is not there is fine.
+    ``check`` is called for each entry; if it raises, the rest stays.
     """
     mounted = mounts_below(path)
     if mounted:
         return tuple(Unremoved(each, "something is mounted there") for each in mounted)
-    remover = _Remover()
+    remover = _Remover(check)
     remover.go(path)
     return tuple(remover.unremoved)
 
@@ -216,8 +220,9 @@ class _LostWayError(Exception):
 class _Remover(_Walk):
     """Removes what it comes by."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Check) -> None:
         super().__init__()
+        self._check = check
         self.unremoved: list[Unremoved] = []
 
     def _open(self, name: str, directory: int | None) -> int:
@@ -238,7 +243,9 @@ class _Remover(_Walk):
         return descriptor
 
     def _visit(self, files: Sequence[str]) -> None:
+        self._check()
         for name in files:
+            self._check()
             try:
                 os.unlink(name, dir_fd=self._here)
             except FileNotFoundError:

@@ -230,16 +230,17 @@ def set_aside(path: str, new: str) -> None:
                 os.rename(path, new)
 
 
-def remove_tree(path: str) -> None:
+def remove_tree(path: str, *, check: Check = no_check) -> None:
     """Remove a directory with everything in it, read-only parts included; one that is not there is fine.
 
-    Raises ``MachineError`` naming what could not be removed; the rest of it is removed then.
+    ``check`` is called often; if it raises, the rest stays. Raises ``MachineError`` naming what could not be removed;
+    the rest of it is removed then.
     """
     if os.path.islink(path):
         raise MachineError(f"cannot remove {path}: it is a symbolic link", where=path)
     from tako.directories import remove
 
-    unremoved = remove(path)
+    unremoved = remove(path, check=check)
     if unremoved:
         more = f" (and {len(unremoved) - 1} more)" if len(unremoved) > 1 else ""
         raise MachineError(f"cannot remove {unremoved[0].path}: {unremoved[0].why}{more}", where=path)

@@ -116,6 +116,12 @@ class RunSignals:
         finally:
             self._hear = before if before != self._keep else self._pass_by
 
+    def check(self) -> None:
+        """Is called between pieces of long work before a run can hear. Raises ``SignalInterrupt`` if it is to end."""
+        for number in self._kept:
+            if number in STOP_SIGNALS:
+                raise SignalInterrupt(number)
+
     def _keep(self, number: int) -> None:
         # Whoever presses Ctrl-Z again since nothing has happened yet wants it to stop once.
         if number != signal.SIGTSTP or number not in self._kept:

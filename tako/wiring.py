@@ -138,7 +138,7 @@ class Wiring:
         if root.renewed:
             from tako.execution.renewal import renew
 
-            renew(root.workspace, root.request, fresh=root.fresh, rerun_from=rerun_from)
+            renew(root.workspace, root.request, fresh=root.fresh, rerun_from=rerun_from, check=self.signals.check)
             rerun_from = None if root.fresh else rerun_from
         with self._executor(root.workspace, observer, echo, rerun_from=rerun_from) as executor:
             return executor.resume(restored)
@@ -157,6 +157,8 @@ class Wiring:
             self._group = cgroup.group_of_tree(run_id)
             register(home, run_id, clock=self.clock, group=self._group)
             try:
+                # A run that has succeeded has no tmp/ any more, and may run again from a step.
+                workspace.make()
                 workspace.tidy()
                 with watched(self.processes, home, run_id):
                     yield

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tako.directories import Unremoved, measure, mounts_below, remove
 from tako.process import Completed
+from tako.steps.base import RunInterruptedError
 
 Unprivileged = Callable[[Path, str, str], Completed]
 
@@ -236,3 +237,24 @@ def test_mount_points_are_found_where_they_are() -> None:
     assert "/proc" in mounts_below("/proc")
     assert "/proc" in mounts_below("/")
     assert mounts_below("/pro") == ()
+
+
+def test_interrupted_removal_is_completed_later(tmp_path: Path) -> None:
+    for name in ("a", "b", "c"):
+        (tmp_path / "tree" / name).mkdir(parents=True)
+        (tmp_path / "tree" / name / "file").touch()
+    left = 4
+
+    def check() -> None:
+        nonlocal left
+        left -= 1
+        if not left:
+            raise RunInterruptedError
+
+    with pytest.raises(RunInterruptedError):
+        remove(str(tmp_path / "tree"), check=check)
+
+    files = list((tmp_path / "tree").rglob("file"))
+    assert 0 < len(files) < 3
+    assert remove(str(tmp_path / "tree")) == ()
+    assert not (tmp_path / "tree").exists()

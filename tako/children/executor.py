@@ -216,5 +216,7 @@ class ChildWorkflowExecutor:
                 failure = Failure(kind=PROTOCOL, message=str(error))
                 return replace(result, status="failed", failure=failure, events=())
         if result.status == "success":
-            discard_checkout(request.workspace)
+            check = StoppableClock(Stops(ask=(self._stop.fd,), force=(self._force.fd,))).check
+            with contextlib.suppress(RunInterruptedError):
+                discard_checkout(request.workspace, check=check)
         return result

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 from tako.children.base import RETRYING, ChildResult, StepUpdate
 from tako.errors import MachineError, SecretError, StateError, TakoError
+from tako.execution.checkout_time import within_timeout
 from tako.execution.confidential import masked
 from tako.execution.event import sent_line
 from tako.execution.failure import (
@@ -27,7 +29,7 @@ from tako.records import replace
 from tako.secrets.run import NO_SECRETS
 from tako.shortage import is_shortage
 from tako.signals import Stops, StopSignal
-from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock
+from tako.steps.base import Capabilities, RunInterruptedError, StoppableClock, TimeUpError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,9 +134,10 @@ class InProcessRunner:
         repo_dir = workspace.repo if run.private else run.source
         if run.private and not os.path.isdir(repo_dir):
             try:
-                self._checkout(request, repo_dir, self._stops, lambda text: listener.child_note(run.run_id, text))
+                with within_timeout(run, self._stops, self._clock) as stops:
+                    self._checkout(request, repo_dir, stops, lambda text: listener.child_note(run.run_id, text))
                 workspace.forget_lay_there()
-            except (TakoError, RunInterruptedError) as error:
+            except (TakoError, RunInterruptedError, TimeUpError) as error:
                 if is_shortage(error):
                     raise
                 failure = checkout_failure(error, StoppableClock(self._stops))
@@ -173,7 +176,8 @@ class InProcessRunner:
             failure = replace(concise(failure), step=step.id)
             return ChildResult(status="failed", seconds=self._clock.monotonic() - began, failure=failure)
         if run.private and state.status == SUCCESS:
-            discard_checkout(workspace)
+            with contextlib.suppress(RunInterruptedError):
+                discard_checkout(workspace, check=StoppableClock(self._stops).check)
         return result_of(state, self._clock.monotonic() - began)
 
     def _recorded(self, request: ChildRequest, runner: Runner) -> ExecutionState:
@@ -242,7 +246,9 @@ class RelayedRun:
 
 
 def checkout_failure(error: Exception, clock: StoppableClock) -> Failure:
-    """Why a run has no checkout: a stop was asked for meanwhile, or it could not be made."""
+    """Why a run has no checkout: its time was up, a stop was asked for meanwhile, or it could not be made."""
+    if isinstance(error, TimeUpError):
+        return error.failure
     if clock.is_stopped():
         return Failure(kind=INTERRUPTED, message="stopped before its checkout was made")
     return Failure(kind=CHECKOUT_FAILED, message=str(error))

@@ -173,7 +173,7 @@ def install(
     memory = tempfile.mkdtemp(prefix="tako-install-")
     tree = None
     try:
-        tree = remember(into, memory, git)
+        tree = remember(into, memory, git, check=commands.check)
         failure = _install(artifact, made, into, commands)
     except BaseException:
         _undo(tree, git, memory)

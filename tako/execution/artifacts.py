@@ -122,7 +122,7 @@ def store_artifact(
     from tako.execution.checksums import path_checksum
 
     target = os.path.join(store, *repo.split("/"), name)
-    remove_tree(target)
+    remove_tree(target, check=check)
     make_dirs(target)
     try:
         _copy(chosen, directory, target, artifact=name, where=where, check=check)

@@ -141,8 +141,11 @@ class StepCache:
         except StateError as error:
             raise DamagedEntryError(error.what) from error
 
-    def remove(self, key: str) -> None:
-        """Remove an entry, at once for everybody; one that is not there is fine. Raises ``MachineError``."""
+    def remove(self, key: str, *, check: Check = no_check) -> None:
+        """Remove an entry, at once for everybody; one that is not there is fine.
+
+        ``check`` is called often; if it raises, the rest is among what ``left_behind`` finds. Raises ``MachineError``.
+        """
         place = self.path(key)
         aside = self._aside(place, REMOVING)
         with machine_errors("remove", place):
@@ -150,7 +153,7 @@ class StepCache:
                 os.rename(place, aside)
             except FileNotFoundError:
                 return
-        remove_tree(aside)
+        remove_tree(aside, check=check)
 
     def keys(self) -> Iterator[str]:
         """The keys of all entries, whole or not."""
@@ -211,7 +214,7 @@ def _leads_to_another(text: str, name: str, files: Collection[str]) -> bool:
 def _copy_checked(source: str, target: str, expected: str, check: Check) -> None:
     if not os.path.isdir(source):
         raise DamagedEntryError("its files are gone")
-    remove_tree(target)
+    remove_tree(target, check=check)
     copy_thing(source, target, check=check)
     if path_checksum(target, check=check) != expected:
         remove_tree(target)

@@ -89,7 +89,7 @@ class StepCaching:
             return None
         finally:
             with contextlib.suppress(TakoError):
-                remove_tree(staged)
+                remove_tree(staged, check=self._context.check)
         if entry is not None and restored is not None:
             self._cache.used(self._key.value)
             with contextlib.suppress(FileNotFoundError):
@@ -117,7 +117,7 @@ class StepCaching:
         )
         try:
             if self._asked_again or self._lacks_result:
-                self._cache.remove(self._key.value)
+                self._cache.remove(self._key.value, check=context.check)
             self._cache.put(entry, self._made(), check=context.check)
         except TakoError as error:
             self._note(f"what the step came to is not cached: {error.what}")
@@ -129,7 +129,7 @@ class StepCaching:
         except DamagedEntryError as error:
             place = self._cache.path(self._key.value)
             self._say(f"warning: a damaged entry of the step cache is removed, and the step is run: {place}: {error}\n")
-            self._cache.remove(self._key.value)
+            self._cache.remove(self._key.value, check=self._context.check)
             return None
 
     def _restored(self, entry: CachedStep, staged: str) -> Produced | None:

@@ -15,7 +15,7 @@
     artifacts/<owner>/<repo>/<name>/
     tmp/                  files that a step writes its outputs to, and inputs.json, which it reads its inputs from
     locks/run.lock        held while the run is at work
-    repo/                 the private checkout
+    repo/                 the private checkout; repo.removing/ what is left of one whose removal was interrupted
     children/<run id>/    the same shape again
 """
 
@@ -24,10 +24,15 @@ from __future__ import annotations
 import contextlib
 import os
 
+from tako.content import no_check
 from tako.errors import MachineError, UsageError
-from tako.files import make_dirs, remove_temporaries, remove_tree
+from tako.files import machine_errors, make_dirs, remove_temporaries, remove_tree
 from tako.ids import is_run_id
 from tako.records import record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tako.content import Check
 
 
 @record
@@ -149,14 +154,29 @@ class Workspace:
         remove_temporaries(os.path.join(self.path, "answers"))
 
 
-def discard_checkout(workspace: Workspace) -> None:
-    """Remove what a run that succeeded needs no more.
+def remove_checkout(workspace: Workspace, *, check: Check = no_check) -> None:
+    """Remove the private checkout; one that is not there is fine.
+
+    It is renamed first, so that no run takes a part of it for a checkout. ``check`` is called often; if it raises, the
+    rest stays under the new name until this is called again, or the run's directory is removed. Raises
+    ``MachineError``.
+    """
+    aside = f"{workspace.repo}.removing"
+    remove_tree(aside, check=check)
+    with machine_errors("remove", workspace.repo), contextlib.suppress(FileNotFoundError):
+        os.rename(workspace.repo, aside)
+    remove_tree(aside, check=check)
+
+
+def discard_checkout(workspace: Workspace, *, check: Check = no_check) -> None:
+    """Remove what a run that succeeded needs no more; raises what ``check`` raises, which is called often.
 
     What nobody can remove (a container's root made it) takes space, not the run's success.
     """
-    for path in (workspace.repo, workspace.temporary):
-        with contextlib.suppress(MachineError):
-            remove_tree(path)
+    with contextlib.suppress(MachineError):
+        remove_checkout(workspace, check=check)
+    with contextlib.suppress(MachineError):
+        remove_tree(workspace.temporary, check=check)
 
 
 def home_of(workspace: Workspace, root_id: str) -> str | None:

@@ -5,6 +5,7 @@ One loop, in the thread that calls ``run``, makes every decision (see ``workforc
 
 from __future__ import annotations
 
+import contextlib
 from functools import partial
 
 from tako.children.base import ChildRequest, ChildResult
@@ -30,6 +31,7 @@ from tako.fanout.verdicts import not_triggered, refused_by, sentenced
 from tako.fanout.workforce import Broken, Ended, ToDo, Workforce
 from tako.ids import fan_out_of
 from tako.records import replace
+from tako.steps.base import RunInterruptedError
 
 LOOK_SECONDS = 0.2
 """Between two looks whether another run has done the work of one that waits for it."""
@@ -143,7 +145,8 @@ class FanOutExecutor:
                 result = run.result
                 self._journal.ended(run.request.run_id, result.status, result.failure, run.seconds, result.outputs)
                 if result.status == SUCCESS:
-                    discard_checkout(run.workspace)
+                    with contextlib.suppress(RunInterruptedError):
+                        discard_checkout(run.workspace, check=self._interruption.check)
         self._deliveries.resumed(restored)
         self._observer.restored(restored.plans, self._tree.outcomes())
         for plan in restored.plans:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tako.interrupts import Insistence
 from tako.patience import FORCE
+from tako.steps.base import RunInterruptedError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,6 +35,11 @@ class Interruption:
     def is_forced(self) -> bool:
         """Whether somebody insists that all ends at once."""
         return self._is_forced
+
+    def check(self) -> None:
+        """Is called between pieces of long work. Raises ``RunInterruptedError`` once a signal has come."""
+        if self.is_wanted:
+            raise RunInterruptedError
 
     def interrupt(self, signal_number: int) -> None:
         """Ask all that is at work to end; asked a second time, force it."""

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 
+from tako.content import PIECE, copy_file, copy_link, no_check
 from tako.errors import CheckoutError
-from tako.files import machine_errors, make_dirs
+from tako.files import machine_errors, make_dirs, remove_tree
 from tako.records import record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from tako.content import Check
     from tako.repos.git import Git
 
 _AT_ONCE = 200
@@ -36,10 +38,11 @@ class Remembered:
     """What that was, deleted files included; relative to the top."""
 
 
-def remember(directory: str, store: str, git: Git) -> Remembered | None:
+def remember(directory: str, store: str, git: Git, *, check: Check = no_check) -> Remembered | None:
     """The working tree that a directory is in; what must be copied is put into ``store``, which must exist.
 
-    None if it is in none. Raises ``CheckoutError`` if git fails, ``MachineError`` if something cannot be copied.
+    None if it is in none. ``check`` is called often. Raises what it raises, ``CheckoutError`` if git fails, and
+    ``MachineError`` if something cannot be copied.
     """
     found = git.run("-C", directory, "rev-parse", "--show-toplevel")
     if not found.ok:
@@ -52,7 +55,7 @@ def remember(directory: str, store: str, git: Git) -> Remembered | None:
     made = Remembered(top, copy, copies, ())
     edited = _differing(made, git)
     for name in edited:
-        _copy(os.path.join(top, name), os.path.join(copies, name))
+        _copy(os.path.join(top, name), os.path.join(copies, name), check)
     return Remembered(top, copy, copies, edited)
 
 
@@ -90,18 +93,18 @@ def _differing(tree: Remembered, git: Git) -> tuple[str, ...]:
     return tuple(sorted({os.fsdecode(name) for name in done.stdout.split(b"\0") if name}))
 
 
-def _copy(source: str, target: str) -> None:
+def _copy(source: str, target: str, check: Check = no_check) -> None:
     """Make one path like another: a file with its mode and times, a link, or nothing."""
-    import shutil
-
     make_dirs(os.path.dirname(target))
+    if os.path.isdir(target) and not os.path.islink(target):
+        remove_tree(target)
     with machine_errors("copy", source):
-        if os.path.isdir(target) and not os.path.islink(target):
-            shutil.rmtree(target)
-        elif os.path.lexists(target):
+        if os.path.lexists(target):
             os.unlink(target)
-        if os.path.lexists(source):
-            shutil.copy2(source, target, follow_symlinks=False)
+        if os.path.islink(source):
+            copy_link(source, target)
+        elif os.path.lexists(source):
+            copy_file(source, target, check=check)
 
 
 def _same(first: str, second: str) -> bool:
@@ -114,4 +117,7 @@ def _same(first: str, second: str) -> bool:
         if not os.path.isfile(second) or os.stat(first).st_mode != os.stat(second).st_mode:
             return False
         with open(first, "rb") as one, open(second, "rb") as other:
-            return one.read() == other.read()
+            while block := one.read(PIECE):
+                if block != other.read(PIECE):
+                    return False
+            return not other.read(1)

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from tako.clock import SystemClock
+from tako.locks import exclusive
 from tests.acceptance.conftest import Ran, World
 
 SOON = 8.0
@@ -182,3 +184,34 @@ def test_a_stop_ends_the_build_of_an_artifact(world: World) -> None:
 
     assert time.monotonic() - began < SOON
     assert ran.code == 130
+
+
+TIMED = """\
+version: 1
+metadata: {name: my-org/client}
+workflows:
+  verify:
+    timeout: 1s
+    steps: [{id: build, run: "true"}]
+subscriptions:
+  - {artifact: "my-org/lib:default", events: [built], workflow: verify}
+"""
+
+
+@pytest.mark.parametrize("of", ["root", "child"])
+def test_a_workflows_timeout_ends_its_checkout(world: World, of: str) -> None:
+    world.cached("my-org/client", TIMED if of == "root" else TIMED.replace("verify:", "verify:\n    on: event"))
+    lib = world.working("lib", ROOT.replace("timeout: 2s, ", ""))
+    given = ("verify", "--repo", "my-org/client") if of == "root" else ("release", "--root", str(lib))
+    lock = world.home / "cache" / "locks" / "my-org" / "client" / "main.lock"
+    began = time.monotonic()
+
+    with exclusive(str(lock), clock=SystemClock(), timeout=10):
+        ran = world.tako("exec", *given, "--json")
+
+    assert time.monotonic() - began < 1 + SOON, ran.text
+    failure = (ran.json() if of == "root" else ran.json()["runs"][0])["failure"]
+    assert ran.code == 1
+    assert failure["kind"] == "workflow_timeout"
+    assert "before its checkout was made" in failure["message"]
+    assert not list(world.home.glob("workspaces/**/repo*"))

@@ -213,7 +213,7 @@ def test_whatever_is_no_success_keeps_everything(child: ChildRequest, said: list
 def test_a_checkout_that_cannot_be_removed_does_not_change_the_result(
     child: ChildRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: str) -> None:
+    def refuse(path: str, **_check: object) -> None:
         raise MachineError(f"cannot remove {path}")
 
     monkeypatch.setattr(workspace_module, "remove_tree", refuse)

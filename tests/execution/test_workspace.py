@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tako.errors import UsageError
-from tako.execution.workspace import Workspace, root_workspace
+from tako.execution.workspace import Workspace, remove_checkout, root_workspace
+from tako.steps.base import RunInterruptedError
 
 
 def test_no_step_shares_its_log_with_the_child_process() -> None:
@@ -21,3 +24,19 @@ def test_a_child_lies_below_its_parent() -> None:
 def test_what_is_no_run_id_does_not_become_a_path(run_id: str) -> None:
     with pytest.raises(UsageError, match="not a run id"):
         root_workspace("/home", run_id)
+
+
+def test_half_removed_checkout_is_no_checkout(tmp_path: Path) -> None:
+    workspace = Workspace(str(tmp_path))
+    (tmp_path / "repo").mkdir()
+    (tmp_path / "repo" / "file").touch()
+
+    def check() -> None:
+        raise RunInterruptedError
+
+    with pytest.raises(RunInterruptedError):
+        remove_checkout(workspace, check=check)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["repo.removing"]
+    remove_checkout(workspace)
+    assert not list(tmp_path.iterdir())

@@ -13,6 +13,7 @@ from tako.errors import CheckoutError, TakoError
 from tako.process import Processes
 from tako.repos.git import Git
 from tako.repos.put_back import Remembered, changed_since, put_back, remember
+from tako.steps.base import RunInterruptedError
 
 FILES = {
     "clean": "clean\n",
@@ -194,3 +195,29 @@ def test_a_repository_that_is_gone_is_told(repo: Path, git: Git) -> None:
         changed_since(tree, git)
     with pytest.raises(TakoError):
         put_back(tree, ["clean"], git)
+
+
+def test_stop_ends_remembering_a_large_file(repo: Path, git: Git, tmp_path: Path) -> None:
+    with (repo / "edited").open("wb") as file:
+        file.write(os.urandom(3 << 20))
+    (tmp_path / "store").mkdir()
+
+    def check() -> None:
+        raise RunInterruptedError
+
+    with pytest.raises(RunInterruptedError):
+        remember(str(repo), str(tmp_path / "store"), git, check=check)
+
+    assert not list((tmp_path / "store").glob("files/*"))
+
+
+def test_end_of_a_large_file_is_compared(repo: Path, git: Git, tmp_path: Path) -> None:
+    (repo / "edited").write_bytes(b"x" * (1 << 20))
+    (tmp_path / "store").mkdir()
+    tree = remember(str(repo), str(tmp_path / "store"), git)
+    assert tree is not None
+
+    with (repo / "edited").open("ab") as file:
+        file.write(b"y")
+
+    assert changed_since(tree, git) == ("edited",)
