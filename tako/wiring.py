@@ -10,7 +10,9 @@ import os
 import signal
 
 from tako.clock import SystemClock
+from tako.errors import MachineError
 from tako.execution.workspace import root_workspace
+from tako.files import remove_tree
 from tako.interrupts import RunSignals
 from tako.process import Processes
 from tako.repos.git import Git
@@ -118,9 +120,15 @@ class Wiring:
         from tako.execution.run_order import record_start
 
         workspace = root_workspace(self.settings.home, request.run_id)
-        workspace.make()
-        record_start(self.settings.home, workspace, by, clock=self.clock)
-        write_request(workspace.request, request)
+        try:
+            workspace.make()
+            record_start(self.settings.home, workspace, by, clock=self.clock)
+            write_request(workspace.request, request)
+        except MachineError:
+            # Without a request nothing can be done with it.
+            with contextlib.suppress(MachineError):
+                remove_tree(workspace.path)
+            raise
         return workspace
 
     def resume(
@@ -133,8 +141,6 @@ class Wiring:
     ) -> TreeResult:
         """Go on with a tree, whose workspace the caller owns; else as ``execute``."""
         root = restored.root
-        # One that had succeeded has cleared some of it away.
-        root.workspace.make()
         if root.renewed:
             from tako.execution.renewal import renew
 

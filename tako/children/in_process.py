@@ -131,6 +131,8 @@ class InProcessRunner:
         except SecretError as error:
             return ChildResult(status="failed", seconds=0.0, failure=Failure(SECRET_MISSING, str(error)))
         listener.child_started(run.run_id, os.getpid())
+        # One that had succeeded, and runs again from one of its steps on, has removed some of its directories.
+        workspace.make()
         repo_dir = workspace.repo if run.private else run.source
         if run.private and not os.path.isdir(repo_dir):
             try:

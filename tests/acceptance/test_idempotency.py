@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sqlite3
 import sys
@@ -140,7 +141,8 @@ def test_of_several_processes_at_the_same_moment_one_does_the_work(world: World)
     hearer(world, f"while ! test -e {go}; do sleep 0.02; done")
     hearer(world, name="once/other")
     root = make_root(world, **KEYED)
-    running = [world.start("exec", WORKFLOW, "--json", "-j", "1", cwd=root) for _ in range(3)]
+    places = (root, copy_of(root, "second"), copy_of(root, "third"))
+    running = [world.start("exec", WORKFLOW, "--json", "-j", "1", cwd=place) for place in places]
     # One is at work, in its only place; the others wait, and have their places for the other subscriber.
     wait_for(lambda: _ended_besides_app(world) == 2, "the one place is not held by who waits")
     go.touch()
@@ -156,6 +158,11 @@ def test_of_several_processes_at_the_same_moment_one_does_the_work(world: World)
     assert did["run_id"] in waited[0]
 
 
+def copy_of(root: Path, name: str) -> Path:
+    """The same repository in another directory: in one, a second run waits for the first."""
+    return Path(shutil.copytree(root, root.parent / name))
+
+
 def _ended_besides_app(world: World) -> int:
     """How many trees have their other subscriber done."""
     found = [entries(path, "ended") for path in world.home.glob("workspaces/*")]
@@ -169,7 +176,7 @@ def test_ctrl_c_ends_the_waiting_and_the_resumed_run_has_the_outcome(world: Worl
     first = world.start("exec", WORKFLOW, "--json", cwd=root)
     wait_for(lambda: effects(world), "the first one is at work")
     (first_workspace,) = (world.home / "workspaces").iterdir()
-    second = world.start("exec", WORKFLOW, cwd=root)
+    second = world.start("exec", WORKFLOW, cwd=copy_of(root, "second"))
     wait_for(lambda: len(list((world.home / "workspaces").iterdir())) == 2, "the second one has begun")
     (waiting,) = set((world.home / "workspaces").iterdir()) - {first_workspace}
     wait_for(lambda: entries(waiting, "plan"), "the second one has planned")
@@ -187,7 +194,7 @@ def test_who_waits_takes_over_from_a_root_that_is_killed(world: World) -> None:
     root = make_root(world, **KEYED)
     first = world.start("exec", WORKFLOW, cwd=root)
     wait_for(lambda: effects(world), "the first one is at work")
-    second = world.start("exec", WORKFLOW, "--json", cwd=root)
+    second = world.start("exec", WORKFLOW, "--json", cwd=copy_of(root, "second"))
     wait_for(lambda: len(events(world, "list")) == 2, "the second one has planned")
     (world.root / "second").touch()
     first.kill()

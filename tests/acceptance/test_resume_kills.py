@@ -111,7 +111,9 @@ def test_the_writes_of_the_tree_are_all_known_to_the_harness(ground: Ground) -> 
     kinds = {line.rpartition(" ")[0] for line in ground.writes}
     journal = {f"root journal-{kind}" for kind in ("started", "waiting", "plan", "ended", "finished")}
     children = {f"{name} state" for name in REPOSITORIES if name != "crash/root"}
-    assert kinds == {"root request", "root alive", "root state", "root answers", *journal, *children}
+    inputs = {f"{name.replace('crash/root', 'root')} inputs" for name in REPOSITORIES}
+    root = {f"root {what}" for what in ("started", "request", "alive", "state", "answers")}
+    assert kinds == {*root, *journal, *children, *inputs}
 
 
 def test_an_invariant_that_is_broken_is_told(ground: Ground) -> None:
