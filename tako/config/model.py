@@ -208,7 +208,10 @@ class Subscription:
     @property
     def awaited(self) -> str:
         """What it waits for, in words: ``owner/name:artifact did not emit built``, if that never comes."""
-        return f"{self.source} did not emit {' or '.join(self.events)}"
+        which = f" {self.schema_version}" if self.schema_version is not None else ""
+        if self.filters:
+            which += f" with {' and '.join(self.filters)}"
+        return f"{self.source} did not emit {' or '.join(self.events)}{which}"
 
     @property
     def source(self) -> str:

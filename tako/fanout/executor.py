@@ -19,7 +19,7 @@ from tako.execution.workspace import discard_checkout
 from tako.fanout.breaker import Breaker
 from tako.fanout.delivery import Deliveries
 from tako.fanout.endings import Endings
-from tako.fanout.held import HeldRuns
+from tako.fanout.held import HeldRuns, heard_without
 from tako.fanout.interruption import Interruption
 from tako.fanout.last_steps import LastSteps
 from tako.fanout.restore import known_events, known_runs
@@ -156,13 +156,13 @@ class FanOutExecutor:
 
     def _restore_held(self, restored: Restored) -> None:
         """Hold again what is to start, and know the events of what has started."""
-        superseded = {run.request.run_id for run in restored.runs if run.is_superseded}
+        obsolete = {run.request.run_id for run in restored.runs if run.is_superseded or run.obsolete}
         for planned in (each for plan in restored.plans for each in plan.runs):
             run_id = planned.request.run_id
             if self._scheduler.phase(run_id) == HELD:
-                self._held.add(replace(planned, request=self._tree[run_id].request))
-            elif planned.held and run_id not in superseded:
-                self._held.remember(planned)
+                self._held.add(heard_without(replace(planned, request=self._tree[run_id].request), obsolete))
+            elif planned.held and run_id not in obsolete:
+                self._held.remember(heard_without(planned, obsolete))
 
     def _run(self, request: RunRequest, workspace: Workspace) -> TreeResult:
         began = self._clock.monotonic()

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tako.records import record
+from tako.records import record, replace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     from tako.execution.request import RunRequest
     from tako.fanout.plan import PlannedRun
@@ -21,6 +21,12 @@ class Joined:
     planned: PlannedRun
     is_held: bool
     """Whether it has not started, so that one more event can join it."""
+
+
+def heard_without(planned: PlannedRun, emitters: Container[str]) -> PlannedRun:
+    """A run that takes all events, without those that some runs emitted."""
+    heard = tuple(event for event in planned.request.heard if event.run_id not in emitters)
+    return replace(planned, request=replace(planned.request, heard=heard))
 
 
 class HeldRuns:

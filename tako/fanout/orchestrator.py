@@ -189,9 +189,9 @@ def _about(event: Event) -> tuple[str, ...]:
 
 
 def _lacks(candidate: Candidate, found: Discovery, before: Joined | None) -> tuple[str, ...]:
-    """What a run that needs an event of each subscription has not heard yet."""
+    """What a run that takes all events has not heard yet of those that it needs."""
     config = candidate.repository.config
-    if config is None or not candidate.subscription.needs_all:
+    if config is None or not candidate.subscription.coalesce:
         return ()
     workflow, place = candidate.subscription.workflow, candidate.repository.entry.path
     needed = tuple(each.awaited for each in config.needed_for(workflow))

@@ -283,14 +283,14 @@ def _run(
     workflow = config.workflow(name) if config else None
     if config is None or workflow is None:
         raise AssertionError("a subscription that was read names a workflow of its file")
-    needs = tuple(each.source for each in config.needed_for(name)) if subscription.needs_all else ()
+    needs = tuple(each.source for each in config.needed_for(name)) if subscription.coalesce else ()
     open_range = "schema_version" in unknown and subscription.schema_version is not None
     run = RunPreview(
         repo=repo,
         workflow=name,
         where=candidate.where,
         why=f"its range {subscription.schema_version} is not decided yet" if open_range else verdict.why,
-        certain=verdict.hears and not open_range and len(needs) < 2,
+        certain=verdict.hears and not open_range and (not needs or (len(needs) == 1 and subscription.needs_all)),
         needs=needs,
     )
     loop = find_cycle(repo, name, event, path)

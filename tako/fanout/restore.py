@@ -56,6 +56,8 @@ class RestoredRun:
     """Whether it begins again from its first step, in a new checkout: it was renewed, or hears more events now."""
     held: bool = False
     """Whether it starts only when nothing in the tree can trigger it any more."""
+    obsolete: bool = False
+    """Whether the step that triggered it runs again, so that nobody is to hear what it emitted."""
     unrecorded: bool = False
     """Whether the journal does not know of its end: it never did, or takes it for a try since the tree goes on."""
 

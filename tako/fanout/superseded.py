@@ -21,8 +21,12 @@ def supersede(restored: Restored, steps: Collection[str]) -> Restored:
     A run that has succeeded keeps its success. One that waits for several events goes on for those that are left.
     """
     obsolete = _obsolete(restored, steps)
-    runs = tuple(_ended(run) if run.request.run_id in obsolete and run.result is None else run for run in restored.runs)
+    runs = tuple(_superseded(run) if run.request.run_id in obsolete else run for run in restored.runs)
     return replace(restored, runs=runs)
+
+
+def _superseded(run: RestoredRun) -> RestoredRun:
+    return replace(_ended(run) if run.result is None else run, obsolete=True)
 
 
 def _obsolete(restored: Restored, steps: Collection[str]) -> set[str]:

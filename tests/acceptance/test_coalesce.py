@@ -414,3 +414,58 @@ def test_validate_knows_the_forms(world: World, value: str, code: int) -> None:
 
     assert ran.code == code, ran.text
     assert ("must be true, false or all" in ran.text) is (code == 2)
+
+
+def test_needing_all_tells_subscriptions_to_one_source_apart(world: World) -> None:
+    plain(world, ROOT, fan_out(), hears=())
+    plain(world, LEFT, fan_out(payload={"kind": "a"}))
+    data = json.loads(config(BOTTOM, step("test", note(world, "exit 1"))))
+    filters = [[f"event.payload.kind == '{kind}'"] for kind in "ab"]
+    data["subscriptions"] = [subscription(LEFT, coalesce="all", filters=each) for each in filters]
+    world.cached(BOTTOM, json.dumps(data), git=False)
+
+    ran = run(world)
+
+    assert ran.code == 0, ran.text
+    assert f"not triggered: {LEFT} did not emit made with event.payload.kind == 'b'" in ran.text
+
+
+def test_needing_all_is_not_waived_by_another_subscription(world: World) -> None:
+    diamond(world)
+    plain(world, RIGHT, step("make", note(world)), {**fan_out(), "if": "false"})
+    needed = [subscription(each, coalesce="all") for each in (LEFT, RIGHT)]
+    data = json.loads(config(BOTTOM, step("test", note(world))))
+    data["subscriptions"] = [*needed, subscription(ROOT, coalesce=True)]
+    world.cached(BOTTOM, json.dumps(data), git=False)
+
+    ran = run(world)
+    previewed = run(world, "--dry-run").out
+
+    assert ran.code == 0, ran.text
+    assert BOTTOM not in diary(world)
+    assert f"{BOTTOM}:{WORKFLOW}: not triggered: {RIGHT} did not emit made" in ran.text
+    assert f"would run {BOTTOM}" not in previewed
+
+
+def test_join_of_repeated_step_hears_no_event_of_before(world: World) -> None:
+    diamond(world)
+    bottom(world, step("test", note(world, f"set -- {SOURCES}; echo $# >> {world.root}/heard")), coalesce="all")
+    assert run(world).code == 0
+
+    ran = resume(world, "--rerun-from", "announce")
+
+    assert ran.code == 0, ran.text
+    assert heard_counts(world) == ["2", "2"]
+
+
+def test_repeated_step_needs_all_again(world: World) -> None:
+    diamond(world, right=step("make", note(world, f"test ! -e {world.root}/broken")))
+    bottom(world, coalesce="all")
+    assert run(world).code == 0
+    let_go(world, "broken")
+
+    ran = resume(world, "--rerun-from", "announce")
+
+    assert ran.code == 1, ran.text
+    assert diary(world)[BOTTOM] == 1
+    assert f"not triggered: {RIGHT} did not emit made" in ran.text
