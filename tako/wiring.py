@@ -163,8 +163,6 @@ class Wiring:
             self._group = cgroup.group_of_tree(run_id)
             register(home, run_id, clock=self.clock, group=self._group)
             try:
-                # A run that has succeeded has no tmp/ any more, and may run again from a step.
-                workspace.make()
                 workspace.tidy()
                 with watched(self.processes, home, run_id):
                     yield

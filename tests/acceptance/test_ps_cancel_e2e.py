@@ -449,7 +449,7 @@ def test_who_has_ended_or_is_not_there_cannot_be_cancelled(world: World) -> None
         (("rubbish",), "'rubbish' is not a run id"),
         ((tree.run_id, "--child", "exec-20260101-000000-00000000"), f"{tree.run_id} has not triggered exec-2026"),
         ((tree.run_id, "--child", tree.run_id), f"{tree.run_id} is the run itself"),
-        ((below,), f"`tako cancel {tree.run_id} --child {below}`"),
+        ((below,), f"tako cancel {tree.run_id} --child {below}`"),
         ((tree.run_id, "--child", below, "--force"), "--child and --force exclude each other"),
     ):
         ran = world.tako("cancel", *arguments)

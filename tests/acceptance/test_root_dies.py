@@ -200,7 +200,7 @@ def test_a_step_that_ignores_the_request_is_killed_after_the_grace(world: World,
 
     assert ran.code == 143, ran.text
     assert not marked(world.mark)
-    assert "SIGTERM again" not in ran.err
+    assert "SIGTERM again: killing" not in ran.err
     report = ran.json()
     failure = report["failure"] if where == "root" else run_named(report, "dies/child")["failure"]
     assert failure["kind"] == "interrupted"
