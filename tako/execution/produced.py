@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from tako.execution.confidential import keep_out, keep_outputs_public, refuse_artifact
 from tako.execution.outputs import collect, read_output_file, require_values
-from tako.execution.payloads import render_payload
 from tako.execution.state import Announced
 from tako.execution.tainted import tainted_outputs
 from tako.expressions import templates
@@ -111,6 +110,8 @@ def _announced(
     context: StepContext, event: EventTemplate, outputs: Mapping[str, str], artifact: str | None
 ) -> Announced:
     """An event that a step with these outputs announces. Raises ``ExpressionError``."""
+    from tako.execution.payloads import render_payload
+
     scope = context.scope(outputs=dict(outputs))
     type_ = templates.render(event.type, scope, where=context.where)
     version = templates.render_value(event.schema_version, scope, where=context.where)
