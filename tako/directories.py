@@ -66,6 +66,8 @@ def remove(path: str, *, check: Check = no_check) -> tuple[Unremoved, ...]:
     would be somebody else's. Symbolic links are removed, not followed. A directory that is not there is fine.
     ``check`` is called often; if it raises, the rest stays.
     """
+    if not os.path.lexists(path):
+        return ()
     mounted = mounts_below(path)
     if mounted:
         return tuple(Unremoved(each, "something is mounted there") for each in mounted)
