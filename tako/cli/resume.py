@@ -121,13 +121,13 @@ def _checked(wiring: Wiring, restored: Restored, wanted: Wanted) -> Restored:
         restored = supersede(restored, [step_id for step_id in emitted if step_id not in kept])
     restored = replace(restored, runs=(restored.root, *map(checked, restored.runs[1:])))
     if found and not wanted.accept_drift:
+        run_id = restored.root.request.run_id
+        accept = f"use the current versions with `tako exec --resume {run_id} --accept-drift`, or "
+        is_gone = any(each is None for each in looked_at.values())
         raise DriftError(
-            f"what {restored.root.request.run_id} depends on has changed since it was planned",
+            f"what {run_id} depends on has changed since it was planned",
             why="\n       ".join(str(difference) for difference in found),
-            cure=(
-                f"use the current versions with `tako exec --resume {restored.root.request.run_id} --accept-drift`, "
-                "or bring back what was there"
-            ),
+            cure=f"{'' if is_gone else accept}bring back what was there{', or start a new run' if is_gone else ''}",
         )
     return restored
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -208,15 +209,18 @@ def at_hold(world: World, *, cap: str = "2") -> Any:
     return process
 
 
+def kill_all(world: World, root: Any) -> None:
+    """Kill every process of a tree, its root first, and wait for that."""
+    pids = [int(line.partition(":")[0]) for line in marked(world.mark)]
+    for pid in sorted(pids, key=lambda pid: pid != root.pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    root.communicate()
+
+
 def test_a_held_run_survives_the_death_of_its_root(world: World) -> None:
     process = at_hold(world)
-    pids = [int(line.partition(":")[0]) for line in marked(world.mark)]
-    for pid in sorted(pids, key=lambda pid: pid != process.pid):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    process.communicate()
+    kill_all(world, process)
     let_go(world)
 
     ran = resume(world)
@@ -338,12 +342,7 @@ def test_joined_run_begins_anew_after_two_deaths_of_its_root(world: World) -> No
     let_go(world, "mended")
     process = world.start("exec", "--resume", "@latest", "-j", "2", "--json")
     wait_for((world.root / "go.there").exists, "the slow one was at work")
-    for pid in sorted((int(line.partition(":")[0]) for line in marked(world.mark)), key=lambda pid: pid != process.pid):
-        try:
-            os.kill(pid, signal.SIGKILL)
-        except ProcessLookupError:
-            continue
-    process.communicate()
+    kill_all(world, process)
     let_go(world)
 
     ran = resume(world)

@@ -362,6 +362,7 @@ def test_resuming_moved_project_says_that_it_moved(world: World, run_git: Git) -
     assert ran.code == 2, ran.text
     assert f"{ROOT}:{WORKFLOW}: repository: was at {root}, is not there any more" in ran.err
     assert "commit" not in ran.err
+    assert "fix: bring back what was there, or start a new run" in ran.err
 
 
 STEPS_BY_NAME: dict[str, Callable[[World], dict[str, Any]]] = {
